@@ -1,0 +1,33 @@
+"""How every command prints: readable lines, or one JSON document with `--json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def emit(result: Any, as_json: bool, lines: Iterable[str]) -> None:
+    """Print `result` as JSON, or `lines` for people; NaN and infinity become null in JSON."""
+    if as_json:
+        typer.echo(json.dumps(_plain(result), indent=2))
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,155 @@
+"""Readers for the training and validation sets.
+
+The sets are Parquet files with one picture a row, encoded (WebP, JPEG or PNG); the columns are named
+in the README. Pictures are decoded once into one uint8 array.
+"""
+
+from __future__ import annotations
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facegate.errors import DataError
+from facegate.types import U8, F32, I64
+
+CROP_PX = 160
+
+
+@dataclass(frozen=True)
+class FaceCrops:
+    """Aligned face crops.
+
+    Attributes:
+        pixels: uint8 (N, side, side, 3), RGB, aligned to the 5-point template.
+        source: name of the set each crop comes from, N strings.
+        identity: N strings; crops without a known identity get one of their own.
+        target: float32 (N, 512), the teacher's unit embedding of the clean crop; (N, 0) if none.
+    """
+
+    pixels: U8
+    source: list[str]
+    identity: list[str]
+    target: F32
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Verification pairs: rows `a` and `b` of a crop set, whether they show one person, the fold."""
+
+    fold: I64
+    a: I64
+    b: I64
+    same: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One whole picture with its annotation.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), RGB.
+        boxes: float32 (K, 4), x1 y1 x2 y2 in pixels.
+        landmarks: float32 (K, 5, 2), pixels, in the template's order.
+        scores: float32 (K,); below 0.5 a face is neither target nor background.
+    """
+
+    pixels: U8
+    boxes: F32
+    landmarks: F32
+    scores: F32
+
+
+def decode(data: bytes, where: str) -> U8:
+    """Decode one picture to RGB uint8 (H, W, 3)."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise DataError(f"{where}: not a picture that can be decoded")
+    return image.astype(np.uint8, copy=False)
+
+
+def _table(paths: list[Path]) -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DataError("reading Parquet needs pyarrow: pip install 'facegate[train]'") from error
+    missing = [str(p) for p in paths if not p.is_file()]
+    if missing or not paths:
+        raise DataError(f"no such file: {', '.join(missing) or 'no Parquet file matched'}")
+    return pa.concat_tables([pq.read_table(p) for p in paths])
+
+
+def read_crops(paths: list[Path], side: int = CROP_PX) -> FaceCrops:
+    """Read aligned crops from Parquet files.
+
+    Args:
+        paths: files with columns image, source, identity, target.
+        side: decode to this side in pixels (area-averaged).
+
+    Raises:
+        DataError: a file is missing, lacks a column or holds something that is no picture.
+    """
+    table = _table(paths)
+    lacking = {"image", "source", "identity"} - set(table.column_names)
+    if lacking:
+        raise DataError(f"{paths[0]}: no column {', '.join(sorted(lacking))}")
+    images = table.column("image").to_pylist()
+    pixels = np.empty((len(images), side, side, 3), np.uint8)
+
+    def one(row: int) -> None:
+        image = decode(images[row], f"{paths[0].parent} row {row}")
+        if image.shape[0] != side or image.shape[1] != side:
+            image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        pixels[row] = image
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, range(len(images)), chunksize=256))
+    identity = [
+        f"only-{row}" if name is None else str(name)
+        for row, name in enumerate(table.column("identity").to_pylist())
+    ]
+    return FaceCrops(pixels, table.column("source").to_pylist(), identity, _targets(table))
+
+
+def _targets(table: Any) -> F32:
+    if "target" not in table.column_names:
+        return np.zeros((table.num_rows, 0), np.float32)
+    raw = np.array(table.column("target").to_pylist(), np.float32)
+    unit: F32 = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    return unit
+
+
+def read_pairs(path: Path) -> Pairs:
+    """Read verification pairs from a CSV file with the header fold,a,b,same."""
+    if not path.is_file():
+        raise DataError(f"no such file: {path}")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        columns = {k: np.array([int(r[k]) for r in rows], np.int64) for k in ("fold", "a", "b", "same")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: expected the columns fold,a,b,same with whole numbers") from error
+    return Pairs(columns["fold"], columns["a"], columns["b"], columns["same"].astype(bool))
+
+
+def read_scenes(path: Path) -> list[Scene]:
+    """Read annotated pictures from a Parquet file (columns image, boxes, landmarks, scores)."""
+    table = _table([path])
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+
+    def one(row: int) -> Scene:
+        return Scene(
+            decode(columns["image"][row], f"{path} row {row}"),
+            np.array(columns["boxes"][row], np.float32).reshape(-1, 4),
+            np.array(columns["landmarks"][row], np.float32).reshape(-1, 5, 2),
+            np.array(columns["scores"][row], np.float32).reshape(-1),
+        )
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(one, range(table.num_rows), chunksize=64))

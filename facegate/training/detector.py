@@ -1,0 +1,233 @@
+"""Train the face detector on annotated pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from facegate.training import architectures
+from facegate.training.data import Scene, read_scenes
+from facegate.training.loop import Checkpoint, Log, averaged, learning_rate, pick_device
+from facegate.training.scenes import assign, compose
+from facegate.training.torch_twin import TorchTwin
+from facegate.vision.detector import STRIDES, cell_centres
+
+MOSAIC_SHARE = 0.45
+FACELESS_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a detector training goes."""
+
+    height_px: int = 256
+    width_px: int = 320
+    views: int = 200_000
+    batch: int = 16
+    peak_rate: float = 4e-3
+    weight_decay: float = 0.02
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures and, for every cell of the three maps, what it should predict.
+
+    Attributes:
+        pixels: uint8 (N, H, W, 3).
+        kind: int64 (N, M): 1 face, 0 background, -2 ignore.
+        boxes, landmarks: float32 (N, M, 4) and (N, M, 10), pixels; meaningful where kind is 1.
+    """
+
+    pixels: torch.Tensor
+    kind: torch.Tensor
+    boxes: torch.Tensor
+    landmarks: torch.Tensor
+
+
+def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] = print) -> Path:
+    """Train a detector and write `detector.weights.h5` into `out`.
+
+    Args:
+        data: folder with `scenes-train.parquet`.
+        out: the run's folder; an interrupted run there goes on where it stopped.
+
+    Raises:
+        DataError: the data cannot be read, or `out` holds another run.
+    """
+    torch.manual_seed(settings.seed)
+    device = pick_device()
+    model = architectures.yunet_like(settings.height_px, settings.width_px)
+    network = TorchTwin(model).to(device, memory_format=torch.channels_last)
+    average = averaged(network)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
+    )
+    checkpoint = Checkpoint(out, asdict(settings))
+    log = Log(out)
+    step_at = 0
+    if state := checkpoint.load(device):
+        step_at = state["step"]
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        say(f"going on at step {step_at}")
+    scenes = read_scenes(data / "scenes-train.parquet")
+    steps = settings.views // settings.batch
+    say(f"{len(scenes)} pictures, {steps} steps of {settings.batch}")
+    centres, strides = (
+        torch.from_numpy(a).to(device) for a in cell_centres(settings.height_px, settings.width_px)
+    )
+    batches = _batches(scenes, settings, step_at, steps)
+    for step in range(step_at, steps):
+        batch = next(batches)
+        progress = (step + 1) / steps
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(progress, settings.peak_rate)
+        x = ((batch.pixels.to(device).permute(0, 3, 1, 2).float() - 127.5) / 128).contiguous(
+            memory_format=torch.channels_last
+        )
+        with torch.autocast(device.type, torch.bfloat16):
+            maps = network(x)
+        terms = loss_terms(maps, batch, centres, strides)
+        loss = terms["score"] + 2 * terms["box"] + 4 * terms["landmarks"]
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        optimiser.step()
+        average.update_parameters(network)
+        log.step(progress, settings.batch, **{k: float(v.detach()) for k, v in terms.items()})
+
+        def state_now(done: int = step + 1) -> dict[str, Any]:
+            return {
+                "step": done,
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
+
+        checkpoint.save(state_now, now=step + 1 == steps)
+    twin = average.module
+    twin.keras_model = [model]
+    path = out / "detector.weights.h5"
+    twin.store().save_weights(path)
+    return path
+
+
+def loss_terms(
+    maps: dict[str, torch.Tensor], batch: Batch, centres: torch.Tensor, strides: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Give the three losses of a batch: score, box, landmarks.
+
+    The score of a face cell should say how well its box overlaps (Li et al. 2020, "Generalized Focal
+    Loss", quality focal loss); boxes are judged by distance-IoU (Zheng et al. 2020); landmarks by
+    smooth L1 in units of the face's size.
+    """
+    score, offsets, points = flatten_maps(maps)
+    device = score.device
+    kind, boxes = batch.kind.to(device), batch.boxes.to(device)
+    face = kind == 1
+    count = max(1, int(face.sum()))
+    row, cell = torch.nonzero(face, as_tuple=True)
+    predicted = decode_boxes(offsets[row, cell], centres[cell], strides[cell])
+    wanted = boxes[row, cell]
+    iou, distance_iou = box_agreement(predicted, wanted)
+    quality = torch.zeros_like(score)
+    quality[row, cell] = iou.detach().clamp(0.05, 1)
+    weight = (torch.sigmoid(score.detach()) - quality).abs().square() * (kind != -2)
+    score_loss = (
+        F.binary_cross_entropy_with_logits(score, quality, reduction="none") * weight
+    ).sum() / count
+    size = (wanted[:, 2:] - wanted[:, :2]).prod(1).clamp(min=16).sqrt()[:, None]
+    at = points[row, cell].reshape(-1, 5, 2) * strides[cell, None, None] + centres[cell, None]
+    error = (at.reshape(-1, 10) - batch.landmarks.to(device)[row, cell]) / size
+    landmark_loss = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.03)
+    return {
+        "score": score_loss,
+        "box": (1 - distance_iou).mean() if len(row) else score_loss * 0,
+        "landmarks": landmark_loss if len(row) else score_loss * 0,
+    }
+
+
+def flatten_maps(
+    maps: dict[str, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Join the nine maps to score (N, M), box offsets (N, M, 4), landmark offsets (N, M, 10)."""
+
+    def join(kind: str) -> torch.Tensor:
+        parts = [maps[f"{kind}_{s}"].float() for s in STRIDES]
+        return torch.cat([p.permute(0, 2, 3, 1).flatten(1, 2) for p in parts], dim=1)
+
+    return join("score")[..., 0], join("box"), join("landmarks")
+
+
+def decode_boxes(
+    offsets: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor
+) -> torch.Tensor:
+    """Turn box offsets (K, 4) into x1 y1 x2 y2 pixels; the same rule as `vision.detector`."""
+    middle = centres + offsets[:, :2] * strides[:, None]
+    half = offsets[:, 2:].clamp(-4, 6).exp() * strides[:, None] / 2
+    return torch.cat([middle - half, middle + half], dim=1)
+
+
+def box_agreement(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give IoU and distance-IoU of paired boxes (K, 4)."""
+    overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
+    shared = overlap.prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - shared
+    iou = shared / union.clamp(min=1e-6)
+    hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
+    apart = ((a[:, :2] + a[:, 2:]) - (b[:, :2] + b[:, 2:])).square().sum(1) / 4
+    return iou, iou - apart / hull.square().sum(1).clamp(min=1e-6)
+
+
+def _batches(
+    scenes: list[Scene], settings: Settings, first: int, last: int
+) -> Iterator[Batch]:
+    """Compose batches in background threads, in order; step `k` is always the same batch."""
+    centres, strides = cell_centres(settings.height_px, settings.width_px)
+    faceless = [k for k, s in enumerate(scenes) if not len(s.boxes)]
+    faced = [k for k, s in enumerate(scenes) if len(s.boxes)]
+
+    def make(step: int) -> Batch:
+        rng = np.random.default_rng((settings.seed, step))
+        pixels, kinds, boxes, landmarks = [], [], [], []
+        for _ in range(settings.batch):
+            count = 4 if rng.random() < MOSAIC_SHARE else 1
+            picks = [
+                rng.choice(faceless if faceless and rng.random() < FACELESS_SHARE else faced)
+                for _ in range(count)
+            ]
+            canvas = compose(
+                [scenes[k] for k in picks], settings.height_px, settings.width_px, rng
+            )
+            answer = assign(canvas, centres, strides)
+            row = np.maximum(answer, 0)
+            none = not len(canvas.boxes)
+            pixels.append(canvas.pixels)
+            kinds.append(np.where(answer >= 0, 1, np.where(answer == -1, 0, -2)))
+            boxes.append(np.zeros((len(answer), 4), np.float32) if none else canvas.boxes[row])
+            landmarks.append(
+                np.zeros((len(answer), 10), np.float32)
+                if none
+                else canvas.landmarks[row].reshape(-1, 10)
+            )
+        stacked = (np.stack(a) for a in (pixels, kinds, boxes, landmarks))
+        return Batch(*(torch.from_numpy(a) for a in stacked))
+
+    with ThreadPoolExecutor(2) as pool:
+        ahead: list[Future[Batch]] = []
+        upcoming = iter(range(first, last))
+        for step in upcoming:
+            ahead.append(pool.submit(make, step))
+            if len(ahead) > 4:
+                yield ahead.pop(0).result()
+        for future in ahead:
+            yield future.result()

@@ -1,0 +1,129 @@
+"""What both training loops share: checkpoints that survive a kill, the learning rate, the log."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from facegate.errors import DataError
+
+CHECKPOINT_EVERY_S = 120.0
+LOG_EVERY_S = 10.0
+
+
+def pick_device() -> torch.device:
+    """Use the GPU when torch sees one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def learning_rate(progress: float, peak: float, warm_up: float = 0.03) -> float:
+    """Linear warm-up, then half a cosine down to one hundredth of the peak."""
+    if progress < warm_up:
+        return peak * (progress + 1e-4) / warm_up
+    done = (progress - warm_up) / (1 - warm_up)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def averaged(module: torch.nn.Module, decay: float = 0.998) -> AveragedModel:
+    """Make the running average of a module's weights, which is what is evaluated and shipped."""
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+class Checkpoint:
+    """One file in the run's folder, replaced atomically.
+
+    Args:
+        folder: the run's folder, created when missing.
+        settings: what the run was started with; a checkpoint of other settings is refused.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.settings = folder / "checkpoint.pt", settings
+        self._saved_at_s = time.monotonic()
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Return what was saved, or None at the start of a run.
+
+        Raises:
+            DataError: the folder holds a run with other settings.
+        """
+        if not self.path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        if state.pop("settings") != self.settings:
+            raise DataError(
+                f"{self.path.parent} holds a run with other settings: choose another --out, "
+                "or give the same options to resume it"
+            )
+        return state
+
+    def save(self, state: Callable[[], dict[str, Any]], now: bool = False) -> None:
+        """Save if it is time to, or `now`."""
+        if not now and time.monotonic() - self._saved_at_s < CHECKPOINT_EVERY_S:
+            return
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            torch.save({**state(), "settings": self.settings}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+        self._saved_at_s = time.monotonic()
+
+
+class Log:
+    """Losses as plain lines and in `train.csv`: one row every `LOG_EVERY_S` seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "train.csv"
+        self._sums: dict[str, float] = {}
+        self._steps, self._views = 0, 0
+        self._since_s = time.monotonic()
+
+    def step(self, progress: float, views: int, **values: float) -> None:
+        """Add one step's values; write a line when it is time to."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._steps += 1
+        self._views += views
+        elapsed_s = time.monotonic() - self._since_s
+        if elapsed_s >= LOG_EVERY_S or progress >= 1.0:
+            means = {k: v / self._steps for k, v in self._sums.items()}
+            self._write({"progress": progress, "views_per_s": self._views / elapsed_s, **means})
+            self._sums, self._steps, self._views = {}, 0, 0
+            self._since_s = time.monotonic()
+
+    def _write(self, row: dict[str, float]) -> None:
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(row)
+            writer.writerow(f"{v:.5g}" for v in row.values())
+        text = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("progress", "views_per_s"))
+        print(f"{row['progress']:7.2%}  {row['views_per_s']:5.0f}/s  {text}", flush=True)
+
+
+def shuffled(count: int, batch: int, seed: int, skip: int = 0) -> Iterator[np.ndarray]:
+    """Yield batches of row numbers for ever: every row once an epoch, the order set by `seed`.
+
+    Args:
+        skip: batches to pass over, to resume where a run stopped.
+    """
+    per_epoch = max(1, count // batch)
+    step = skip
+    while True:
+        epoch, within = divmod(step, per_epoch)
+        order = np.random.default_rng((seed, epoch)).permutation(count)
+        for start in range(within, per_epoch):
+            yield order[start * batch : (start + 1) * batch]
+            step += 1

@@ -1,0 +1,51 @@
+"""What the embedder is trained to do.
+
+Distillation makes the student agree with a teacher about single faces and about whole
+neighbourhoods; the triplet loss pulls one person's faces together and pushes others away.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+TRIPLET_MARGIN = 0.2  # on squared Euclidean distance; Source: Schroff et al. 2015, section 3.1
+
+
+def distillation(
+    embedding: torch.Tensor,
+    projected: torch.Tensor,
+    target: torch.Tensor,
+    bank: torch.Tensor,
+    scale: float = 16.0,
+) -> torch.Tensor:
+    """Land where the teacher put the clean crop, and keep its view of who resembles whom.
+
+    Three terms: cosine of the projected embedding to the target; Kullback–Leibler divergence
+    between the teacher's and the student's softmax over a bank of other people's targets (Tian et
+    al. 2020, "Contrastive Representation Distillation", with soft labels); and the batch's cosine
+    matrix of the 128-D embeddings themselves (Park et al. 2019, "Relational Knowledge
+    Distillation"), which is what is compared at the door.
+
+    Args:
+        embedding: float32 (N, 128), unit length.
+        projected: float32 (N, 512), unit length, through the head thrown away after training.
+        target: float32 (N, 512), the teacher's unit embeddings.
+        bank: float32 (M, 512), targets of other crops; the batch's own are added.
+        scale: inverse temperature of the softmax.
+    """
+    cosine = 1 - (projected * target).sum(1).mean()
+    everyone = torch.cat([target, bank])
+    wanted = F.softmax(scale * target @ everyone.T, dim=1)
+    neighbours = F.kl_div(
+        F.log_softmax(scale * projected @ everyone.T, dim=1), wanted, reduction="batchmean"
+    )
+    own = ~torch.eye(len(target), dtype=torch.bool, device=target.device)
+    teacher_gram, student_gram = target @ target.T, embedding @ embedding.T
+    structure = (student_gram - teacher_gram)[own].square().mean()
+    close = F.kl_div(
+        F.log_softmax((scale * student_gram).masked_fill(~own, -1e4), dim=1),
+        F.softmax((scale * teacher_gram).masked_fill(~own, -1e4), dim=1),
+        reduction="batchmean",
+    )
+    return 2 * cosine + neighbours + 10 * structure + close

@@ -1,0 +1,80 @@
+"""Verification figures from similarities of pairs; pure arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facegate.types import F32, I64
+
+Bools = np.ndarray
+
+
+def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
+    """Give the accuracy on each fold with the threshold that is best on the others.
+
+    Args:
+        similarity: float (N,), larger means more alike; NaN counts as "never the same".
+        same: bool (N,).
+        fold: int (N,).
+
+    Returns:
+        float32 (F,), one accuracy a fold, in [0, 1].
+
+    Source: the protocol of Labeled Faces in the Wild (Huang et al. 2007), view 2.
+    """
+    similarity = np.nan_to_num(similarity, nan=-np.inf)
+    scores = []
+    for f in np.unique(fold):
+        test = fold == f
+        threshold = best_threshold(similarity[~test], same[~test])
+        scores.append(((similarity[test] >= threshold) == same[test]).mean())
+    return np.array(scores, np.float32)
+
+
+def best_threshold(similarity: F32, same: Bools) -> float:
+    """Find the threshold with the highest accuracy, half way between neighbouring values."""
+    order = np.argsort(-similarity, kind="stable")
+    ranked, truth = similarity[order], same[order].astype(np.int64)
+    # Accepting the first k: k genuine hits so far, plus the impostors left out.
+    hits = np.concatenate([[0], np.cumsum(truth)])
+    misses_left_out = (len(truth) - truth.sum()) - (np.arange(len(truth) + 1) - hits)
+    correct = hits + misses_left_out
+    ties = np.concatenate([[False], ranked[1:] == ranked[:-1], [False]])
+    k = int(np.argmax(np.where(ties, -1, correct)))
+    if k == 0:
+        return float(np.nextafter(ranked[0], np.inf))
+    if k == len(ranked) or not np.isfinite(ranked[k]):
+        return float(ranked[k - 1])
+    return float((ranked[k - 1] + ranked[k]) / 2)
+
+
+def equal_error_rate(similarity: F32, same: Bools) -> float:
+    """Give the error rate where false matches and false non-matches are equally frequent."""
+    genuine = np.sort(np.nan_to_num(similarity[same], nan=-np.inf))
+    impostor = np.sort(np.nan_to_num(similarity[~same], nan=-np.inf))
+    thresholds = np.unique(np.concatenate([genuine, impostor]))
+    missed = np.searchsorted(genuine, thresholds, side="left") / len(genuine)
+    matched = 1 - np.searchsorted(impostor, thresholds, side="left") / len(impostor)
+    at = int(np.argmin(np.abs(missed - matched)))
+    return float((missed[at] + matched[at]) / 2)
+
+
+def threshold_at_far(impostor: F32, far: float) -> float:
+    """Find the similarity that at most `far` of the impostor pairs exceed.
+
+    Returns:
+        NaN when there are fewer than 1 / far impostor pairs: the rate cannot be measured.
+    """
+    allowed = int(np.floor(len(impostor) * far + 1e-9))
+    if allowed < 1:
+        return float("nan")
+    ranked = np.sort(np.nan_to_num(impostor, nan=-np.inf))[::-1]
+    return float(ranked[allowed]) if allowed < len(ranked) else float(ranked[-1])
+
+
+def tar_at_far(similarity: F32, same: Bools, far: float) -> float:
+    """Give the share of genuine pairs accepted where `far` of the impostor pairs are."""
+    threshold = threshold_at_far(similarity[~same], far)
+    if np.isnan(threshold):
+        return float("nan")
+    return float((np.nan_to_num(similarity[same], nan=-np.inf) > threshold).mean())

@@ -1,0 +1,1 @@
+"""From a picture to an embedding. Imports only `facegate.types` and `facegate.errors`."""

@@ -1,0 +1,142 @@
+"""The JSON card beside each model: what it is, where it comes from, what it can do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.errors import ModelError
+from facegate.vision.preprocess import PREPROCESS_VERSION
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a distance means for one embedder.
+
+    Attributes:
+        distances, false_match_rates: rising distances (Euclidean, unit vectors) and the share of
+            impostor pairs at or below each.
+        midpoint, slope: the probability that two faces are one person is
+            `1 / (1 + exp(slope * (distance - midpoint)))`, for equally many genuine and impostor.
+        comparisons: impostor pairs behind the table.
+    """
+
+    distances: tuple[float, ...]
+    false_match_rates: tuple[float, ...]
+    midpoint: float
+    slope: float
+    comparisons: int
+
+    def threshold(self, target_fmr: float, people: int) -> float:
+        """Find the distance at which a stranger is taken for any of `people` with `target_fmr`.
+
+        A stranger is compared with everybody, so each comparison may only err with
+        `1 - (1 - target_fmr) ** (1 / people)`. Below the smallest rate measured, the table's last
+        two steps are extended as a power law in the distance.
+        """
+        per_pair = 1 - (1 - target_fmr) ** (1 / max(1, people))
+        log_rates = np.log10(self.false_match_rates)
+        wanted = np.log10(per_pair)
+        if wanted >= log_rates[0]:
+            return float(np.interp(wanted, log_rates, self.distances))
+        d0, d1 = self.distances[0], self.distances[1]
+        slope = (log_rates[1] - log_rates[0]) / max(1e-6, np.log10(d1) - np.log10(d0))
+        return float(10 ** (np.log10(d0) + (wanted - log_rates[0]) / max(slope, 1e-6)))
+
+    def false_match_rate(self, distance: float) -> float:
+        """Give the false-match rate of one comparison at this threshold (the table's ends hold)."""
+        rates = np.log10(self.false_match_rates)
+        return float(10 ** np.interp(distance, self.distances, rates))
+
+    def probability(self, distance: float) -> float:
+        """Give the probability that two faces at this distance are one person, in [0, 1]."""
+        exponent = float(np.clip(self.slope * (distance - self.midpoint), -60, 60))
+        return float(1 / (1 + np.exp(exponent)))
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the runtime needs of a card; `raw` holds everything in the file."""
+
+    path: Path
+    kind: str
+    architecture: str
+    sha256: str
+    preprocess_version: str
+    calibration: Calibration | None
+    raw: dict[str, Any]
+
+    @property
+    def model_id(self) -> str:
+        """Name the model and its preprocessing; equal ids make comparable embeddings."""
+        return f"{self.sha256[:16]}-p{self.preprocess_version}"
+
+
+def card_path(model: Path) -> Path:
+    """Give the card's path: the model's with `.json`."""
+    return model.with_suffix(".json")
+
+
+def sha256_of(path: Path) -> str:
+    """Give a file's SHA-256 as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_card(model: Path, kind: str) -> ModelCard:
+    """Read and check the card of a model file.
+
+    Args:
+        model: the `.tflite` file.
+        kind: `detector` or `embedder`, what the caller is about to use it as.
+
+    Raises:
+        ModelError: model or card is missing, unreadable, of another kind, of another preprocessing,
+            or the model's bytes are not those the card was written for.
+    """
+    path = card_path(model)
+    for wanted in (model, path):
+        if not wanted.is_file():
+            raise ModelError(f"{wanted}: no such file; reinstall facegate or mend models.{kind}")
+    try:
+        raw = json.loads(path.read_text())
+        table = raw.get("calibration")
+        calibration = None
+        if table is not None:
+            calibration = Calibration(
+                tuple(float(x) for x in table["distances"]),
+                tuple(float(x) for x in table["false_match_rates"]),
+                float(table["midpoint"]),
+                float(table["slope"]),
+                int(table["comparisons"]),
+            )
+        card = ModelCard(
+            path,
+            raw["kind"],
+            raw["architecture"],
+            raw["sha256"],
+            str(raw["preprocess_version"]),
+            calibration,
+            raw,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a model card ({type(error).__name__}: {error})") from error
+    if card.kind != kind:
+        raise ModelError(f"{model}: its card says {card.kind!r}, but models.{kind} names it")
+    if card.preprocess_version != PREPROCESS_VERSION:
+        raise ModelError(
+            f"{model}: made for preprocessing {card.preprocess_version}, this facegate has "
+            f"{PREPROCESS_VERSION}; export the model again"
+        )
+    digest = sha256_of(model)
+    if digest != card.sha256:
+        raise ModelError(
+            f"{model}: sha256 {digest[:16]}… is not the card's {card.sha256[:16]}…; "
+            "the file is damaged or was exchanged, restore both"
+        )
+    return card

@@ -1,0 +1,143 @@
+"""The one place that knows a TFLite interpreter.
+
+Takes `ai_edge_litert` where it is installed, `tflite_runtime` elsewhere. A model is only run when
+its card and hash fit and its input is quantised so that `pixel ^ 0x80` is the input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.errors import ModelError
+from facegate.types import F32, I8, U8
+from facegate.vision.card import ModelCard, read_card
+from facegate.vision.preprocess import to_int8
+
+INPUT_SCALE, INPUT_ZERO_POINT = 1 / 128, -1
+INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+
+def model_folder() -> Path:
+    """Find the shipped models: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+def load_interpreter() -> tuple[Any, str]:
+    """Import the interpreter class and say which package it came from.
+
+    Raises:
+        ModelError: neither package is installed.
+    """
+    for name in INTERPRETERS:
+        try:
+            return importlib.import_module(name).Interpreter, name.split(".")[0]
+        except ImportError:
+            continue
+    raise ModelError("no TFLite interpreter: pip install ai-edge-litert")
+
+
+class TFLiteModel:
+    """A quantised model with fixed batch 1.
+
+    Args:
+        path: the `.tflite` file; its card lies beside it.
+        kind: `detector` or `embedder`.
+        threads: interpreter threads.
+
+    Raises:
+        ModelError: the card, hash, file or input quantisation does not fit, or no interpreter.
+
+    Not safe for two threads at once: each pipeline stage owns its model.
+    """
+
+    def __init__(self, path: Path, kind: str, threads: int = 1) -> None:
+        self.card: ModelCard = read_card(path, kind)
+        interpreter, self.runtime = load_interpreter()
+        try:
+            with _native_stderr() as said:
+                self._interpreter = interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path}: the interpreter refuses it: {error}") from error
+        self.delegate = "XNNPACK" if "XNNPACK delegate" in said() else "built-in kernels"
+        self._input = self._interpreter.get_input_details()[0]
+        self._outputs = self._interpreter.get_output_details()
+        self._check_input(path)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the input."""
+        _, height, width, channels = (int(n) for n in self._input["shape"])
+        return height, width, channels
+
+    def run(self, pixels: U8) -> dict[str, F32]:
+        """Run the model on one picture.
+
+        Args:
+            pixels: uint8, `input_shape`, RGB.
+
+        Returns:
+            Output name → float32 array without the batch axis, dequantised.
+        """
+        quantised: I8 = to_int8(pixels)
+        self._interpreter.set_tensor(self._input["index"], quantised[None])
+        self._interpreter.invoke()
+        return {o["name"]: self._output(o) for o in self._outputs}
+
+    def _output(self, detail: dict[str, Any]) -> F32:
+        values = self._interpreter.get_tensor(detail["index"])[0]
+        if values.dtype == np.float32:
+            return np.asarray(values, np.float32)
+        scale, zero_point = detail["quantization"]
+        dequantised: F32 = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return dequantised
+
+    def _check_input(self, path: Path) -> None:
+        scale, zero_point = self._input["quantization"]
+        ok = (
+            self._input["dtype"] == np.int8
+            and len(self._input["shape"]) == 4
+            and self._input["shape"][0] == 1
+            and self._input["shape"][3] == 3
+            and zero_point == INPUT_ZERO_POINT
+            and abs(scale / INPUT_SCALE - 1) < 0.005
+        )
+        if not ok:
+            raise ModelError(
+                f"{path}: input is {np.dtype(self._input['dtype']).name} "
+                f"{list(self._input['shape'])}, scale {scale}, zero point {zero_point}; "
+                f"needed: int8 [1, h, w, 3], scale {INPUT_SCALE}, zero point {INPUT_ZERO_POINT}"
+            )
+
+
+@contextmanager
+def _native_stderr() -> Iterator[Any]:
+    """Catch what native code writes to file descriptor 2: the only place the delegate is named."""
+    try:
+        stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
+    except (OSError, ValueError):
+        stderr = 2
+    text = ""
+    saved = os.dup(stderr)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    os.dup2(writer, stderr)
+    try:
+        yield lambda: text
+    finally:
+        os.dup2(saved, stderr)
+        os.close(saved)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            text = (pipe.read() or b"").decode(errors="replace")
