@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
+from facegate.cli import (
+    bench,
+    config,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    gate,
+    look,
+    people,
+    train,
+)
 from facegate.errors import FacegateError
 
 app = typer.Typer(
     name="facegate",
     help="The door that knows who is there.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or settings, 3 input, 4 model, "
+    "5 store, 6 hardware, 7 daemon, 8 data set.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("facegate"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take options that belong to no command."""
+
+
+for command in (gate.run, people.enroll, look.identify, look.verify, look.detect, gate.status):
+    app.command()(command)
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+app.command()(export.export)
+app.add_typer(people.app, name="people")
+app.add_typer(config.app, name="config")
+app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

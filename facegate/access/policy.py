@@ -1,0 +1,127 @@
+"""From single matches to one decision a face: enough agreeing looks, and a clear runner-up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from facegate.types import Decision, Match, Verdict
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """When a face is a person.
+
+    Attributes:
+        threshold: greatest distance that counts as a match.
+        min_margin: least extra distance of the runner-up.
+        votes_needed, votes_of: that many of the last looks must agree.
+    """
+
+    threshold: float
+    min_margin: float
+    votes_needed: int
+    votes_of: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """One embedding of a tracked face, matched."""
+
+    track_id: int
+    match: Match
+    captured_at_s: float
+    seq: int
+
+
+@dataclass
+class _Case:
+    votes: deque[tuple[Verdict, int | None]]
+    looks: int = 0
+    settled: bool = False
+    said: set[Verdict] = field(default_factory=set)
+
+
+class Policy:
+    """Decide about every track; a grant settles it for as long as the track lives.
+
+    A face that stays unknown goes on being looked at (it may come closer); the verdict is said once.
+
+    Args:
+        settings: limits.
+        confidence: distance → probability that it is that person.
+        name_of: person_id → name.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: PolicySettings,
+        confidence: Callable[[float], float],
+        name_of: Callable[[int], str | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self._confidence, self._name_of, self._clock = confidence, name_of, clock
+        self._cases: dict[int, _Case] = {}
+
+    def settled(self, track_id: int) -> bool:
+        """Whether a track's answer stands, so that no more embeddings are needed."""
+        case = self._cases.get(track_id)
+        return case is not None and case.settled
+
+    def forget_all_but(self, alive: frozenset[int]) -> None:
+        """Drop what is known about tracks that have ended."""
+        for track_id in [t for t in self._cases if t not in alive]:
+            del self._cases[track_id]
+
+    def decide(self, look: Look) -> Decision:
+        """Take one more look at a face.
+
+        Returns:
+            GRANT when enough looks agree on a person; DENY when they agree but the runner-up is too
+            near; UNKNOWN when a full round found nobody; WAIT until then, and whenever the same was
+            said of this track before.
+        """
+        case = self._cases.setdefault(
+            look.track_id, _Case(deque(maxlen=self.settings.votes_of))
+        )
+        verdict, reason = self._vote(look.match)
+        person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
+        case.votes.append((verdict, person))
+        case.looks += 1
+        agreeing = sum(v == (verdict, person) for v in case.votes)
+        if verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed:
+            case.settled = True
+        elif verdict is Verdict.GRANT:
+            verdict, reason = Verdict.WAIT, "more_looks_needed"
+        elif agreeing < self.settings.votes_of or verdict in case.said:
+            verdict, reason = Verdict.WAIT, "more_looks_needed"
+        case.said.add(verdict)
+        return self._decision(look, verdict, reason, person)
+
+    def _vote(self, match: Match) -> tuple[Verdict, str]:
+        if match.person_id is None:
+            return Verdict.UNKNOWN, "nobody_enrolled"
+        if not match.distance <= self.settings.threshold:
+            return Verdict.UNKNOWN, "no_match"
+        if not match.margin >= self.settings.min_margin:
+            return Verdict.DENY, "ambiguous"
+        return Verdict.GRANT, "match"
+
+    def _decision(
+        self, look: Look, verdict: Verdict, reason: str, person: int | None
+    ) -> Decision:
+        return Decision(
+            verdict=verdict,
+            reason=reason,
+            track_id=look.track_id,
+            person_id=person,
+            name=None if person is None else self._name_of(person),
+            distance=look.match.distance,
+            confidence=self._confidence(look.match.distance),
+            captured_at_s=look.captured_at_s,
+            seq=look.seq,
+            decided_at_s=self._clock(),
+        )

@@ -1,0 +1,88 @@
+"""`run` and `status`: the gate itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import typer
+
+from facegate import parts
+from facegate.cli.options import CameraSource, ConfigFile, daemon_of
+from facegate.cli.output import AsJson, emit
+from facegate.config import load_config
+from facegate.control.routes import routes
+from facegate.control.server import ControlServer
+from facegate.daemon import Gate, with_overrides
+from facegate.errors import DaemonError
+from facegate.journal import default_journal
+
+
+def run(
+    config: ConfigFile = None,
+    camera: CameraSource = None,
+    fake_relay: Annotated[
+        bool, typer.Option("--fake-relay", help="Drive no GPIO line; for trying things out.")
+    ] = False,
+) -> None:
+    """Watch the door until stopped (SIGTERM, Ctrl-C) or until a file camera ends."""
+    settings = with_overrides(load_config(config), camera, fake_relay)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    journal = default_journal()
+    # The relay first: from its claim on the strike is held, whatever fails after it.
+    with ExitStack() as stack:
+        relay = parts.relay_from(settings)
+        stack.callback(relay.close)
+        vision = parts.load_vision(settings)
+        journal.emit(
+            "started",
+            f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
+            f"{vision.embedder.model.delegate}",
+            model=vision.model_id,
+        )
+        store = stack.enter_context(parts.open_store(settings, vision.model_id))
+        eye = stack.enter_context(parts.camera_from(settings))
+        journal.emit("camera_opened", eye.description)
+        gate = Gate(settings, vision, store, eye, relay, journal)
+        stack.enter_context(ControlServer(settings.socket_path, routes(gate)))
+        try:
+            gate.run(stopping)
+        except DaemonError as error:
+            journal.emit("part_failed", str(error))
+            raise
+        counts = {name: c.counts for name, c in gate.channels.items()}
+    dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
+    journal.emit("stopped", f"relay released; dropped: {dropped}")
+
+
+def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Say how the running gate is doing."""
+    settings = load_config(config)
+    client = daemon_of(settings)
+    if client is None:
+        raise DaemonError(
+            f"{settings.socket_path}: no daemon is running; start it with `facegate run`"
+        )
+    answer = client.status()
+    emit(answer, as_json, _lines(answer))
+
+
+def _lines(s: dict[str, Any]) -> list[str]:
+    lines = [
+        f"camera      {s['camera']}",
+        f"up          {s['uptime_s']:.0f} s, {s['detected_fps']:.1f} frames a second",
+        f"door        {s['door']}",
+        f"people      {s['people']} (threshold {s['threshold']:.3f})",
+        f"model       {s['model_id']}",
+        f"last event  {s['last_event']}",
+    ]
+    lines += [
+        f"queue       {name:<10} {q['put']} in, {q['dropped']} dropped, "
+        f"at most {q['most_waiting']} of {q['capacity']} waiting"
+        for name, q in s["queues"].items()
+    ]
+    return lines

@@ -1,0 +1,88 @@
+"""Options and look-ups that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from facegate import parts
+from facegate.access.store import Person, Store
+from facegate.config import Config, load_config
+from facegate.control.client import ControlClient
+from facegate.errors import InputError
+from facegate.types import U8
+from facegate.vision.card import read_card
+from facegate.vision.faces import Face, FaceReader
+from facegate.vision.pictures import read_picture
+from facegate.vision.quality import ADVICE
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; else $FACEGATE_CONFIG, /etc/facegate."),
+]
+CameraSource = Annotated[
+    str | None,
+    typer.Option("--camera", help="picamera2, v4l2:/dev/video0 or file:PATH, instead of config."),
+]
+Pictures = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
+
+
+class Directory(Protocol):
+    """Who is enrolled: the daemon's socket, or the store itself when no daemon runs."""
+
+    def people(self) -> list[Person]:
+        """List everybody."""
+        ...
+
+    def rename(self, old: str, new: str) -> Person:
+        """Rename a person."""
+        ...
+
+    def remove(self, name: str) -> Person:
+        """Forget a person."""
+        ...
+
+
+def daemon_of(config: Config) -> ControlClient | None:
+    """Give the running daemon, or None."""
+    client = ControlClient(config.socket_path)
+    return client if client.running() else None
+
+
+@contextmanager
+def directory(config_file: Path | None) -> Iterator[Directory]:
+    """Open whatever owns the enrolled people."""
+    config = load_config(config_file)
+    if client := daemon_of(config):
+        yield client
+        return
+    with offline_store(config) as store:
+        yield store
+
+
+def offline_store(config: Config) -> Store:
+    """Open the store without loading a network: the card alone names the model."""
+    return parts.open_store(config, read_card(parts.embedder_path(config), "embedder").model_id)
+
+
+def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple[U8, Face]:
+    """Find the one face a picture must show.
+
+    Raises:
+        InputError: no face, several faces, or (unless `allow_poor`) one that the quality gate refuses.
+    """
+    pixels = read_picture(path)
+    found = reader.find(pixels)
+    if not found:
+        raise InputError(f"{path}: no face found; take a picture from nearer, facing the camera")
+    if len(found) > 1:
+        raise InputError(f"{path}: {len(found)} faces; cut the picture so that it shows one person")
+    face = reader.look(pixels, found[0])
+    if not face.quality.passed and not allow_poor:
+        reason = face.quality.reasons[0]
+        raise InputError(f"{path}: the face is {reason.replace('_', ' ')}: {ADVICE[reason]}")
+    return pixels, face

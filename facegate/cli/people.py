@@ -1,0 +1,182 @@
+"""`enroll` and `people`: who may come in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facegate import parts
+from facegate.access.enrolment import EnrolmentSession, check_newcomer
+from facegate.access.matcher import Matcher
+from facegate.access.store import Person
+from facegate.cli.options import (
+    CameraSource,
+    ConfigFile,
+    daemon_of,
+    directory,
+    only_face,
+)
+from facegate.cli.output import AsJson, emit
+from facegate.config import Config, load_config
+from facegate.errors import InputError
+from facegate.types import F32, Match
+
+app = typer.Typer(help="List, show, rename and remove enrolled people.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
+
+
+def enroll(
+    name: Name,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture of them; repeat for more. Else the camera.")
+    ] = None,
+    allow_duplicate: Annotated[
+        bool, typer.Option("--allow-duplicate", help="Even if this face is enrolled already.")
+    ] = False,
+    config: ConfigFile = None,
+    camera: CameraSource = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a person, from pictures or with the camera."""
+    settings = load_config(config)
+    client = daemon_of(settings)
+    if client and not image:
+        timeout_s = settings.enrolment.timeout_s
+        person = client.enrol(name, allow_duplicate, timeout_s, _say_progress)
+    else:
+        vision = parts.load_vision(settings)
+        vectors = (
+            _from_pictures(vision, image)
+            if image
+            else _from_camera(settings, vision, name, camera)
+        )
+        if client:
+            person = client.add(name, vectors, vision.model_id, allow_duplicate)
+        else:
+            person = _add_offline(settings, vision, name, vectors, allow_duplicate)
+    emit(
+        asdict(person), as_json, [f"{person.name} is enrolled with {person.templates} template(s)."]
+    )
+
+
+@app.command("list")
+def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List everybody who is enrolled."""
+    with directory(config) as people:
+        everybody = people.people()
+    lines = [_line(p) for p in everybody] or ["Nobody is enrolled. Start with: facegate enroll NAME"]
+    emit([asdict(p) for p in everybody], as_json, lines)
+
+
+@app.command()
+def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one person."""
+    with directory(config) as people:
+        everybody = people.people()
+    person = next((p for p in everybody if p.name.casefold() == name.casefold()), None)
+    if person is None:
+        raise InputError(f"{name}: nobody of this name is enrolled; see `facegate people list`")
+    emit(asdict(person), as_json, [_line(person)])
+
+
+@app.command()
+def rename(
+    old: Name,
+    new: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a person another name."""
+    with directory(config) as people:
+        person = people.rename(old, new)
+    emit(asdict(person), as_json, [f"{old} is now {person.name}."])
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person and all their templates."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Forget {name}?", abort=True)
+    with directory(config) as people:
+        person = people.remove(name)
+    emit(asdict(person), as_json, [f"{person.name} is forgotten."])
+
+
+def _line(person: Person) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
+    return f"{person.name:<24} {person.role:<8} {person.templates} template(s)  since {since}"
+
+
+def _say_progress(captured: int, guidance: str) -> None:
+    typer.echo(f"{captured} captured; {guidance}", err=True)
+
+
+def _from_pictures(vision: parts.Vision, pictures: list[Path]) -> list[F32]:
+    faces = [only_face(vision.reader, path)[1] for path in pictures]
+    return [vision.reader.embed(face).vector for face in faces]
+
+
+def _from_camera(
+    config: Config, vision: parts.Vision, name: str, source: str | None
+) -> list[F32]:
+    """Collect looks with a camera of our own: no daemon is running."""
+    import threading
+
+    from facegate.vision.quality import ADVICE
+
+    stopping = threading.Event()
+    with parts.camera_from(config, source) as camera:
+        session = EnrolmentSession(
+            name,
+            parts.enrolment_settings(config),
+            vision.calibration.midpoint,
+            time.monotonic(),
+        )
+        said = ""
+        for frame in camera.frames(stopping):
+            if session.done or session.expired(time.monotonic()):
+                break
+            if not session.wants(frame.captured_at_s):
+                continue
+            found = vision.reader.find(frame.pixels, frame.small)
+            if len(found) != 1:
+                session.refuse("one person at a time" if found else "nobody to be seen")
+            else:
+                face = vision.reader.look(frame.pixels, found[0])
+                if face.quality.passed:
+                    session.offer(vision.reader.embed(face), frame.captured_at_s)
+                else:
+                    session.refuse(ADVICE[face.quality.reasons[0]])
+            if session.guidance != said:
+                said = session.guidance
+                _say_progress(session.captured, said)
+    if not session.done:
+        raise InputError(
+            f"{name}: only {session.captured} good looks ({session.guidance}); nobody was enrolled"
+        )
+    return session.vectors()
+
+
+def _add_offline(
+    config: Config, vision: parts.Vision, name: str, vectors: list[F32], allow_duplicate: bool
+) -> Person:
+    with parts.open_store(config, vision.model_id) as store:
+        gallery = store.gallery()
+        matcher = Matcher(gallery)
+        matches: list[Match] = [] if allow_duplicate else [matcher.match(v) for v in vectors]
+        limit = parts.threshold_for(config, vision.calibration, len(gallery.names))
+        check_newcomer(
+            name, vectors, matches, dict(gallery.names), limit, vision.calibration.midpoint
+        )
+        return store.add(name, vectors)

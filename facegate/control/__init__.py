@@ -1,0 +1,1 @@
+"""The daemon's local API: HTTP/1.1 over a Unix socket."""

@@ -1,0 +1,143 @@
+"""Talk to the daemon over its control socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from facegate import errors
+from facegate.access.store import Person
+from facegate.errors import DaemonError, FacegateError
+from facegate.types import F32
+
+ANSWER_TIMEOUT_S = 10.0
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class ControlClient:
+    """One daemon, by the path of its socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def running(self) -> bool:
+        """Whether a daemon answers; a socket that may not be opened counts as one.
+
+        Raises:
+            DaemonError: a daemon is there, but this user may not talk to it.
+        """
+        if not self.path.exists():
+            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.path))
+            except PermissionError:
+                raise DaemonError(
+                    f"{self.path}: you may not talk to the daemon; use sudo, or join the group "
+                    "facegate"
+                ) from None
+            except OSError:
+                return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Ask how the gate is doing."""
+        answer = self._call("GET", "/v1/status")
+        return dict(answer)
+
+    def people(self) -> list[Person]:
+        """List who is enrolled."""
+        return [Person(**p) for p in self._call("GET", "/v1/people")]
+
+    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Person:
+        """Enrol from embeddings."""
+        body = {
+            "name": name,
+            "vectors": [v.tolist() for v in vectors],
+            "model_id": model_id,
+            "allow_duplicate": allow_duplicate,
+        }
+        return Person(**self._call("POST", "/v1/people", body))
+
+    def rename(self, old: str, new: str) -> Person:
+        """Rename a person."""
+        return Person(**self._call("PATCH", f"/v1/people/{quote(old, safe='')}", {"name": new}))
+
+    def remove(self, name: str) -> Person:
+        """Forget a person."""
+        return Person(**self._call("DELETE", f"/v1/people/{quote(name, safe='')}"))
+
+    def enrol(
+        self,
+        name: str,
+        allow_duplicate: bool,
+        timeout_s: float,
+        progress: Callable[[int, str], None],
+    ) -> Person:
+        """Enrol the person in front of the daemon's camera."""
+        body = {"name": name, "allow_duplicate": allow_duplicate}
+        with_margin_s = timeout_s + ANSWER_TIMEOUT_S
+        connection, response = self._request("POST", "/v1/enrolments", body, with_margin_s)
+        try:
+            for raw in response:
+                line = json.loads(raw)
+                if "error" in line:
+                    raise _rebuild(line)
+                if "person" in line:
+                    return Person(**line["person"])
+                progress(line["captured"], line["guidance"])
+        except OSError as error:
+            raise DaemonError(f"{self.path}: the daemon hung up: {error}") from error
+        finally:
+            connection.close()
+        raise DaemonError(f"{self.path}: the daemon hung up before {name} was enrolled")
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        connection, response = self._request(method, path, body, ANSWER_TIMEOUT_S)
+        try:
+            answer = json.loads(response.read())
+        except (OSError, ValueError) as error:
+            raise DaemonError(f"{self.path}: the daemon's answer broke off: {error}") from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise _rebuild(answer)
+        return answer
+
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float
+    ) -> tuple[_Connection, http.client.HTTPResponse]:
+        connection = _Connection(self.path, timeout_s)
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            return connection, connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise DaemonError(
+                f"{self.path}: no daemon answers ({error}); start it with `facegate run`"
+            ) from error
+
+
+def _rebuild(answer: dict[str, Any]) -> FacegateError:
+    """Turn the daemon's error back into the one it raised."""
+    kind = getattr(errors, str(answer.get("kind", "")), DaemonError)
+    if not (isinstance(kind, type) and issubclass(kind, FacegateError)):
+        kind = DaemonError
+    error: FacegateError = kind(str(answer.get("error", "unknown error")))
+    return error

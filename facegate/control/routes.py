@@ -1,0 +1,99 @@
+"""What the control socket offers: status, people, enrolment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+
+from facegate.control.server import Answer, Body, Route
+from facegate.errors import InputError
+from facegate.types import F32
+
+
+class Gatekeeper(Protocol):
+    """The part of the daemon that the socket reaches."""
+
+    def status(self) -> dict[str, object]:
+        """Say how the gate is doing."""
+        ...
+
+    def people(self) -> list[Any]:
+        """List who is enrolled."""
+        ...
+
+    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Any:
+        """Enrol from embeddings."""
+        ...
+
+    def enrol(
+        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
+    ) -> Any:
+        """Enrol with the camera."""
+        ...
+
+    def rename(self, old: str, new: str) -> Any:
+        """Rename a person."""
+        ...
+
+    def remove(self, name: str) -> Any:
+        """Forget a person."""
+        ...
+
+
+def routes(gate: Gatekeeper) -> list[Route]:
+    """Give the routes, each bound to `gate`."""
+
+    def status(_: Body, __: Body) -> Answer:
+        return gate.status()
+
+    def people(_: Body, __: Body) -> Answer:
+        return [asdict(p) for p in gate.people()]
+
+    def add(_: Body, body: Body) -> Answer:
+        vectors = take(body, "vectors", list)
+        try:
+            arrays = [np.array(v, np.float32) for v in vectors]
+        except (TypeError, ValueError):
+            raise InputError("vectors: must be lists of numbers") from None
+        duplicate = take(body, "allow_duplicate", bool, False)
+        return asdict(
+            gate.add(take(body, "name", str), arrays, take(body, "model_id", str), duplicate)
+        )
+
+    def enrol(_: Body, body: Body, send: Callable[[Body], None]) -> Answer:
+        person = gate.enrol(
+            take(body, "name", str),
+            take(body, "allow_duplicate", bool, False),
+            lambda captured, guidance: send({"captured": captured, "guidance": guidance}),
+        )
+        return {"person": asdict(person)}
+
+    def rename(named: Body, body: Body) -> Answer:
+        return asdict(gate.rename(named["name"], take(body, "name", str)))
+
+    def remove(named: Body, _: Body) -> Answer:
+        return asdict(gate.remove(named["name"]))
+
+    return [
+        Route("GET", "/v1/status", status),
+        Route("GET", "/v1/people", people),
+        Route("POST", "/v1/people", add),
+        Route("PATCH", "/v1/people/{name}", rename),
+        Route("DELETE", "/v1/people/{name}", remove),
+        Route("POST", "/v1/enrolments", enrol, streams=True),
+    ]
+
+
+def take(body: Body, key: str, kind: type, default: Any = None) -> Any:
+    """Take a value of a given type out of a request.
+
+    Raises:
+        InputError: it is missing without a default, or of another type.
+    """
+    value = body.get(key, default)
+    if not isinstance(value, kind):
+        raise InputError(f"{key}: must be given as {kind.__name__}")
+    return value

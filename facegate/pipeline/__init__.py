@@ -1,0 +1,1 @@
+"""Threads and bounded channels; knows no camera and no face."""

@@ -1,0 +1,61 @@
+"""The way from a picture to faces that can be embedded, the same for the daemon and every command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from facegate.types import U8, Detection, Embedding, Quality
+from facegate.vision.detector import FaceDetector
+from facegate.vision.embedder import FaceEmbedder
+from facegate.vision.preprocess import align
+from facegate.vision.quality import QualityLimits, assess
+
+
+@dataclass(frozen=True)
+class Face:
+    """A detected face, cut out and judged; `aligned` is uint8 (160, 160, 3)."""
+
+    detection: Detection
+    aligned: U8
+    quality: Quality
+
+
+class FaceReader:
+    """Detector, alignment, quality gate and embedder in one hand.
+
+    Args:
+        detector, embedder: the networks.
+        limits: of the quality gate.
+    """
+
+    def __init__(
+        self, detector: FaceDetector, embedder: FaceEmbedder, limits: QualityLimits
+    ) -> None:
+        self._detector, self._embedder, self._limits = detector, embedder, limits
+
+    def find(self, pixels: U8, small: U8 | None = None) -> list[Detection]:
+        """Find faces.
+
+        Args:
+            pixels: uint8 (H, W, 3), the main picture.
+            small: the same view in fewer pixels, to search instead.
+
+        Returns:
+            Detections in the coordinates of `pixels`, best first.
+        """
+        if small is None:
+            return self._detector.detect(pixels)
+        across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
+        return [
+            replace(d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down))
+            for d in self._detector.detect(small)
+        ]
+
+    def look(self, pixels: U8, detection: Detection) -> Face:
+        """Cut a detected face out of its picture and judge it."""
+        aligned = align(pixels, detection.landmarks)
+        return Face(detection, aligned, assess(pixels, detection, aligned, self._limits))
+
+    def embed(self, face: Face) -> Embedding:
+        """Embed a face."""
+        return self._embedder.embed(face.aligned)

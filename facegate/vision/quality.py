@@ -1,0 +1,74 @@
+"""Decide whether a face is good enough to be compared, and say why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facegate.types import U8, Detection, Quality
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Limits of the gate; units as in `facegate.types.Quality`."""
+
+    min_size_px: float = 48.0
+    min_sharpness: float = 6.0
+    min_brightness: float = 25.0
+    max_brightness: float = 235.0
+    max_yaw: float = 0.35
+    max_roll_deg: float = 35.0
+
+
+ADVICE = {
+    "too_small": "come closer",
+    "cut_off": "step into the picture",
+    "turned_away": "look at the camera",
+    "too_dark": "more light is needed",
+    "too_bright": "the light is too strong",
+    "blurred": "hold still",
+}
+"""What a refused visitor can do, by reason."""
+
+
+def assess(pixels: U8, detection: Detection, aligned: U8, limits: QualityLimits) -> Quality:
+    """Measure a face and compare it with the limits.
+
+    Args:
+        pixels: uint8 (H, W, 3), the picture the detection belongs to.
+        detection: the face.
+        aligned: uint8 (160, 160, 3), the face cut out by `preprocess.align`.
+
+    Returns:
+        The measurements, with the reasons for refusing it, if any.
+    """
+    left_eye, right_eye, nose, left_mouth, right_mouth = detection.landmarks
+    across = right_eye - left_eye
+    eye_distance = max(float(np.hypot(*across)), 1e-6)
+    middle = (left_eye + right_eye + left_mouth + right_mouth) / 4
+    yaw = float((nose - middle) @ across) / eye_distance**2
+    roll = float(np.degrees(np.arctan2(across[1], across[0])))
+    grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
+    face = grey[40:140, 30:130]
+    sharpness = float(cv2.Laplacian(cv2.GaussianBlur(face, (0, 0), 1.0), cv2.CV_32F).var())
+    brightness = float(face.mean())
+    height, width = pixels.shape[:2]
+    marks = detection.landmarks
+    inside = bool((marks >= 0).all() and (marks < (width, height)).all())
+
+    reasons = []
+    if detection.size_px < limits.min_size_px:
+        reasons.append("too_small")
+    if not inside:
+        reasons.append("cut_off")
+    if abs(yaw) > limits.max_yaw or abs(roll) > limits.max_roll_deg:
+        reasons.append("turned_away")
+    if brightness < limits.min_brightness:
+        reasons.append("too_dark")
+    if brightness > limits.max_brightness:
+        reasons.append("too_bright")
+    if sharpness < limits.min_sharpness:
+        reasons.append("blurred")
+    return Quality(detection.size_px, sharpness, brightness, yaw, roll, tuple(reasons))

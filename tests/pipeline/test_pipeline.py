@@ -1,0 +1,58 @@
+import threading
+
+import pytest
+
+from facegate.errors import DaemonError
+from facegate.pipeline.pipeline import Pipeline, Stage
+
+
+def test_all_stages_end_and_the_pipeline_says_so():
+    done = []
+    stages = [Stage(n, lambda _s, n=n: done.append(n)) for n in ("a", "b")]
+    with Pipeline(stages) as pipeline:
+        assert pipeline.wait(5)
+    assert sorted(done) == ["a", "b"]
+
+
+def test_a_stage_that_fails_ends_the_others_and_is_named():
+    def fail(_stopping):
+        raise ValueError("broken lens")
+
+    finished = []
+    waiting = Stage("wait", lambda stopping: stopping.wait(30), lambda: finished.append(True))
+    with (
+        pytest.raises(DaemonError, match="lens failed: broken lens") as caught,
+        Pipeline([Stage("lens", fail), waiting]) as pipeline,
+    ):
+        pipeline.wait(5)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert finished == [True]
+    assert not waiting.alive
+
+
+def test_finish_is_called_even_when_the_stage_fails():
+    finished = []
+
+    def fail(_stopping):
+        raise ValueError
+
+    stage = Stage("x", fail, lambda: finished.append(True))
+    with pytest.raises(DaemonError), Pipeline([stage]) as pipeline:
+        pipeline.wait(5)
+    assert finished == [True]
+
+
+def test_a_stage_that_will_not_stop_is_named():
+    release = threading.Event()
+    stage = Stage("deaf", lambda _stopping: release.wait(30))
+    pipeline = Pipeline([stage])
+    pipeline.__enter__()
+    with pytest.raises(DaemonError, match="deaf"):
+        pipeline.stop(timeout_s=0.05)
+    release.set()
+    assert stage.join(5)
+
+
+def test_waiting_gives_up_in_time():
+    with Pipeline([Stage("w", lambda stopping: stopping.wait(30))]) as pipeline:
+        assert pipeline.wait(0.02) is False

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from facegate.config import Config, load_config, parse_config
+from facegate.errors import ConfigError
+
+SHIPPED = Path(__file__).parent.parent / "config.yaml"
+
+
+def test_the_shipped_file_equals_the_defaults():
+    written = yaml.safe_load(SHIPPED.read_text())
+    assert written == Config().model_dump()
+
+
+def test_the_shipped_file_loads():
+    assert load_config(SHIPPED) == Config()
+
+
+def test_whole_numbers_are_fine_where_fractions_are_expected():
+    assert parse_config({"camera": {"fps": 10}}, "x").camera.fps == 10.0
+
+
+def test_all_mistakes_are_told_at_once_with_path_value_and_suggestion():
+    with pytest.raises(ConfigError) as caught:
+        parse_config(
+            {
+                "camera": {"fps": -1, "widht_px": 640},
+                "acess": {},
+                "door": {"relay": {"active_low": "yes"}},
+            },
+            "my.yaml",
+        )
+    text = str(caught.value)
+    assert "my.yaml: 4 mistake(s)" in text
+    assert "camera.fps: -1: input should be greater than 0" in text
+    assert "camera.widht_px: unknown setting; did you mean 'width_px'?" in text
+    assert "acess: unknown setting; did you mean 'access'?" in text
+    assert "door.relay.active_low: 'yes'" in text
+
+
+def test_contradictions_are_mistakes():
+    with pytest.raises(ConfigError, match="can never be reached"):
+        parse_config({"access": {"votes_needed": 6, "votes_of": 5}}, "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("camera: [", "not valid YAML"), ("- a\n- b\n", "found list"), ("a: b: c", "line 1")],
+)
+def test_a_broken_file_is_one_clear_line(tmp_path, content, told):
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=told):
+        load_config(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_an_empty_file_means_all_defaults(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("")
+    assert load_config(path) == Config()
+
+
+def test_systemd_says_where_state_lies(monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", "/s")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/r")
+    assert Config().store_path == Path("/s/people.db")
+    assert Config().socket_path == Path("/r/control.sock")

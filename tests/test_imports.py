@@ -1,0 +1,77 @@
+"""The import rules: which part may know which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "facegate"
+
+# What a part may import of facegate itself; a part may always import its own package.
+ALLOWED = {
+    "errors": set(),
+    "types": set(),
+    "hardware": {"types", "errors"},
+    "vision": {"types", "errors"},
+    "access": {"types", "errors"},
+    "pipeline": {"errors"},
+    "control": {"types", "errors", "access"},
+    "journal": {"errors"},
+    "config": {"errors"},
+    "parts": {"types", "errors", "config", "hardware", "vision", "access"},
+    "daemon": {
+        "types", "errors", "config", "journal", "parts", "hardware", "vision", "access", "pipeline",
+    },
+    "demo": {"types", "errors", "daemon", "journal", "vision"},
+    "training": {"types", "errors", "vision"},
+}  # fmt: skip
+
+
+def own_imports(path: Path, anywhere: bool) -> set[str]:
+    """Names of facegate's parts that a file imports; only at its top level unless `anywhere`."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if anywhere else iter(tree.body)
+    found = set()
+    for node in nodes:
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module]
+            if node.module == "facegate":
+                names = [f"facegate.{a.name}" for a in node.names]
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("facegate.")}
+    return found
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+FILES = sorted(p for p in PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_part_imports_only_what_it_may(path):
+    part = part_of(path)
+    if part not in ALLOWED:
+        assert part in {"cli", "__init__"}, f"{part} has no import rule"
+        return
+    wrong = own_imports(path, anywhere=True) - ALLOWED[part] - {part}
+    assert not wrong, f"{path.name} imports {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_runtime_never_imports_training(path):
+    if part_of(path) == "training":
+        return
+    # Commands that train, export or evaluate reach it from inside a function.
+    inside = part_of(path) == "cli"
+    assert "training" not in own_imports(path, anywhere=not inside)
+
+
+def test_the_walk_sees_forbidden_imports(tmp_path):
+    file = tmp_path / "x.py"
+    file.write_text("from facegate import training\nimport facegate.vision.card\n")
+    assert own_imports(file, anywhere=True) == {"training", "vision"}

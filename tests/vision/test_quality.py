@@ -1,0 +1,63 @@
+import cv2
+import numpy as np
+import pytest
+
+from facegate.types import Detection
+from facegate.vision.preprocess import TEMPLATE, align
+from facegate.vision.quality import ADVICE, QualityLimits, assess
+
+
+def scene(size=2.0, shift=(100, 60), light=1.0, blur=0.0, landmarks=None, seed=0):
+    """A textured picture with a face's landmarks in it, and what the gate says of it."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 200, (90, 120, 3), dtype=np.uint8)
+    pixels = cv2.resize(coarse, (720, 540), interpolation=cv2.INTER_LINEAR)
+    pixels = np.clip(pixels * light, 0, 255).astype(np.uint8)
+    if blur:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), blur)
+    marks = (TEMPLATE * size + shift if landmarks is None else landmarks).astype(np.float32)
+    low, high = marks.min(0) - 20, marks.max(0) + 20
+    detection = Detection(np.concatenate([low, high]).astype(np.float32), marks, 0.9)
+    return assess(pixels, detection, align(pixels, marks), QualityLimits())
+
+
+def test_a_good_face_passes():
+    quality = scene()
+    assert quality.passed
+    assert abs(quality.yaw) < 0.1
+    assert abs(quality.roll_deg) < 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("too_small", {"size": 0.05}),
+        ("cut_off", {"shift": (-120, 60)}),
+        ("too_dark", {"light": 0.1}),
+        ("too_bright", {"light": 6.0}),
+        ("blurred", {"blur": 25.0}),
+    ],
+)
+def test_each_fault_is_named(reason, change):
+    quality = scene(**change)
+    assert reason in quality.reasons
+    assert reason in ADVICE
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_turned_head_is_named_to_either_side(side):
+    marks = (TEMPLATE * 2 + (100, 60)).astype(np.float32)
+    marks[2, 0] += side * 60
+    quality = scene(landmarks=marks)
+    assert quality.reasons == ("turned_away",)
+    assert np.sign(quality.yaw) == side
+
+
+def test_a_tilted_head_within_limits_passes_and_is_measured():
+    a = np.radians(20)
+    turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    marks = ((TEMPLATE - 80) @ turn.T * 2 + (300, 250)).astype(np.float32)
+    quality = scene(landmarks=marks)
+    assert quality.passed
+    assert quality.roll_deg == pytest.approx(20, abs=1)
+    assert abs(quality.yaw) < 0.1
