@@ -1,0 +1,1 @@
+"""The gate beside a door: looks, knows who is there, and opens."""

@@ -421,7 +421,5 @@ def with_overrides(config: Config, camera: str | None, fake_relay: bool) -> Conf
         )
     if fake_relay:
         relay = config.door.relay.model_copy(update={"driver": "fake"})
-        config = config.model_copy(
-            update={"door": config.door.model_copy(update={"relay": relay})}
-        )
+        config = config.model_copy(update={"door": config.door.model_copy(update={"relay": relay})})
     return config

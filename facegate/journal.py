@@ -1,4 +1,4 @@
-"""Events: one stable name, one MESSAGE_ID and `FACEGATE_*` fields each, to the journal or a console.
+"""Events: a stable name, a MESSAGE_ID and `FACEGATE_*` fields each, to journal or console.
 
 Never an image, an embedding or a key.
 """
@@ -122,7 +122,9 @@ class SystemdSink:
 
     def __call__(self, event: Event) -> None:
         """Send the event with its MESSAGE_ID, priority and fields."""
-        fields: dict[str, Any] = {f"FACEGATE_{k.upper()}": _short(v) for k, v in event.fields.items()}
+        fields: dict[str, Any] = {
+            f"FACEGATE_{k.upper()}": _short(v) for k, v in event.fields.items()
+        }
         self._send(
             event.message,
             MESSAGE_ID=MESSAGE_IDS[event.name],

@@ -1,4 +1,4 @@
-"""Make the parts the configuration asks for; used by the daemon and by commands that run without it."""
+"""Make the parts the configuration asks for, for the daemon and for commands without it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def load_vision(config: Config) -> Vision:
     embedder = TFLiteFaceEmbedder(embedder_path(config), config.models.embedder_threads)
     limits = QualityLimits(**config.quality.model_dump())
     return Vision(
-        FaceReader(detector, embedder, limits), detector, embedder, calibration_of(embedder.model.card)
+        FaceReader(detector, embedder, limits),
+        detector,
+        embedder,
+        calibration_of(embedder.model.card),
     )
 
 

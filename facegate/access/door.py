@@ -72,7 +72,7 @@ class Door:
         if self.state is DoorState.UNLOCKED:
             self.deadline_s = min(now_s + self._pulse_s, self._unlocked_at_s + MAX_PULSE_S)
             return Outcome.PROLONGED
-        # The state changes first: were the line to fail half way, `tick` and `lock` still release it.
+        # The state changes first: should the line fail half way, `tick` still releases it.
         self.state = DoorState.UNLOCKED
         self._unlocked_at_s, self.deadline_s = now_s, now_s + self._pulse_s
         self._relay.set(True)

@@ -46,7 +46,7 @@ class _Case:
 class Policy:
     """Decide about every track; a grant settles it for as long as the track lives.
 
-    A face that stays unknown goes on being looked at (it may come closer); the verdict is said once.
+    A face that stays unknown is looked at further (it may come closer); the verdict is said once.
 
     Args:
         settings: limits.
@@ -84,9 +84,7 @@ class Policy:
             near; UNKNOWN when a full round found nobody; WAIT until then, and whenever the same was
             said of this track before.
         """
-        case = self._cases.setdefault(
-            look.track_id, _Case(deque(maxlen=self.settings.votes_of))
-        )
+        case = self._cases.setdefault(look.track_id, _Case(deque(maxlen=self.settings.votes_of)))
         verdict, reason = self._vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))
@@ -94,9 +92,7 @@ class Policy:
         agreeing = sum(v == (verdict, person) for v in case.votes)
         if verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed:
             case.settled = True
-        elif verdict is Verdict.GRANT:
-            verdict, reason = Verdict.WAIT, "more_looks_needed"
-        elif agreeing < self.settings.votes_of or verdict in case.said:
+        elif verdict is Verdict.GRANT or agreeing < self.settings.votes_of or verdict in case.said:
             verdict, reason = Verdict.WAIT, "more_looks_needed"
         case.said.add(verdict)
         return self._decision(look, verdict, reason, person)
@@ -110,9 +106,7 @@ class Policy:
             return Verdict.DENY, "ambiguous"
         return Verdict.GRANT, "match"
 
-    def _decision(
-        self, look: Look, verdict: Verdict, reason: str, person: int | None
-    ) -> Decision:
+    def _decision(self, look: Look, verdict: Verdict, reason: str, person: int | None) -> Decision:
         return Decision(
             verdict=verdict,
             reason=reason,

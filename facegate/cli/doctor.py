@@ -32,7 +32,7 @@ class Finding:
 
 
 def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJson = False) -> None:
-    """Check Python, packages, models, camera, GPIO and store; exit status 1 if anything is amiss."""
+    """Check Python, packages, models, camera, GPIO and store; exit status 1 if one is amiss."""
     settings = load_config(config)
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),

@@ -73,7 +73,7 @@ def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple
     """Find the one face a picture must show.
 
     Raises:
-        InputError: no face, several faces, or (unless `allow_poor`) one that the quality gate refuses.
+        InputError: no face, several, or (unless `allow_poor`) one that the quality gate refuses.
     """
     pixels = read_picture(path)
     found = reader.find(pixels)

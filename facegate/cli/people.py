@@ -52,9 +52,7 @@ def enroll(
     else:
         vision = parts.load_vision(settings)
         vectors = (
-            _from_pictures(vision, image)
-            if image
-            else _from_camera(settings, vision, name, camera)
+            _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
         )
         if client:
             person = client.add(name, vectors, vision.model_id, allow_duplicate)
@@ -70,7 +68,9 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List everybody who is enrolled."""
     with directory(config) as people:
         everybody = people.people()
-    lines = [_line(p) for p in everybody] or ["Nobody is enrolled. Start with: facegate enroll NAME"]
+    lines = [_line(p) for p in everybody] or [
+        "Nobody is enrolled. Start with: facegate enroll NAME"
+    ]
     emit([asdict(p) for p in everybody], as_json, lines)
 
 
@@ -127,9 +127,7 @@ def _from_pictures(vision: parts.Vision, pictures: list[Path]) -> list[F32]:
     return [vision.reader.embed(face).vector for face in faces]
 
 
-def _from_camera(
-    config: Config, vision: parts.Vision, name: str, source: str | None
-) -> list[F32]:
+def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | None) -> list[F32]:
     """Collect looks with a camera of our own: no daemon is running."""
     import threading
 

@@ -28,9 +28,7 @@ class Gatekeeper(Protocol):
         """Enrol from embeddings."""
         ...
 
-    def enrol(
-        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
-    ) -> Any:
+    def enrol(self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]) -> Any:
         """Enrol with the camera."""
         ...
 

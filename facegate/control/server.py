@@ -111,10 +111,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         finally:
             os.umask(old)
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
+    def verify_request(self, request: Any, _address: Any) -> bool:
         return allowed(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, _request: Any, _address: Any) -> None:
         """A peer that hangs up is no event."""
 
 
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is not None:
             self._send(status, answer)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
     def _route(self) -> tuple[HTTPStatus, Answer | None]:
         path = self.path.split("?")[0]
@@ -229,4 +229,3 @@ def _clear_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
     raise DaemonError(f"{path}: another facegate runs already; stop it first")
-

@@ -55,9 +55,7 @@ class Album:
                 self._labels[decision.track_id] = (decision.verdict.value, RED)
         for track, quality in seen.faces:
             self.points.append((at_s, track.track_id, quality.size_px, quality.passed))
-        told = tuple(
-            d.verdict.value for d in seen.decisions if d.verdict is not Verdict.WAIT
-        )
+        told = tuple(d.verdict.value for d in seen.decisions if d.verdict is not Verdict.WAIT)
         last = self.snapshots[-1].at_s if self.snapshots else -10.0
         if told or at_s - last > 1.0:
             self.snapshots.append(Snapshot(at_s, self._tile(seen, at_s), told))
@@ -134,7 +132,9 @@ def timeline(
         if number % 2:
             faces.axvspan(start_s, stop_s, color="#f2f2f2", zorder=0)
         middle = (start_s + stop_s) / 2
-        faces.text(middle, 4, title, fontsize=7, ha="center", va="bottom", rotation=90, color="#666")
+        faces.text(
+            middle, 4, title, fontsize=7, ha="center", va="bottom", rotation=90, color="#666"
+        )
     faces.set_ylim(0, top * 1.4)
     faces.set_ylabel("face width, pixels")
     faces.set_title("What the gate saw (grey: not good enough to compare), and what it decided")

@@ -1,4 +1,4 @@
-"""A short film of a corridor: two people approach, turn, leave, come back in dim light, come together.
+"""A short film of a corridor: two people approach, turn, leave, come back, come together.
 
 The people are public-domain portraits that come inside well-known packages: Eileen Collins (NASA,
 scikit-image's `data.astronaut`) and Grace Hopper (US Navy, matplotlib's sample data).
@@ -69,8 +69,8 @@ def portraits() -> tuple[Portrait, Portrait]:
         raise InputError(
             f"the demo's portraits come with {error.name}: pip install 'facegate[demo]'"
         ) from error
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        data = np.frombuffer(file.read(), np.uint8)
+    sample = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    data = np.fromfile(str(sample), np.uint8)
     hopper = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
     collins = np.asarray(skimage.data.astronaut(), np.uint8)
     return (
@@ -87,7 +87,11 @@ def script(friend: Portrait, stranger: Portrait) -> tuple[Act, ...]:
 
     return (
         Act("empty corridor", 1.2),
-        Act("a stranger approaches", 3.6, (Actor(stranger, lambda t: 0.62 - 0.12 * t, approach(150)),)),
+        Act(
+            "a stranger approaches",
+            3.6,
+            (Actor(stranger, lambda t: 0.62 - 0.12 * t, approach(150)),),
+        ),
         Act("and leaves", 1.2, (Actor(stranger, lambda t: 0.5 - 0.75 * t, lambda _t: 150.0),)),
         Act("empty again", 0.8),
         Act(
@@ -178,7 +182,7 @@ def _place(picture: U8, actor: Actor, t: float) -> None:
     middle = np.array([actor.x(t) * WIDTH_PX, HEIGHT_PX * 0.4])
     reach = 1.9 * p.face_px  # how much of the portrait around the face walks along
     box = np.array([(-1, -0.85), (1, -0.85), (1, 1.6), (-1, 1.6)]) * reach
-    source = box + (p.face_x, p.face_y)
+    source = box + np.array((p.face_x, p.face_y))
     # A turned head: the far side shrinks in height, the whole in width.
     squeeze = np.array([1 + 0.16 * turn * side for side in (-1, 1, 1, -1)])
     target = box * np.stack([np.full(4, np.cos(0.7 * turn)), squeeze], axis=1) * scale + middle

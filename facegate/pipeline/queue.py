@@ -129,9 +129,7 @@ class Channel(Generic[T]):
     def counts(self) -> ChannelCounts:
         """What has passed so far."""
         with self._changed:
-            return ChannelCounts(
-                self._put, self._got, self._dropped, len(self._items), self._most
-            )
+            return ChannelCounts(self._put, self._got, self._dropped, len(self._items), self._most)
 
     def _drop_oldest(self) -> bool:
         for index, item in enumerate(self._items):

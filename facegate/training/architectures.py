@@ -1,18 +1,18 @@
 """The networks, one definition each, in backend-neutral Keras 3.
 
-Embedders are Inception-ResNets in the shape of FaceNet: a stem, residual Inception blocks A, B and C
-with their reductions, global average pooling, Dense 512 with ReLU, Dense 128. The unit norm that
+Embedders are Inception-ResNets in the shape of FaceNet: a stem, residual Inception blocks A, B and
+C with their reductions, global average pooling, Dense 512 with ReLU, Dense 128. The unit norm that
 follows is not part of the graph: the last Dense layer and the norm run in float32
 (`facegate.vision.embedder`), because an INT8 scale on the raw 128 values ruins weak faces.
 
 The detector is an anchor-free single-stage network in the family of YuNet with three strides.
 
-Only Conv, BatchNorm, ReLU, pooling, concatenation, addition, nearest up-sampling and Dense occur, so
-that the exported graph is one XNNPACK partition. PReLU and depthwise convolutions are absent on
+Only Conv, BatchNorm, ReLU, pooling, concatenation, addition, nearest up-sampling and Dense occur,
+so that the exported graph is one XNNPACK partition. PReLU and depthwise convolutions are absent on
 purpose: they cost speed and INT8 accuracy.
 
-Source: Szegedy et al. 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
-Learning" (figures 3, 7 and 10 to 21); Schroff et al. 2015, "FaceNet"; Wu et al. 2023, "YuNet".
+Source: Szegedy et al. 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections
+on Learning" (figures 3, 7, 10 to 21); Schroff et al. 2015, "FaceNet"; Wu et al. 2023, "YuNet".
 """
 
 from __future__ import annotations
@@ -31,18 +31,16 @@ BOTTLENECK_SIZE = 512
 # Source: Szegedy et al. 2016, section 3.3 (0.1 to 0.3).
 RESIDUAL_SCALE = 0.2
 
-Tensor = keras.KerasTensor
-
 
 def conv(
-    x: Tensor,
+    x: keras.KerasTensor,
     filters: int,
     kernel: int | tuple[int, int],
     name: str,
     stride: int = 1,
     padding: str = "same",
     activation: bool = True,
-) -> Tensor:
+) -> keras.KerasTensor:
     """Convolution without bias, BatchNorm, ReLU."""
     x = layers.Conv2D(
         filters, kernel, strides=stride, padding=padding, use_bias=False,
@@ -52,7 +50,9 @@ def conv(
     return layers.ReLU(name=f"{name}_relu")(x) if activation else x
 
 
-def _residual(x: Tensor, branches: list[Tensor], name: str) -> Tensor:
+def _residual(
+    x: keras.KerasTensor, branches: list[keras.KerasTensor], name: str
+) -> keras.KerasTensor:
     """Concatenate the branches, bring them back to the width of `x`, scale, add, ReLU.
 
     The scale is the initial gamma of the closing BatchNorm, so it costs nothing at run time.
@@ -70,7 +70,7 @@ def _residual(x: Tensor, branches: list[Tensor], name: str) -> Tensor:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def block_a(x: Tensor, width: int, name: str) -> Tensor:
+def block_a(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
     """Inception-ResNet-A: 1×1, 1×1–3×3 and 1×1–3×3–3×3 branches of `width` filters each."""
     b0 = conv(x, width, 1, f"{name}_b0")
     b1 = conv(x, width, 1, f"{name}_b1a")
@@ -81,7 +81,7 @@ def block_a(x: Tensor, width: int, name: str) -> Tensor:
     return _residual(x, [b0, b1, b2], name)
 
 
-def block_b(x: Tensor, width: int, name: str) -> Tensor:
+def block_b(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
     """Inception-ResNet-B: 1×1 and 1×1–1×7–7×1 branches of `width` filters each."""
     b0 = conv(x, width, 1, f"{name}_b0")
     b1 = conv(x, width, 1, f"{name}_b1a")
@@ -90,7 +90,7 @@ def block_b(x: Tensor, width: int, name: str) -> Tensor:
     return _residual(x, [b0, b1], name)
 
 
-def block_c(x: Tensor, width: int, name: str) -> Tensor:
+def block_c(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
     """Inception-ResNet-C: 1×1 and 1×1–1×3–3×1 branches of `width` filters each."""
     b0 = conv(x, width, 1, f"{name}_b0")
     b1 = conv(x, width, 1, f"{name}_b1a")
@@ -99,7 +99,7 @@ def block_c(x: Tensor, width: int, name: str) -> Tensor:
     return _residual(x, [b0, b1], name)
 
 
-def _reduction_a(x: Tensor, direct: int, inner: int, last: int) -> Tensor:
+def _reduction_a(x: keras.KerasTensor, direct: int, inner: int, last: int) -> keras.KerasTensor:
     b0 = conv(x, direct, 3, "reduction_a_b0", stride=2)
     b1 = conv(x, inner, 1, "reduction_a_b1a")
     b1 = conv(b1, inner, 3, "reduction_a_b1b")
@@ -108,7 +108,7 @@ def _reduction_a(x: Tensor, direct: int, inner: int, last: int) -> Tensor:
     return layers.Concatenate(name="reduction_a")([b0, b1, pool])
 
 
-def _reduction_b(x: Tensor, inner: int, last: int) -> Tensor:
+def _reduction_b(x: keras.KerasTensor, inner: int, last: int) -> keras.KerasTensor:
     b0 = conv(x, inner, 1, "reduction_b_b0a")
     b0 = conv(b0, last, 3, "reduction_b_b0b", stride=2)
     b1 = conv(x, inner, 1, "reduction_b_b1a")
@@ -117,7 +117,7 @@ def _reduction_b(x: Tensor, inner: int, last: int) -> Tensor:
     return layers.Concatenate(name="reduction_b")([b0, b1, pool])
 
 
-def _embedding_head(x: Tensor) -> Tensor:
+def _embedding_head(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(BOTTLENECK_SIZE, use_bias=False, name="bottleneck_dense")(x)
     x = layers.BatchNormalization(momentum=0.95, epsilon=1e-3, name="bottleneck_bn")(x)
@@ -136,11 +136,11 @@ def inception_resnet_lite(
         batch_size: fixed batch for export (1), or None while training.
 
     Returns:
-        Model from (N, input_px, input_px, 3) float32 in [-1, 1] to (N, 128) float32, not normalised.
+        Model from (N, input_px, input_px, 3) float32 in [-1, 1] to (N, 128), not normalised.
     """
 
     def w(filters: int) -> int:
-        return max(8, int(round(filters * width / 8)) * 8)
+        return max(8, round(filters * width / 8) * 8)
 
     inputs = keras.Input(batch_shape=(batch_size, input_px, input_px, 3), name="face")
     x = conv(inputs, w(32), 3, "stem_1", stride=2)
@@ -208,7 +208,7 @@ def yunet_like(
     return keras.Model(inputs, outputs, name="yunet_like")
 
 
-def _detector_block(x: Tensor, inner: int, name: str) -> Tensor:
+def _detector_block(x: keras.KerasTensor, inner: int, name: str) -> keras.KerasTensor:
     y = conv(x, inner, 1, f"{name}_a")
     y = conv(y, x.shape[-1], 3, f"{name}_b", activation=False)
     x = layers.Add(name=f"{name}_add")([x, y])

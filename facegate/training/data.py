@@ -1,7 +1,7 @@
 """Readers for the training and validation sets.
 
-The sets are Parquet files with one picture a row, encoded (WebP, JPEG or PNG); the columns are named
-in the README. Pictures are decoded once into one uint8 array.
+The sets are Parquet files with one picture a row, encoded (WebP, JPEG or PNG); pictures are decoded
+once into one uint8 array.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from facegate.errors import DataError
-from facegate.types import U8, F32, I64
+from facegate.types import F32, I64, U8
 
 CROP_PX = 160
 
@@ -40,7 +40,7 @@ class FaceCrops:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Verification pairs: rows `a` and `b` of a crop set, whether they show one person, the fold."""
+    """Verification pairs: rows `a` and `b` of a crop set, whether they are one person, fold."""
 
     fold: I64
     a: I64
@@ -132,7 +132,9 @@ def read_pairs(path: Path) -> Pairs:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     try:
-        columns = {k: np.array([int(r[k]) for r in rows], np.int64) for k in ("fold", "a", "b", "same")}
+        columns = {
+            k: np.array([int(r[k]) for r in rows], np.int64) for k in ("fold", "a", "b", "same")
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: expected the columns fold,a,b,same with whole numbers") from error
     return Pairs(columns["fold"], columns["a"], columns["b"], columns["same"].astype(bool))

@@ -126,9 +126,9 @@ def loss_terms(
 ) -> dict[str, torch.Tensor]:
     """Give the three losses of a batch: score, box, landmarks.
 
-    The score of a face cell should say how well its box overlaps (Li et al. 2020, "Generalized Focal
-    Loss", quality focal loss); boxes are judged by distance-IoU (Zheng et al. 2020); landmarks by
-    smooth L1 in units of the face's size.
+    The score of a face cell should say how well its box overlaps (quality focal loss, Li et al.
+    2020, "Generalized Focal Loss"); boxes are judged by distance-IoU (Zheng et al. 2020);
+    landmarks by smooth L1 in units of the face's size.
     """
     score, offsets, points = flatten_maps(maps)
     device = score.device
@@ -188,9 +188,7 @@ def box_agreement(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch
     return iou, iou - apart / hull.square().sum(1).clamp(min=1e-6)
 
 
-def _batches(
-    scenes: list[Scene], settings: Settings, first: int, last: int
-) -> Iterator[Batch]:
+def _batches(scenes: list[Scene], settings: Settings, first: int, last: int) -> Iterator[Batch]:
     """Compose batches in background threads, in order; step `k` is always the same batch."""
     centres, strides = cell_centres(settings.height_px, settings.width_px)
     faceless = [k for k, s in enumerate(scenes) if not len(s.boxes)]
@@ -205,9 +203,7 @@ def _batches(
                 rng.choice(faceless if faceless and rng.random() < FACELESS_SHARE else faced)
                 for _ in range(count)
             ]
-            canvas = compose(
-                [scenes[k] for k in picks], settings.height_px, settings.width_px, rng
-            )
+            canvas = compose([scenes[k] for k in picks], settings.height_px, settings.width_px, rng)
             answer = assign(canvas, centres, strides)
             row = np.maximum(answer, 0)
             none = not len(canvas.boxes)

@@ -1,4 +1,4 @@
-"""Train a face embedder: distillation from a teacher's embeddings, in stages of growing pictures."""
+"""Train a face embedder: distillation from a teacher, in stages of growing pictures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def parse_stage(text: str) -> Stage:
         side, strength, views = text.split(":")
         stage = Stage(int(side), float(strength), int(views))
     except ValueError:
-        raise InputError(f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000") from None
+        raise InputError(
+            f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000"
+        ) from None
     if stage.side % 32 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
         raise InputError(f"stage {text!r}: side a multiple of 32, strength 0 to 1, views positive")
     return stage
@@ -102,7 +104,9 @@ def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] 
         say(f"stage {number + 1} of {len(settings.stages)}: {stage}")
         crops = read_crops(sorted(data.glob("faces-train-*.parquet")), _stored_side(stage))
         if not crops.target.shape[1]:
-            raise DataError(f"{data}: no column 'target': distillation needs a teacher's embeddings")
+            raise DataError(
+                f"{data}: no column 'target': distillation needs a teacher's embeddings"
+            )
         pixels = torch.from_numpy(crops.pixels)
         target = torch.from_numpy(crops.target).to(device)
         steps = stage.views // settings.batch
@@ -161,7 +165,9 @@ def _stored_side(stage: Stage) -> int:
     return min(160, round(stage.side * 1.2))
 
 
-def _accuracy(trunk: torch.nn.Module, crops: FaceCrops, pairs: Pairs, device: torch.device) -> float:
+def _accuracy(
+    trunk: torch.nn.Module, crops: FaceCrops, pairs: Pairs, device: torch.device
+) -> float:
     was_training = trunk.training
     trunk.eval()
     found: list[F32] = []

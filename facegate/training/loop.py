@@ -109,7 +109,9 @@ class Log:
             if fresh:
                 writer.writerow(row)
             writer.writerow(f"{v:.5g}" for v in row.values())
-        text = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("progress", "views_per_s"))
+        text = "  ".join(
+            f"{k} {v:.4g}" for k, v in row.items() if k not in ("progress", "views_per_s")
+        )
         print(f"{row['progress']:7.2%}  {row['views_per_s']:5.0f}/s  {text}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Pictures for the detector: random placement, mosaic, light and noise, and what to predict where."""
+"""Pictures for the detector: placement, mosaic, light and noise, and what to predict where."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIN_FACE_PX, MAX_FACE_PX = 9.0, 230.0
 
 @dataclass(frozen=True)
 class Canvas:
-    """A training picture: pixels (H, W, 3) u8, boxes (K, 4), landmarks (K, 5, 2), ignore (K,) bool."""
+    """A training picture: u8 (H, W, 3), boxes (K, 4), landmarks (K, 5, 2), ignore (K,) bool."""
 
     pixels: U8
     boxes: F32
@@ -76,16 +76,12 @@ def _place(
     # The anchor lands anywhere in the cell, but a small picture stays inside it when it can.
     target = np.array([cell_w, cell_h]) * rng.uniform(0.15, 0.85, 2)
     matrix = np.concatenate([linear, (target - linear @ anchor)[:, None]], axis=1)
-    source = scene.pixels
-    if scale < 0.5:
+    source, warp = scene.pixels, matrix
+    if scale < 0.5:  # average first, or small faces alias
         factor = int(1 / scale)
-        size = (max(1, width // factor), max(1, height // factor))
-        source = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
-        matrix = matrix @ np.diag([width / size[0], height / size[1], 1.0])
-        warp = matrix
-        matrix = np.concatenate([linear, (target - linear @ anchor)[:, None]], axis=1)
-    else:
-        warp = matrix
+        small = (max(1, width // factor), max(1, height // factor))
+        source = cv2.resize(source, small, interpolation=cv2.INTER_AREA)
+        warp = matrix @ np.diag([width / small[0], height / small[1], 1.0])
     view = canvas[y1:y2, x1:x2]
     border = cv2.BORDER_TRANSPARENT if rng.random() < 0.7 else cv2.BORDER_REFLECT_101
     if border == cv2.BORDER_REFLECT_101 and len(scene.boxes):
@@ -134,7 +130,7 @@ def _light(pixels: U8, rng: np.random.Generator) -> U8:
     if rng.random() < 0.2:
         quality = int(rng.integers(25, 80))
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return pixels.astype(np.uint8, copy=False)
 
 
@@ -152,7 +148,12 @@ def assign(canvas: Canvas, centres: F32, strides: F32) -> np.ndarray:
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     for row in np.flatnonzero(canvas.ignore):
         x1, y1, x2, y2 = boxes[row]
-        inside = (centres[:, 0] > x1) & (centres[:, 0] < x2) & (centres[:, 1] > y1) & (centres[:, 1] < y2)
+        inside = (
+            (centres[:, 0] > x1)
+            & (centres[:, 0] < x2)
+            & (centres[:, 1] > y1)
+            & (centres[:, 1] < y2)
+        )
         answer[inside] = -2
     for row in np.argsort(-sizes):  # the smallest face is written last and keeps the cell
         if canvas.ignore[row]:

@@ -102,6 +102,7 @@ class TorchTwin(nn.Module):
         self.load()
 
     def forward(self, x: torch.Tensor) -> Any:
+        """Run the graph."""
         values = {self.input_slot: x}
         for kind, name, sources, target in self.steps:
             inputs = [values[s] for s in sources]
@@ -125,7 +126,9 @@ class TorchTwin(nn.Module):
                         part.bias.copy_(torch.from_numpy(np.array(layer.bias)))
                 elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
                     for ours, theirs in _BATCH_NORM:
-                        getattr(part, ours).copy_(torch.from_numpy(np.array(getattr(layer, theirs))))
+                        getattr(part, ours).copy_(
+                            torch.from_numpy(np.array(getattr(layer, theirs)))
+                        )
 
     def store(self) -> keras.Model:
         """Copy the twin's weights into the Keras model and return that."""
@@ -139,7 +142,9 @@ class TorchTwin(nn.Module):
                     layer.bias.assign(part.bias.detach().float().cpu().numpy())
             elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
                 for ours, theirs in _BATCH_NORM:
-                    getattr(layer, theirs).assign(getattr(part, ours).detach().float().cpu().numpy())
+                    getattr(layer, theirs).assign(
+                        getattr(part, ours).detach().float().cpu().numpy()
+                    )
         return self.keras_model[0]
 
 

@@ -72,9 +72,7 @@ class TFLiteFaceDetector:
             self.min_score,
         )
         keep = suppress(boxes, scores, NMS_IOU)
-        return [
-            Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep
-        ]
+        return [Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep]
 
 
 def cell_centres(height: int, width: int) -> tuple[F32, F32]:

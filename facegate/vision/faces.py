@@ -1,4 +1,4 @@
-"""The way from a picture to faces that can be embedded, the same for the daemon and every command."""
+"""From a picture to faces that can be embedded, the same for the daemon and every command."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class FaceReader:
             return self._detector.detect(pixels)
         across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
         return [
-            replace(d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down))
+            replace(
+                d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down)
+            )
             for d in self._detector.detect(small)
         ]
 

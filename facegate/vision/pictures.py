@@ -79,5 +79,3 @@ def draw_face(
         cv2.rectangle(pixels, (left, top), corner, colour, -1)
         at = (left + 2, top + height + 2)
         cv2.putText(pixels, label, at, font, size, (0, 0, 0), unit, cv2.LINE_AA)
-
-

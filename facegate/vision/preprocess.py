@@ -19,7 +19,7 @@ FACE_PX = 160
 """Side of an aligned face."""
 
 PIXEL_MEAN, PIXEL_SCALE = 127.5, 128.0
-"""`(pixel - 127.5) / 128` lies in [-1, 1). Source: Schroff et al. 2015's public re-implementations."""
+"""`(pixel - 127.5) / 128` lies in [-1, 1); Source: the public FaceNet re-implementations."""
 
 TEMPLATE: F32 = (
     np.array(
@@ -72,7 +72,7 @@ def align(pixels: U8, landmarks: F32) -> U8:
         landmarks: float32 (5, 2), pixels, in the template's order.
 
     Returns:
-        uint8 (160, 160, 3), RGB; the landmarks lie on `TEMPLATE` as well as a similarity can put them.
+        uint8 (160, 160, 3), RGB; the landmarks lie on `TEMPLATE` as near as a similarity can.
     """
     matrix = similarity_transform(landmarks.astype(np.float32), TEMPLATE)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -125,7 +125,7 @@ def to_float(pixels: U8) -> F32:
 
 
 def to_int8(pixels: U8) -> I8:
-    """Give the INT8 network input: `pixel - 128`, which is `to_float` at scale 1/128 and zero -1."""
+    """Give the INT8 network input: `pixel - 128`, `to_float` at scale 1/128, zero point -1."""
     return np.bitwise_xor(pixels, 0x80).view(np.int8)
 
 

@@ -52,9 +52,7 @@ class Tracker:
                 self._followed.append(followed)
             followed.detection, followed.lost_frames = detection, 0
             followed.hits += 1
-            seen.append(
-                Track(followed.track_id, detection, followed.hits, followed.first_seen_s)
-            )
+            seen.append(Track(followed.track_id, detection, followed.hits, followed.first_seen_s))
         numbers = {t.track_id for t in seen}
         for followed in self._followed:
             if followed.track_id not in numbers:

@@ -63,7 +63,7 @@ def test_aligned_faces_show_what_lies_at_the_landmarks(scale):
 
 
 def test_alignment_is_pinned():
-    """The same picture and landmarks give the same crop for ever, or PREPROCESS_VERSION must rise."""
+    """Where this fails for a good reason, PREPROCESS_VERSION must rise."""
     face = align(pattern(), turned(8, 0.8, (60, 40)))
     assert face.shape == (FACE_PX, FACE_PX, 3)
     coarse = cv2.resize(face, (4, 4), interpolation=cv2.INTER_AREA).astype(int)

@@ -1,0 +1,55 @@
+import io
+import socket
+import uuid
+from typing import get_args
+
+from facegate.journal import (
+    MESSAGE_IDS,
+    ConsoleSink,
+    EventName,
+    Journal,
+    SystemdSink,
+    notify_systemd,
+)
+
+
+def test_every_event_has_its_own_valid_id():
+    assert set(MESSAGE_IDS) == set(get_args(EventName))
+    assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
+    for value in MESSAGE_IDS.values():
+        assert uuid.UUID(hex=value).hex == value
+
+
+def test_the_console_gets_one_line_an_event():
+    stream = io.StringIO()
+    Journal(ConsoleSink(stream)).emit("granted", "Ann: come in", distance=0.51234, track=3)
+    line = stream.getvalue()
+    assert line.count("\n") == 1
+    assert "granted" in line
+    assert "[distance=0.512  track=3]" in line
+
+
+def test_the_journal_gets_upper_case_fields():
+    sent = []
+    sink = SystemdSink(lambda message, **fields: sent.append((message, fields)))
+    Journal(sink).emit("unknown", "nobody", distance=1.25)
+    message, fields = sent[0]
+    assert message == "nobody"
+    assert fields["MESSAGE_ID"] == MESSAGE_IDS["unknown"]
+    assert fields["FACEGATE_DISTANCE"] == "1.250"
+    assert fields["FACEGATE_EVENT"] == "unknown"
+    assert fields["PRIORITY"] == 5
+
+
+def test_systemd_is_told_over_its_socket(tmp_path, monkeypatch):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(path)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        notify_systemd("READY=1")
+        assert server.recv(64) == b"READY=1"
+
+
+def test_without_systemd_nothing_happens(monkeypatch):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify_systemd("READY=1")
