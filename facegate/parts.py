@@ -64,13 +64,19 @@ def load_vision(config: Config) -> Vision:
     """
     detector = load_detector(config)
     embedder = TFLiteFaceEmbedder(embedder_path(config), config.models.embedder_threads)
-    limits = QualityLimits(**config.quality.model_dump())
-    return Vision(
-        FaceReader(detector, embedder, limits),
-        detector,
-        embedder,
-        calibration_of(embedder.model.card),
-    )
+    calibration = calibration_of(embedder.model.card)
+    return Vision(_reader(config, detector, embedder), detector, embedder, calibration)
+
+
+def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
+    """Join the configured detector with an embedder, which may lack a calibration."""
+    return _reader(config, load_detector(config), embedder)
+
+
+def _reader(
+    config: Config, detector: TFLiteFaceDetector, embedder: TFLiteFaceEmbedder
+) -> FaceReader:
+    return FaceReader(detector, embedder, QualityLimits(**config.quality.model_dump()))
 
 
 def calibration_of(card: ModelCard) -> Calibration:

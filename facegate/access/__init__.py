@@ -1,0 +1,1 @@
+"""Who may come in: the store, the matcher, the policy and the door."""

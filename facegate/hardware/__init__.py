@@ -1,0 +1,1 @@
+"""Cameras and GPIO lines behind small protocols; the fakes ship."""

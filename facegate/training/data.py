@@ -155,3 +155,15 @@ def read_scenes(path: Path) -> list[Scene]:
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, range(table.num_rows), chunksize=64))
+
+
+def source_names(paths: list[Path]) -> list[str]:
+    """Name the public sets that the pictures in Parquet files come from."""
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for path in paths:
+        if "source" in pq.read_schema(path).names:
+            column = pq.read_table(path, columns=["source"]).column("source")
+            found.update(str(name) for name in column.unique().to_pylist())
+    return sorted(found)

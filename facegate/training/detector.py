@@ -21,6 +21,7 @@ from facegate.vision.detector import STRIDES, cell_centres
 
 MOSAIC_SHARE = 0.45
 FACELESS_SHARE = 0.3
+LANDMARK_WEIGHT = 8.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,21 @@ class Batch:
     landmarks: torch.Tensor
 
 
-def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] = print) -> Path:
+def train(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    start: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
     """Train a detector and write `detector.weights.h5` into `out`.
 
     Args:
         data: folder with `scenes-train.parquet`.
         out: the run's folder; an interrupted run there goes on where it stopped.
+        settings: how the training goes.
+        start: weights to begin with instead of random ones.
+        say: takes the progress lines.
 
     Raises:
         DataError: the data cannot be read, or `out` holds another run.
@@ -65,6 +75,8 @@ def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] 
     torch.manual_seed(settings.seed)
     device = pick_device()
     model = architectures.yunet_like(settings.height_px, settings.width_px)
+    if start is not None:
+        model.load_weights(start)
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)
     average = averaged(network)
     optimiser = torch.optim.AdamW(
@@ -97,7 +109,7 @@ def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] 
         with torch.autocast(device.type, torch.bfloat16):
             maps = network(x)
         terms = loss_terms(maps, batch, centres, strides)
-        loss = terms["score"] + 2 * terms["box"] + 4 * terms["landmarks"]
+        loss = terms["score"] + 2 * terms["box"] + LANDMARK_WEIGHT * terms["landmarks"]
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
@@ -148,7 +160,7 @@ def loss_terms(
     size = (wanted[:, 2:] - wanted[:, :2]).prod(1).clamp(min=16).sqrt()[:, None]
     at = points[row, cell].reshape(-1, 5, 2) * strides[cell, None, None] + centres[cell, None]
     error = (at.reshape(-1, 10) - batch.landmarks.to(device)[row, cell]) / size
-    landmark_loss = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.03)
+    landmark_loss = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.01)
     return {
         "score": score_loss,
         "box": (1 - distance_iou).mean() if len(row) else score_loss * 0,

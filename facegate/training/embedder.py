@@ -62,13 +62,20 @@ def parse_stage(text: str) -> Stage:
     return stage
 
 
-def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] = print) -> Path:
+def train(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    start_from: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
     """Train an embedder and write `embedder.weights.h5` into `out`.
 
     Args:
         data: folder with `faces-train-*.parquet`, and `faces-val.parquet` with `val-pairs.csv` for
             the accuracy that is printed between stages.
         out: the run's folder; an interrupted run there goes on where it stopped.
+        start_from: weights of an earlier run to begin with.
 
     Raises:
         DataError: the data cannot be read, has no teacher targets, or `out` holds another run.
@@ -76,6 +83,8 @@ def train(data: Path, out: Path, settings: Settings, say: Callable[[str], None] 
     torch.manual_seed(settings.seed)
     device = pick_device()
     model = architectures.EMBEDDERS[settings.architecture](width=settings.width)
+    if start_from is not None:
+        model.load_weights(start_from)
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model),

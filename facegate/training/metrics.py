@@ -13,21 +13,25 @@ def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
     """Give the accuracy on each fold with the threshold that is best on the others.
 
     Args:
-        similarity: float (N,), larger means more alike; NaN counts as "never the same".
+        similarity: float (N,), larger means more alike; NaN marks a pair that could not be
+            compared: an error, whichever the truth, and no part of any threshold.
         same: bool (N,).
         fold: int (N,).
 
     Returns:
-        float32 (F,), one accuracy a fold, in [0, 1].
+        float32 (F,), one accuracy a fold, in [0, 1]. A single fold has no others: its threshold is
+        the best on itself, and the accuracy a little flattered.
 
     Source: the protocol of Labeled Faces in the Wild (Huang et al. 2007), view 2.
     """
-    similarity = np.nan_to_num(similarity, nan=-np.inf)
+    usable = ~np.isnan(similarity)
+    folds = np.unique(fold)
     scores = []
-    for f in np.unique(fold):
+    for f in folds:
         test = fold == f
-        threshold = best_threshold(similarity[~test], same[~test])
-        scores.append(((similarity[test] >= threshold) == same[test]).mean())
+        others = usable if len(folds) == 1 else usable & ~test
+        threshold = best_threshold(similarity[others], same[others]) if others.any() else 0.0
+        scores.append((usable[test] & ((similarity[test] >= threshold) == same[test])).mean())
     return np.array(scores, np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -123,15 +124,23 @@ def _light(pixels: U8, rng: np.random.Generator) -> U8:
     if rng.random() < 0.15:
         pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.5, 1.6))
     if rng.random() < 0.35:
-        noise = np.empty(pixels.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(noise, (0, 0, 0), (rng.uniform(1, 16),) * 3)
-        pixels = cv2.add(pixels, noise, dtype=cv2.CV_8U)
+        height, width = pixels.shape[:2]
+        field = _noise_field(height * 2, width * 2)
+        y, x = rng.integers(0, height), rng.integers(0, width)
+        noise = cv2.convertScaleAbs(field[y : y + height, x : x + width], alpha=rng.uniform(1, 16))
+        pixels = cv2.add(cv2.subtract(pixels, noise[..., :3]), noise[..., 3:])
     if rng.random() < 0.2:
         quality = int(rng.integers(25, 80))
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
         pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return pixels.astype(np.uint8, copy=False)
+
+
+@cache
+def _noise_field(height: int, width: int) -> F32:
+    """Give Gaussian noise of unit deviation, its negative half in channels 0 to 2: (H, W, 6)."""
+    noise = np.random.default_rng(0).normal(0, 1, (height, width, 3)).astype(np.float32)
+    return np.concatenate([np.maximum(-noise, 0), np.maximum(noise, 0)], axis=2)
 
 
 def assign(canvas: Canvas, centres: F32, strides: F32) -> np.ndarray:

@@ -1,0 +1,5 @@
+"""`python -m facegate`."""
+
+from facegate.cli.main import main
+
+main()

@@ -1,0 +1,77 @@
+"""Who is nearest: exact search, one matrix-vector product."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from facegate.access.gallery import Gallery
+from facegate.types import F32, I64, Match
+
+NOBODY = Match(None, 2.0, math.inf)
+"""The answer of an empty gallery: the greatest distance two unit vectors can have."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Snapshot:
+    """A gallery with each person's rows side by side: `person_ids` rises."""
+
+    matrix: F32
+    person_ids: I64
+
+
+class Matcher:
+    """Finds the nearest enrolled person and the nearest other one.
+
+    `match` may run in one thread while another replaces the gallery: each match sees the whole old
+    or the whole new one.
+
+    Args:
+        gallery: who is enrolled.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._snapshot = _snapshot(gallery)
+
+    def replace(self, gallery: Gallery) -> None:
+        """Search this gallery from now on."""
+        self._snapshot = _snapshot(gallery)
+
+    def match(self, vector: F32) -> Match:
+        """Compare with every template.
+
+        Args:
+            vector: float32 (128,), unit L2 norm. One with NaN in it matches nobody.
+
+        Returns:
+            The nearest person, their distance `sqrt(2 - 2 cos)`, and how much farther the nearest
+            template of another person is. Exact up to float32 rounding of the cosine, about 1e-7.
+        """
+        snapshot = self._snapshot
+        if not len(snapshot.person_ids):
+            return NOBODY
+        cosines = snapshot.matrix @ vector
+        best = int(cosines.argmax())
+        if not math.isfinite(cosines[best]):
+            return NOBODY
+        person_id = snapshot.person_ids[best]
+        # The person's rows lie side by side, so everybody else is one slice before and one after.
+        start = int(np.searchsorted(snapshot.person_ids, person_id, "left"))
+        stop = int(np.searchsorted(snapshot.person_ids, person_id, "right"))
+        others = [float(part.max()) for part in (cosines[:start], cosines[stop:]) if len(part)]
+        distance = _distance(float(cosines[best]))
+        margin = _distance(max(others)) - distance if others else math.inf
+        return Match(int(person_id), distance, margin)
+
+
+def _distance(cosine: float) -> float:
+    """Turn the cosine of two unit vectors into their Euclidean distance."""
+    return math.sqrt(max(0.0, 2.0 - 2.0 * cosine))
+
+
+def _snapshot(gallery: Gallery) -> _Snapshot:
+    order = np.argsort(gallery.person_ids, kind="stable")
+    matrix = np.ascontiguousarray(gallery.matrix[order], np.float32)
+    return _Snapshot(matrix, gallery.person_ids[order])

@@ -1,0 +1,121 @@
+"""`export`: from trained weights to a shipped model with its card."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from facegate.cli.output import AsJson, emit
+from facegate.cli.training import needs, progress
+from facegate.errors import InputError
+
+
+class Kind(StrEnum):
+    """What is exported."""
+
+    EMBEDDER = "embedder"
+    DETECTOR = "detector"
+
+
+def export(
+    kind: Annotated[Kind, typer.Argument(help="Which network.", show_default=False)],
+    weights: Annotated[Path, typer.Option(help="The trained .weights.h5 file.")],
+    out: Annotated[Path, typer.Option(help="The .tflite file to write; the card goes beside it.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data sets: calibration and figures.")],
+    architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
+    width: Annotated[float, typer.Option(help="Of the embedder: multiplies its filters.")] = 1.0,
+    float_too: Annotated[
+        bool, typer.Option("--float", help="Also write OUT with .float.tflite, not quantised.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Quantise a trained network to INT8, measure it, and write it with its card."""
+    if out.suffix != ".tflite":
+        raise InputError(f"{out}: choose a name that ends in .tflite")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    needs("tensorflow", "keras", "pyarrow")
+    from facegate.training import export as ex
+
+    arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
+    name = architecture if kind is Kind.EMBEDDER else "yunet_like"
+    source = ex.Source(kind.value, name, arguments, weights)
+    model = ex.build(source)
+    typer.echo(f"{name}: {model.count_params():,} parameters; quantising ...", err=True)
+    if kind is Kind.EMBEDDER:
+        pictures = ex.calibration_faces(data)
+    else:
+        _, height, wide, _ = model.inputs[0].shape
+        pictures = ex.calibration_scenes(data, height, wide)
+    content = ex.to_int8_tflite(model, pictures, float_output=kind is Kind.EMBEDDER)
+    ex.write_model(out, content)
+    if float_too:
+        ex.write_model(out.with_suffix(".float.tflite"), ex.to_float_tflite(model))
+    command = f"facegate export {kind.value} --weights {weights.name} --out {out.name} --data DATA"
+    if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
+        command += f" --architecture {architecture} --width {width:g}"
+    card = ex.describe(source, model, out, command, data)
+    card["xnnpack_partitions"] = ex.partitions(out)
+    if kind is Kind.DETECTOR:
+        card["outputs"] = ex.name_outputs(model, content)
+    ex.write_card(out, card)  # the runtime's classes below read it
+    typer.echo("measuring ...", err=True)
+    card.update(_measure(kind, out, data, model))
+    ex.write_card(out, card)
+    emit(card["figures"], as_json, _lines(card))
+
+
+def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
+    import numpy as np
+
+    from facegate.training import calibration, detection, verification
+    from facegate.training.data import read_pairs, read_scenes
+    from facegate.training.export import FloatNetwork
+    from facegate.vision.detector import TFLiteFaceDetector
+    from facegate.vision.embedder import TFLiteFaceEmbedder
+
+    before = FloatNetwork(model)
+    if kind is Kind.DETECTOR:
+        scenes = read_scenes(data / "scenes-val.parquet")
+        detector = TFLiteFaceDetector(out)
+        figures = detection.detector_on_scenes(detector, scenes, progress)
+        in_float = detection.detector_on_scenes(before, scenes, progress)
+        compared = ("recall", "false_alarms_per_image", "false_alarms_with_faces", "landmark_nme")
+        figures["float"] = {k: in_float[k] for k in compared}
+        return {"figures": {**figures, "min_score": detector.min_score}}
+    figures, _, vectors, crops = verification.embedder_on_data(
+        TFLiteFaceEmbedder(out), data, progress
+    )
+    unit = np.stack(
+        [before.embed(c) for c in progress(crops.pixels, len(crops.pixels), "in float")]
+    )
+    cosine = (unit * vectors).sum(1)
+    in_float = verification.figures(
+        verification.verification(unit, read_pairs(data / "val-pairs.csv"))
+    )
+    figures["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
+    figures["int8_to_float_cosine"] = {
+        "min": float(cosine.min()),
+        "mean": float(cosine.mean()),
+        "crops": len(cosine),
+    }
+    genuine, impostor = verification.all_pairs(vectors, crops)
+    return {"figures": figures, "calibration": calibration.calibrate(genuine, impostor)}
+
+
+def _lines(card: dict[str, Any]) -> list[str]:
+    f = card["figures"]
+    lines = [f"{card['bytes']:,} bytes, {card['xnnpack_partitions']} XNNPACK partition(s)"]
+    if card["kind"] == "detector":
+        return [*lines, f"recall {f['recall']}, false alarms {f['false_alarms_per_image']:.4f}"]
+    cosine = f["int8_to_float_cosine"]
+    return [
+        *lines,
+        f"accuracy {f['accuracy']:.4f} ± {f['accuracy_std']:.4f}, TAR {f['tar_at_far']}",
+        f"INT8 against float: cosine min {cosine['min']:.4f} mean {cosine['mean']:.4f}, "
+        f"accuracy {f['float']['accuracy']:.4f} in float",
+    ]

@@ -1,0 +1,127 @@
+"""`train`: make the networks from pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from facegate.cli.training import needs
+from facegate.errors import InputError
+
+STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
+
+app = typer.Typer(help="Train the networks.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
+Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+StartFrom = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Weights to begin with.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all if not given.")]
+
+
+@app.command()
+def embedder(
+    data: Data,
+    out: Out,
+    architecture: Annotated[str, typer.Option(help="Which network.")] = "inception_resnet_lite",
+    width: Annotated[float, typer.Option(help="Multiplies its filters.")] = 1.0,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="SIDE:STRENGTH:VIEWS, repeat for more: pixels, 0 to 1, crops shown."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Crops a step.")] = 128,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-3,
+    start_from: StartFrom = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Distil an embedder from a teacher's embeddings."""
+    _prepare(threads)
+    from facegate.training import architectures
+    from facegate.training import embedder as training
+
+    if architecture not in architectures.EMBEDDERS:
+        known = ", ".join(architectures.EMBEDDERS)
+        raise InputError(f"--architecture {architecture}: known are {known}")
+    stages = tuple(training.parse_stage(s) for s in stage or ()) or training.DEFAULT_STAGES
+    settings = training.Settings(
+        architecture=architecture,
+        width=width,
+        stages=stages,
+        batch=batch,
+        peak_rate=rate,
+        seed=seed,
+    )
+    _remember(out, asdict(settings), start_from)
+    path = training.train(data, out, settings, start_from, typer.echo)
+    typer.echo(f"wrote {path}; next: facegate export embedder --weights {path}")
+
+
+@app.command()
+def detector(
+    data: Data,
+    out: Out,
+    views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
+    start_from: StartFrom = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Train the face detector on annotated pictures."""
+    _prepare(threads)
+    from facegate.training import detector as training
+
+    settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
+    _remember(out, asdict(settings), start_from)
+    path = training.train(data, out, settings, start_from, typer.echo)
+    typer.echo(f"wrote {path}; next: facegate export detector --weights {path}")
+
+
+def _prepare(threads: int | None) -> None:
+    """Choose the backend before Keras is imported."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    if threads:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    needs("torch", "keras", "pyarrow")
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def without_paths(words: list[str]) -> list[str]:
+    """Put a name in place of each folder and file of a command: cards travel, paths do not."""
+    named = []
+    previous = ""
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        if previous in STAND_INS:
+            word = STAND_INS[previous]
+        elif equals and flag in STAND_INS:
+            word = f"{flag}={STAND_INS[flag]}"
+        named.append(word)
+        previous = word
+    return named
+
+
+def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> None:
+    """Write the command and settings beside the weights, for the card; folders are left out.
+
+    Where the run begins with the weights of another, that one's commands come first.
+    """
+    words = without_paths(["facegate", *sys.argv[1:]])
+    earlier = start_from.parent / "run.json" if start_from is not None else None
+    before = json.loads(earlier.read_text())["commands"] if earlier and earlier.is_file() else []
+    out.mkdir(parents=True, exist_ok=True)
+    run = {"commands": [*before, shlex.join(words)], "settings": settings}
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

@@ -1,0 +1,91 @@
+"""What a camera is, and how one is named."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from facegate.errors import CameraError
+from facegate.hardware.camera_file import FileCamera, Pacing
+from facegate.hardware.camera_pi import PiCamera
+from facegate.hardware.camera_v4l2 import V4l2Camera, devices
+from facegate.types import Frame
+
+__all__ = ["Camera", "FileCamera", "PiCamera", "V4l2Camera", "open_camera"]
+
+FIRST_V4L2_DEVICE = "/dev/video0"
+
+
+class Camera(Protocol):
+    """Delivers frames to one consumer; a context manager that closes itself."""
+
+    description: str
+
+    def frames(self, stopping: threading.Event) -> Iterator[Frame]:
+        """Yield frames until the source ends, `stopping` is set or `close()` was called.
+
+        Raises:
+            CameraError: the camera fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the device go; may be called again."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def open_camera(
+    source: str,
+    *,
+    width_px: int,
+    height_px: int,
+    small_width_px: int,
+    small_height_px: int,
+    fps: float,
+    pacing: Pacing = "real-time",
+    loop: bool = False,
+) -> Camera:
+    """Open the camera that `source` names.
+
+    Args:
+        source: "picamera2", "picamera2:1" (the second camera), "v4l2", "v4l2:/dev/video2",
+            "file:PATH", or a path that exists.
+        width_px, height_px: of the full picture; files keep their own.
+        small_width_px, small_height_px: of the low-resolution picture, picamera2 only.
+        fps: frames a second; a video keeps its own rate.
+        pacing, loop: for files, see `FileCamera`.
+
+    Raises:
+        CameraError: nothing is named so, or it cannot be opened.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "picamera2" and (not rest or rest.isdecimal()):
+        return PiCamera(int(rest or 0), width_px, height_px, small_width_px, small_height_px, fps)
+    if kind == "v4l2":
+        return V4l2Camera(rest or FIRST_V4L2_DEVICE, width_px, height_px, fps)
+    if kind == "file" and rest:
+        return FileCamera(rest, fps, pacing, loop)
+    if Path(source).is_char_device():
+        return V4l2Camera(source, width_px, height_px, fps)
+    if source and Path(source).exists():
+        return FileCamera(source, fps, pacing, loop)
+    here = [f"v4l2:{d}" for d in devices()]
+    if find_spec("picamera2") is not None:
+        here.insert(0, "picamera2")
+    raise CameraError(
+        f"{source or 'an empty name'}: no such camera; use picamera2, picamera2:1, "
+        f"v4l2:/dev/video0 or file:PATH. This machine has: {', '.join(here) or 'none but files'}"
+    )

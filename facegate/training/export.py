@@ -1,0 +1,394 @@
+"""From trained weights to a full-integer TFLite model and its card.
+
+Post-training quantisation with per-channel weights, calibrated on real pictures. The embedder's
+last Dense layer stays in float inside the graph: an INT8 scale on the raw 128 values would round
+weak faces to almost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from facegate.errors import DataError, InputError, ModelError
+from facegate.training import architectures
+from facegate.training.data import read_crops, read_scenes, source_names
+from facegate.types import F32, U8, Detection
+from facegate.vision.card import card_path, sha256_of
+from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
+from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
+from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
+
+CALIBRATION_PICTURES = 300
+LICENCE = (
+    "Research use only: the training pictures come from public research sets whose terms do not "
+    "allow commercial use. Train on your own data for anything else."
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network comes from: its architecture with arguments, and the weights' file."""
+
+    kind: str
+    architecture: str
+    arguments: dict[str, Any]
+    weights: Path
+
+
+def build(source: Source) -> keras.Model:
+    """Build the network with fixed batch 1 and load its weights.
+
+    Raises:
+        InputError: the weights are missing or do not fit the architecture, or there is none of
+            that name.
+    """
+    if not source.weights.is_file():
+        raise InputError(f"{source.weights}: no such file; train first")
+    known = (
+        architectures.EMBEDDERS
+        if source.kind == "embedder"
+        else {"yunet_like": architectures.yunet_like}
+    )
+    if source.architecture not in known:
+        raise InputError(f"architecture {source.architecture}: known are {', '.join(known)}")
+    model = known[source.architecture](batch_size=1, **source.arguments)
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that it leaves at random weights.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(source.weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        found = "not every layer is in it" if isinstance(error, UserWarning) else str(error)
+        raise InputError(
+            f"{source.weights}: these weights do not fit {source.architecture} "
+            f"{source.arguments or ''}: {found.splitlines()[0]}"
+        ) from error
+    return for_xnnpack(model)
+
+
+@keras.saving.register_keras_serializable("facegate")
+class Doubling(keras.layers.Layer):
+    """Nearest up-sampling by two, of nothing but concatenation and reshaping.
+
+    Keras' own becomes TILE, which XNNPACK leaves to others: it would cut the graph at every one.
+    """
+
+    def call(self, x: Any) -> Any:
+        """Double (N, H, W, C) to (N, 2H, 2W, C)."""
+        n, h, w, c = x.shape
+        wide = keras.ops.reshape(keras.ops.concatenate([x, x], axis=3), (n, h, 1, 2 * w * c))
+        return keras.ops.reshape(keras.ops.concatenate([wide, wide], axis=2), (n, 2 * h, 2 * w, c))
+
+
+def for_xnnpack(model: keras.Model) -> keras.Model:
+    """Give a network that computes the same with operators that XNNPACK takes."""
+
+    def same_or_doubling(layer: Any) -> Any:
+        if isinstance(layer, keras.layers.UpSampling2D):
+            return Doubling(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    twin = keras.models.clone_model(model, clone_function=same_or_doubling)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def calibration_faces(data: Path, seed: int = 0, count: int = CALIBRATION_PICTURES) -> U8:
+    """Draw training crops, some darkened: uint8 (N, 160, 160, 3)."""
+    paths = sorted(data.glob("faces-train-*.parquet"))[:1]
+    if not paths:
+        raise DataError(f"{data}: no faces-train-*.parquet to calibrate the quantisation with")
+    crops = read_crops(paths).pixels
+    rng = np.random.default_rng(seed)
+    chosen = crops[rng.choice(len(crops), min(count, len(crops)), replace=False)]
+    return _darken_some(chosen, rng)
+
+
+def calibration_scenes(
+    data: Path, height: int, width: int, seed: int = 0, count: int = CALIBRATION_PICTURES
+) -> U8:
+    """Draw training scenes, letterboxed, some darkened: uint8 (N, height, width, 3)."""
+    scenes = read_scenes(data / "scenes-train.parquet")
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(scenes), min(count, len(scenes)), replace=False)
+    return _darken_some(
+        np.stack([letterbox(scenes[r].pixels, width, height)[0] for r in rows]), rng
+    )
+
+
+def _darken_some(pixels: U8, rng: np.random.Generator) -> U8:
+    light = np.where(rng.random(len(pixels)) < 0.2, rng.uniform(0.2, 0.7, len(pixels)), 1.0)
+    return (pixels * light[:, None, None, None]).astype(np.uint8)
+
+
+def to_int8_tflite(model: keras.Model, pictures: U8, float_output: bool) -> bytes:
+    """Quantise a network.
+
+    Args:
+        model: with fixed batch 1.
+        pictures: uint8 (N, H, W, 3), what activations are calibrated on.
+        float_output: keep the last layer, and the output, in float32.
+
+    Returns:
+        The TFLite file; its input is int8 with scale 1/128 and zero point -1.
+
+    Raises:
+        ModelError: the converter gave the input another scale.
+    """
+    # The private entry is the only one that quantises a calibrated graph but for named outputs.
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    def representative() -> Iterator[list[F32]]:
+        for level in (0, 255):  # pins the input's scale to the full range of a pixel
+            yield [to_float(np.full((1, *pictures.shape[1:]), level, np.uint8))]
+        for picture in pictures:
+            yield [to_float(picture[None])]
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.inference_input_type = tf.int8
+    with _hushed():
+        if float_output:
+            converter._experimental_calibrate_only = True
+            calibrated = converter.convert()
+            outputs = [d["name"] for d in _interpreter(calibrated).get_output_details()]
+            content = bytes(
+                mlir_quantize(
+                    calibrated,
+                    disable_per_channel=False,
+                    input_data_type=tf.int8,
+                    output_data_type=tf.float32,
+                    denylisted_nodes=outputs,
+                    enable_variable_quantization=False,
+                )
+            )
+        else:
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_output_type = tf.int8
+            content = bytes(converter.convert())
+    scale, zero_point = _interpreter(content).get_input_details()[0]["quantization"]
+    if zero_point != INPUT_ZERO_POINT or abs(scale / INPUT_SCALE - 1) > 1e-3:
+        raise ModelError(
+            f"the converter quantised the input with scale {scale}, zero point {zero_point}; "
+            f"needed: {INPUT_SCALE}, {INPUT_ZERO_POINT}"
+        )
+    return content
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the converter's chatter off standard output, which may be a JSON document's."""
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")  # "statistics for quantized inputs": they are calibrated
+        yield
+
+
+def to_float_tflite(model: keras.Model) -> bytes:
+    """Convert a network without quantising it, for comparison."""
+    with _hushed():
+        return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
+class FloatNetwork:
+    """A network before quantisation, answering for one picture at a time.
+
+    Args:
+        model: with fixed batch 1.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
+        _, self._height, self._width, _ = model.inputs[0].shape
+        self._centres, self._strides = cell_centres(self._height, self._width)
+
+    def embed(self, face: U8) -> F32:
+        """Embed an aligned face: uint8 (160, 160, 3) to a unit vector (128,)."""
+        raw = np.asarray(self._run(to_float(face[None]))[0], np.float32)
+        unit: F32 = raw / max(float(np.linalg.norm(raw)), 1e-12)
+        return unit
+
+    def detect(self, pixels: U8) -> list[Detection]:
+        """Find faces as `TFLiteFaceDetector.detect` does, above a score of 0.5."""
+        canvas, scale = letterbox(pixels, self._width, self._height)
+        maps = self._run(to_float(canvas[None]))
+
+        def join(kind: str, width: int) -> F32:
+            return np.concatenate(
+                [np.asarray(maps[f"{kind}_{s}"]).reshape(-1, width) for s in STRIDES]
+            )
+
+        scores, boxes, landmarks = decode(
+            join("score", 1)[:, 0],
+            join("box", 4),
+            join("landmarks", 10),
+            self._centres,
+            self._strides,
+            0.5,
+        )
+        keep = suppress(boxes, scores, NMS_IOU)
+        return [Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep]
+
+
+def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
+    """Find which TFLite output is which head of the detector, by shape and value on one picture."""
+    interpreter = _interpreter(content)
+    rng = np.random.default_rng(0)
+    shape = tuple(int(n) for n in interpreter.get_input_details()[0]["shape"])
+    pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+    interpreter.set_tensor(
+        interpreter.get_input_details()[0]["index"], np.bitwise_xor(pixels, 0x80).view(np.int8)
+    )
+    interpreter.invoke()
+    wanted = {k: np.array(v) for k, v in model(to_float(pixels)).items()}
+    names: dict[str, str] = {}
+    for detail in interpreter.get_output_details():
+        scale, zero = detail["quantization"]
+        values = (interpreter.get_tensor(detail["index"]).astype(np.float32) - zero) * scale
+        fits = {
+            k: float(np.abs(v - values).mean())
+            for k, v in wanted.items()
+            if v.shape == values.shape
+        }
+        if fits:
+            names[min(fits, key=lambda k: fits[k])] = detail["name"]
+    if set(names) != {f"{k}_{s}" for k in ("score", "box", "landmarks") for s in STRIDES}:
+        raise ModelError("the exported detector's outputs could not be told apart")
+    return names
+
+
+def partitions(content: bytes | Path) -> int:
+    """Count the pieces a graph runs in after XNNPACK took its parts: 1 is one whole partition.
+
+    Every delegated part counts, and every operator left outside. The interpreter lists operators
+    that a delegate replaced like any other; those that still run are found by walking back from the
+    outputs, taking the delegate where it and an operator make the same tensor.
+    """
+    interpreter = _interpreter(content)
+    steps = interpreter._get_ops_details()
+    makers: dict[int, int] = {}
+    for number, step in enumerate(steps):  # delegates come last, and win
+        makers.update((int(tensor), number) for tensor in step["outputs"])
+    running: set[int] = set()
+    wanted = [int(d["index"]) for d in interpreter.get_output_details()]
+    while wanted:
+        maker = makers.get(wanted.pop())
+        if maker is not None and maker not in running:
+            running.add(maker)
+            wanted += [int(tensor) for tensor in steps[maker]["inputs"]]
+    return len(running)
+
+
+def _interpreter(content: bytes | Path) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = (
+        Interpreter(model_content=content)
+        if isinstance(content, bytes)
+        else Interpreter(model_path=str(content))
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def write_model(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def describe(
+    source: Source, model: keras.Model, path: Path, command: str, data: Path
+) -> dict[str, Any]:
+    """Start the card: what the network is and how it came to be.
+
+    `run.json`, which training leaves beside its weights, gives the settings and the commands that
+    led to them; `command` is the export's own.
+    """
+    details = _interpreter(path).get_input_details()[0]
+    scale, zero_point = details["quantization"]
+    run_path = source.weights.parent / "run.json"
+    run = json.loads(run_path.read_text()) if run_path.is_file() else {}
+    return {
+        "kind": source.kind,
+        "architecture": source.architecture,
+        "arguments": source.arguments,
+        "sha256": sha256_of(path),
+        "preprocess_version": PREPROCESS_VERSION,
+        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "facegate": version("facegate"),
+        "parameters": int(model.count_params()),
+        "multiply_adds": architectures.multiply_adds(model),
+        "bytes": path.stat().st_size,
+        "input": {
+            "shape": [int(n) for n in details["shape"]],
+            "dtype": "int8",
+            "scale": float(scale),
+            "zero_point": int(zero_point),
+        },
+        "training": run.get("settings"),
+        "data": {
+            "files": _data_files(source.kind, data),
+            "sources": source_names(
+                sorted(data.glob("faces-train-*.parquet"))
+                if source.kind == "embedder"
+                else [data / "scenes-train.parquet"]
+            ),
+            "licence": LICENCE,
+        },
+        "commands": [*run.get("commands", []), command],
+    }
+
+
+def _data_files(kind: str, data: Path) -> dict[str, str]:
+    """Name the files the network was trained and measured on, with their hashes."""
+    patterns = (
+        ("faces-train-*.parquet", "faces-val.parquet", "val-pairs.csv")
+        if kind == "embedder"
+        else ("scenes-train.parquet", "scenes-val.parquet")
+    )
+    found = sorted(p for pattern in patterns for p in data.glob(pattern))
+    return {p.name: sha256_of(p) for p in found}
+
+
+def write_card(path: Path, card: dict[str, Any]) -> None:
+    """Write the card beside its model; figures that could not be measured are null."""
+    text = json.dumps(_strict(card), indent=1, allow_nan=False)
+    write_model(card_path(path), (text + "\n").encode())
+
+
+def _strict(value: Any) -> Any:
+    """Replace what JSON has no word for: NaN and infinity."""
+    if isinstance(value, dict):
+        return {k: _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

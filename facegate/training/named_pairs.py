@@ -1,0 +1,122 @@
+"""Pairs of picture files in the layout of Labeled Faces in the Wild, through the whole way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.errors import DataError
+from facegate.training.progress import Progress, quietly
+from facegate.training.verification import Verification, figures
+from facegate.types import F32, Detection
+from facegate.vision.faces import FaceReader
+from facegate.vision.pictures import read_picture
+
+
+@dataclass(frozen=True)
+class NamedPairs:
+    """Pairs of picture files: paths, whether they show one person, the fold."""
+
+    a: list[Path]
+    b: list[Path]
+    same: list[bool]
+    fold: list[int]
+
+
+def read_named_pairs(images: Path, pairs: Path) -> NamedPairs:
+    """Read pairs in the layout of Labeled Faces in the Wild.
+
+    The first line holds the number of folds and of pairs of each kind in one (or only the latter:
+    one fold). Then come `Name i j` for one person and `Name1 i Name2 j` for two; the picture is
+    `Name/Name_0001` with any common suffix.
+
+    Raises:
+        DataError: a file is missing, or a line is wrong (its number is told), or the pairs are not
+            as many as the first line says.
+    """
+    if not images.is_dir():
+        raise DataError(f"{images}: no such folder")
+    if not pairs.is_file():
+        raise DataError(f"{pairs}: no such file")
+    lines = _text(pairs)
+    head = lines[0].split() if lines else []
+    if len(head) not in (1, 2) or not all(n.isdecimal() and int(n) for n in head):
+        raise DataError(f"{pairs}, line 1: expected the numbers of folds and pairs, as in `10 300`")
+    folds, per_kind = (1 if len(head) == 1 else int(head[0])), int(head[-1])
+    found = NamedPairs([], [], [], [])
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        where = f"{pairs}, line {number}"
+        parts = [p.strip() for p in line.split("\t")] if "\t" in line else line.split()
+        numbers = parts[1:3] if len(parts) == 3 else parts[1::2]
+        if len(parts) not in (3, 4) or not all(n.isdecimal() for n in numbers):
+            raise DataError(f"{where}: expected `Name i j` or `Name1 i Name2 j`")
+        same = len(parts) == 3
+        found.a.append(_picture(images, parts[0], int(numbers[0]), where))
+        found.b.append(_picture(images, parts[0 if same else 2], int(numbers[1]), where))
+        found.same.append(same)
+        found.fold.append((len(found.same) - 1) // (2 * per_kind))
+    wanted = folds * 2 * per_kind
+    if len(found.same) != wanted:
+        raise DataError(
+            f"{pairs}: {len(found.same)} pairs, but its first line promises {wanted} "
+            f"({folds} fold(s) of {per_kind} of one person and {per_kind} of two)"
+        )
+    return found
+
+
+def _text(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as text: {error}") from error
+
+
+def _picture(images: Path, name: str, number: int, where: str) -> Path:
+    stem = images / name / f"{name}_{number:04d}"
+    for suffix in (".jpg", ".jpeg", ".png", ".webp"):
+        if (path := stem.with_name(stem.name + suffix)).is_file():
+            return path
+    raise DataError(f"{where}: {stem}.jpg: no such picture (nor .jpeg, .png, .webp)")
+
+
+def embedder_on_pictures(
+    reader: FaceReader, named: NamedPairs, progress: Progress[Any] = quietly
+) -> tuple[dict[str, Any], Verification]:
+    """Measure the whole shipped path, detect → align → embed, on pairs of pictures.
+
+    Of several faces the one that is large and near the middle is taken. Pictures without a face are
+    `refused`; `figures` says how their pairs count.
+    """
+    paths = sorted({*named.a, *named.b})
+    vectors: dict[Path, F32 | None] = {}
+    for path in progress(paths, len(paths), "pictures"):
+        pixels = read_picture(path)
+        best = main_face(reader.find(pixels), pixels.shape[1], pixels.shape[0])
+        vectors[path] = None if best is None else reader.embed(reader.look(pixels, best)).vector
+    similarity = []
+    for a, b in zip(named.a, named.b, strict=True):
+        u, v = vectors[a], vectors[b]
+        similarity.append(np.nan if u is None or v is None else float(u @ v))
+    found = Verification(
+        np.array(similarity, np.float32),
+        np.array(named.same),
+        np.array(named.fold),
+        sum(v is None for v in vectors.values()),
+    )
+    return figures(found), found
+
+
+def main_face(found: list[Detection], width: int, height: int) -> Detection | None:
+    """Choose whom a picture is of: large, and near its middle."""
+
+    def weight(d: Detection) -> float:
+        sides = d.box[2:] - d.box[:2]
+        off = (d.box[:2] + d.box[2:]) / 2 - np.array([width, height]) / 2
+        return float(np.prod(sides) - 2 * (off**2).sum())
+
+    return max(found, key=weight, default=None)

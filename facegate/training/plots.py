@@ -1,0 +1,80 @@
+"""The pictures that `evaluate` draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.errors import InputError
+from facegate.training.detection import Ranking
+from facegate.training.verification import Verification
+from facegate.types import F32
+
+
+def verification_plots(folder: Path, found: Verification) -> list[Path]:
+    """Draw the ROC and the distances of genuine and impostor pairs; gives the files written.
+
+    Pairs with a refused picture are never accepted in the ROC and absent from the histogram.
+    """
+    similarity = np.nan_to_num(found.similarity, nan=-np.inf)
+    genuine, impostor = similarity[found.same], np.sort(similarity[~found.same])
+    thresholds = np.unique(similarity[np.isfinite(similarity)])
+    far = 1 - np.searchsorted(impostor, thresholds, side="left") / len(impostor)
+    tar = 1 - np.searchsorted(np.sort(genuine), thresholds, side="left") / len(genuine)
+    measurable = far > 0
+    with _figure(folder / "roc.png", "False-match rate (FAR)", "True-accept rate (TAR)") as axes:
+        axes.semilogx(far[measurable], tar[measurable], drawstyle="steps-post", color="tab:blue")
+        axes.set(title="ROC", xlim=(1 / len(impostor), 1), ylim=(min(0.5, *tar[measurable]), 1.005))
+
+    def distances(cosines: F32) -> F32:
+        usable = cosines[np.isfinite(cosines)]
+        return np.sqrt(np.maximum(0, 2 - 2 * usable)).astype(np.float32)
+
+    bins = np.linspace(0, 2, 81).tolist()
+    with _figure(folder / "distances.png", "Euclidean distance", "Pairs") as axes:
+        axes.hist(distances(genuine), bins, alpha=0.6, color="tab:green", label="one person")
+        axes.hist(distances(impostor), bins, alpha=0.6, color="tab:red", label="two people")
+        axes.set(title="Distances of pairs", xlim=(0, 2))
+        axes.legend()
+    return [folder / "roc.png", folder / "distances.png"]
+
+
+def detection_plots(folder: Path, found: Ranking, min_score: float) -> list[Path]:
+    """Draw precision over recall, with the shipped threshold marked; gives the file written."""
+    order = np.argsort(-found.scores, kind="stable")
+    hits = np.cumsum(found.hits[order])
+    recall = hits / max(1, found.faces)
+    precision = hits / np.arange(1, len(hits) + 1)
+    with _figure(folder / "precision-recall.png", "Recall, all sizes", "Precision") as axes:
+        axes.plot(recall, precision, color="tab:blue")
+        at = int((found.scores >= min_score).sum()) - 1
+        if at >= 0:
+            axes.plot(recall[at], precision[at], "o", color="tab:red", label=f"score {min_score:g}")
+            axes.legend()
+        axes.set(title="Detection at IoU 0.5", xlim=(0, 1), ylim=(0, 1.02))
+    return [folder / "precision-recall.png"]
+
+
+@contextmanager
+def _figure(path: Path, across: str, up: str) -> Iterator[Any]:
+    """Draw into axes, then write them as PNG.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # not pyplot: no global state, no window system
+
+    figure = Figure(figsize=(6, 4.2), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=across, ylabel=up)
+    axes.grid(alpha=0.3)
+    yield axes
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error

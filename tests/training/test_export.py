@@ -1,0 +1,241 @@
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from facegate.errors import InputError, ModelError
+from facegate.vision.card import read_card
+from facegate.vision.detector import STRIDES, TFLiteFaceDetector
+from facegate.vision.embedder import TFLiteFaceEmbedder
+from facegate.vision.preprocess import to_float
+
+pytestmark = [
+    pytest.mark.train,
+    # Keras' TensorFlow variables and numpy 2 disagree about a keyword; values are not affected.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorflow.*"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ai_edge_litert.*"),
+]
+
+
+@pytest.fixture(scope="module")
+def ex():
+    pytest.importorskip("tensorflow", reason="needs the extra [train]")
+    pytest.importorskip("keras", reason="needs the extra [train]")
+    from facegate.training import export
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def run(ex):
+    from facegate.cli.export import export
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(export)
+
+    def invoke(*arguments):
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def embedder(run, small_data, perturb, tmp_path_factory):
+    """A tiny random embedder, exported by the command: its folder and what the command printed."""
+    from facegate.training import architectures
+
+    folder = tmp_path_factory.mktemp("embedder")
+    model = perturb(architectures.inception_resnet_lite(width=0.25))
+    model.save_weights(folder / "embedder.weights.h5")
+    run_said = {"commands": ["facegate train embedder --data DATA"], "settings": {"seed": 0}}
+    (folder / "run.json").write_text(json.dumps(run_said))
+    result = run(
+        "embedder", "--weights", folder / "embedder.weights.h5", "--out", folder / "tiny.tflite",
+        "--data", small_data, "--width", "0.25", "--float", "--json",
+    )  # fmt: skip
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def detector(run, small_data, perturb, tmp_path_factory):
+    """A random detector, exported by the command."""
+    from facegate.training import architectures
+
+    folder = tmp_path_factory.mktemp("detector")
+    perturb(architectures.yunet_like()).save_weights(folder / "detector.weights.h5")
+    run(
+        "detector", "--weights", folder / "detector.weights.h5", "--out", folder / "tiny.tflite",
+        "--data", small_data,
+    )  # fmt: skip
+    return folder
+
+
+def keras_model(ex, kind, folder):
+    embeds = kind == "embedder"
+    name = "inception_resnet_lite" if embeds else "yunet_like"
+    arguments = {"width": 0.25} if embeds else {}
+    return ex.build(ex.Source(kind, name, arguments, folder / f"{kind}.weights.h5"))
+
+
+def test_the_command_prints_nothing_but_its_document(embedder):
+    _, result = embedder
+    figures = json.loads(result.stdout)
+    assert figures["tar_at_far"]["1e-4"] is None  # far too few pairs to measure it
+    assert 0 <= figures["accuracy"] <= 1
+    assert figures["int8_to_float_cosine"]["min"] > 0.97
+
+
+def test_the_embedder_is_one_partition(ex, embedder):
+    assert ex.partitions(embedder[0] / "tiny.tflite") == 1
+
+
+def test_the_detector_is_at_most_three_partitions(ex, detector):
+    assert ex.partitions(detector / "tiny.tflite") <= 3
+
+
+def test_operators_outside_the_delegate_are_counted(ex):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 4))])
+    def cut_in_the_middle(x):
+        tiled = tf.tile(tf.nn.relu(x + x), (1, 2, 1, 1))
+        return tf.tile(tf.nn.relu(tiled * tiled), (1, 2, 1, 1))
+
+    concrete = cut_in_the_middle.get_concrete_function()
+    with ex._hushed():
+        content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    assert ex.partitions(content) == 4  # XNNPACK, TILE, XNNPACK, TILE
+
+
+def test_the_last_layer_is_float_and_the_rest_is_not(ex, embedder):
+    interpreter = ex._interpreter(embedder[0] / "tiny.tflite")
+    output = interpreter.get_output_details()[0]
+    assert output["dtype"] == np.float32
+    assert output["shape"].tolist() == [1, 128]
+    kinds = {
+        d["dtype"]
+        for d in interpreter.get_tensor_details()
+        if len(d["shape"]) == 4 and "conv" in d["name"].lower()
+    }
+    assert kinds == {np.int8}
+    last = [
+        d for d in interpreter.get_tensor_details() if sorted(d["shape"].tolist()) == [128, 512]
+    ]
+    assert [d["dtype"] for d in last] == [np.float32]
+
+
+def test_the_embedder_card_tells_everything(embedder, small_data):
+    folder, _ = embedder
+    card = read_card(folder / "tiny.tflite", "embedder")
+    raw = card.raw
+    json.loads((folder / "tiny.json").read_text(), parse_constant=pytest.fail)  # no bare NaN
+    assert raw["input"] == {
+        "shape": [1, 160, 160, 3], "dtype": "int8", "scale": 1 / 128, "zero_point": -1,
+    }  # fmt: skip
+    assert raw["arguments"] == {"width": 0.25}
+    assert raw["training"] == {"seed": 0}
+    assert raw["commands"][0] == "facegate train embedder --data DATA"
+    assert raw["commands"][1].startswith("facegate export embedder --weights embedder.weights.h5")
+    assert "--width 0.25" in raw["commands"][1]
+    assert set(raw["data"]["files"]) == {
+        "faces-train-0.parquet", "faces-val.parquet", "val-pairs.csv",
+    }  # fmt: skip
+    assert raw["data"]["sources"] == ["made-up"]
+    assert "Research use only" in raw["data"]["licence"]
+    assert str(small_data) not in json.dumps(raw)
+    assert raw["xnnpack_partitions"] == 1
+    assert raw["multiply_adds"] > 1e6
+    assert raw["parameters"] > 1e5
+    assert card.calibration is not None
+    assert card.calibration.comparisons == 720  # 40 crops of 10 people, four each
+
+
+def test_the_runtime_embeds_like_the_float_network(ex, embedder):
+    folder, _ = embedder
+    model = keras_model(ex, "embedder", folder)
+    runtime = TFLiteFaceEmbedder(folder / "tiny.tflite")
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        face = np.kron(rng.integers(0, 256, (5, 5, 3)), np.ones((32, 32, 1))).astype(np.uint8)
+        wanted = np.asarray(model(to_float(face[None])))[0]
+        found = runtime.embed(face)
+        assert found.vector @ wanted / np.linalg.norm(wanted) > 0.97
+        assert found.length == pytest.approx(np.linalg.norm(wanted), rel=0.1)
+
+
+def test_the_float_file_is_the_float_network(ex, embedder):
+    folder, _ = embedder
+    interpreter = ex._interpreter(folder / "tiny.float.tflite")
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 160, 160, 3)).astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    wanted = np.asarray(keras_model(ex, "embedder", folder)(x))
+    assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
+
+
+def test_every_detector_output_is_what_the_card_calls_it(ex, detector):
+    model = keras_model(ex, "detector", detector)
+    runtime = TFLiteFaceDetector(detector / "tiny.tflite")
+    names = runtime.model.card.raw["outputs"]
+    assert len(set(names.values())) == 3 * len(STRIDES)
+    picture = np.random.default_rng(2).integers(0, 256, (256, 320, 3), dtype=np.uint8)
+    found = runtime.model.run(picture)
+    for name, wanted in model(to_float(picture[None])).items():
+        wanted = np.asarray(wanted)[0]
+        ours = found[names[name]]
+        assert ours.shape == wanted.shape, name
+        assert np.abs(ours - wanted).mean() < 0.2 * wanted.std(), name
+
+
+def test_doubling_is_nearest_up_sampling(ex):
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(1, 3, 5, 2)).astype(np.float32)
+    wanted = np.asarray(keras.layers.UpSampling2D(2)(x))
+    assert np.array_equal(np.asarray(ex.Doubling()(x)), wanted)
+
+
+def test_a_picture_set_that_misses_the_scale_is_refused(ex, embedder, monkeypatch):
+    monkeypatch.setattr(ex, "INPUT_SCALE", 1 / 255)
+    model = keras_model(ex, "embedder", embedder[0])
+    with pytest.raises(ModelError, match="quantised the input with scale"):
+        ex.to_int8_tflite(model, np.zeros((1, 160, 160, 3), np.uint8), float_output=True)
+
+
+def test_what_cannot_be_built_is_said(ex, embedder, tmp_path):
+    folder, _ = embedder
+    weights = folder / "embedder.weights.h5"
+
+    def build(architecture="inception_resnet_lite", path=weights, **arguments):
+        return ex.build(ex.Source("embedder", architecture, arguments, path))
+
+    with pytest.raises(InputError, match="no such file; train first"):
+        build(path=tmp_path / "none.weights.h5")
+    with pytest.raises(InputError, match="do not fit inception_resnet_lite"):
+        build(width=0.5)
+    with pytest.raises(InputError, match="architecture resnet: known are inception_resnet_lite"):
+        build("resnet")
+    (tmp_path / "bad.weights.h5").write_bytes(b"not HDF5")
+    with pytest.raises(InputError, match="do not fit"):
+        build(path=tmp_path / "bad.weights.h5", width=0.25)
+
+
+def test_a_file_is_there_whole_or_not_at_all(ex, tmp_path, monkeypatch):
+    target = tmp_path / "model.tflite"
+    ex.write_model(target, b"first")
+
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ex.os, "fsync", fail)
+    with pytest.raises(InputError, match="cannot be written: No space left"):
+        ex.write_model(target, b"second")
+    assert target.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [target]
