@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from facegate.access.matcher import Matcher
 from facegate.access.policy import Look, Policy
 from facegate.access.store import Person, Store
 from facegate.config import Config
-from facegate.errors import DaemonError, InputError, ModelError
+from facegate.errors import DaemonError, InputError, LineError, ModelError
 from facegate.hardware.camera import Camera
 from facegate.hardware.lines import OutputLine
 from facegate.journal import EventName, Journal, notify_systemd
@@ -140,8 +141,9 @@ class Gate:
                     if stopping.is_set():
                         break
         finally:
-            self._door.lock()
             notify_systemd("STOPPING=1")
+            with suppress(LineError):  # the act thread failed by it; closing the line releases it
+                self._door.lock()
 
     @property
     def channels(self) -> dict[str, Channel[Any]]:

@@ -57,9 +57,10 @@ class Stage:
         finally:
             try:
                 self._finish()
-            finally:
-                self._over.set()
-                self._ended()
+            except BaseException as error:
+                self.error = self.error or error
+            self._over.set()
+            self._ended()
 
 
 class Pipeline:

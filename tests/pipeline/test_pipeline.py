@@ -56,3 +56,14 @@ def test_a_stage_that_will_not_stop_is_named():
 def test_waiting_gives_up_in_time():
     with Pipeline([Stage("w", lambda stopping: stopping.wait(30))]) as pipeline:
         assert pipeline.wait(0.02) is False
+
+
+def test_a_finish_that_fails_counts_as_the_stage_failing():
+    def fail():
+        raise ValueError("stuck")
+
+    with (
+        pytest.raises(DaemonError, match="x failed: stuck"),
+        Pipeline([Stage("x", lambda _s: None, fail)]) as pipeline,
+    ):
+        pipeline.wait(5)

@@ -1,0 +1,275 @@
+"""The whole gate: shipped networks, a real store, frames from files, the shipped fake relay."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import pytest
+
+from facegate import parts
+from facegate.config import parse_config
+from facegate.daemon import Gate
+from facegate.errors import CameraError, DaemonError, InputError, ModelError
+from facegate.hardware.fake import FakeOutput
+from facegate.journal import Journal
+from facegate.types import Frame
+
+walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
+pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
+pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
+
+PULSE_S = 0.6
+
+
+def settings(folder, source, **camera):
+    return parse_config(
+        {
+            "camera": {"source": source, "pacing": "fast", **camera},
+            "state": {"folder": str(folder / "state")},
+            "door": {"pulse_s": PULSE_S, "relay": {"driver": "fake"}},
+            "enrolment": {"captures": 3, "interval_s": 0.05, "timeout_s": 20.0},
+        },
+        "test",
+    )
+
+
+@pytest.fixture(scope="module")
+def vision(tmp_path_factory):
+    return parts.load_vision(settings(tmp_path_factory.mktemp("vision"), "file:none"))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Folders of frames: each portrait before the camera, and an empty corridor."""
+    friend, stranger = walkup.portraits()
+    folders = {}
+    for name, portrait in (("friend", friend), ("stranger", stranger), ("nobody", None)):
+        folder = tmp_path_factory.mktemp(name)
+        actors = () if portrait is None else (
+            walkup.Actor(portrait, lambda t: 0.45 + 0.1 * t, lambda t: 120 + 40 * t),
+        )  # fmt: skip
+        for number, (_, pixels) in enumerate(walkup.film((walkup.Act(name, 1.0, actors),))):
+            bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(folder / f"{number:03d}.jpg"), bgr)
+        folders[name] = folder
+    return folders
+
+
+class Opened:
+    """A gate with what a test wants to look at."""
+
+    def __init__(self, gate, store, relay, events):
+        self.gate, self.store, self.relay, self.events = gate, store, relay, events
+
+    def named(self, name):
+        return [e for e in self.events if e.name == name]
+
+    @contextmanager
+    def running(self):
+        """Run the gate in the background; stop it at the end."""
+        stopping = threading.Event()
+        failed = []
+
+        def run():
+            try:
+                self.gate.run(stopping)
+            except DaemonError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield failed
+        finally:
+            stopping.set()
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def opened(tmp_path, vision):
+    """Make a gate that looks through a file camera, or through `camera`."""
+    closing = []
+
+    def make(source=None, camera=None, observe=None, **options):
+        config = settings(tmp_path, f"file:{source}", **options)
+        eye = camera or parts.camera_from(config)
+        store = parts.open_store(config, vision.model_id)
+        closing.extend([eye, store])
+        relay, events = FakeOutput("relay"), []
+        gate = Gate(config, vision, store, eye, relay, Journal(events.append), observe)
+        return Opened(gate, store, relay, events)
+
+    yield make
+    for part in closing:
+        part.close()
+
+
+def enrol_friend(door, vision):
+    friend, _ = walkup.portraits()
+    face = vision.reader.look(friend.pixels, vision.reader.find(friend.pixels)[0])
+    door.gate.add(friend.name, [vision.reader.embed(face).vector], vision.model_id)
+
+
+def until(condition, seconds=20.0):
+    end_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end_s, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_the_enrolled_person_is_let_in_for_one_pulse(opened, vision, films):
+    door = opened(films["friend"])
+    enrol_friend(door, vision)
+    door.gate.run(threading.Event())
+    assert [e.active for e in door.relay.edges] == [True, False]
+    on, off = (e.at_s for e in door.relay.edges)
+    assert off - on == pytest.approx(PULSE_S, abs=0.15)
+    (granted,) = door.named("granted")
+    assert granted.message.startswith("Eileen Collins")
+    assert granted.fields["latency_ms"] > 0
+    assert [e.name for e in door.events if e.name.startswith("door_")] == [
+        "door_unlocked", "door_locked",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["stranger", "nobody"])
+def test_nobody_else_is(opened, vision, films, who):
+    door = opened(films[who])
+    enrol_friend(door, vision)
+    door.gate.run(threading.Event())
+    assert door.relay.edges == []
+    assert not door.named("granted")
+    assert len(door.named("unknown")) == (1 if who == "stranger" else 0)
+
+
+def test_with_nobody_enrolled_nobody_gets_in(opened, films):
+    door = opened(films["friend"])
+    door.gate.run(threading.Event())
+    assert door.relay.edges == []
+    assert door.named("unknown")
+
+
+class EagerCamera:
+    """Offers one picture again and again, faster than anybody can look at it."""
+
+    description = "eager"
+
+    def __init__(self, pixels, count):
+        self._pixels, self._count = pixels, count
+
+    def frames(self, stopping):
+        for seq in range(self._count):
+            yield Frame(self._pixels, time.monotonic(), seq)
+            stopping.wait(0.001)
+
+    def close(self):
+        pass
+
+
+def test_a_thousand_frames_never_fill_a_queue_past_its_bound(opened, films):
+    pixels = cv2.imread(str(films["friend"] / "010.jpg"))[..., ::-1].copy()
+    door = opened(camera=EagerCamera(pixels, 1000))
+    door.gate.run(threading.Event())
+    queues = door.gate.status()["queues"]
+    for queue in queues.values():
+        assert queue["most_waiting"] <= queue["capacity"]
+        assert queue["put"] == queue["got"] + queue["dropped"] + queue["waiting"]
+    assert queues["frames"]["put"] == 1000
+    assert queues["frames"]["capacity"] == 1
+    assert queues["frames"]["dropped"] > 0
+
+
+def test_files_worked_off_fast_lose_no_frame(opened, films):
+    door = opened(films["nobody"])
+    door.gate.run(threading.Event())
+    counts = door.gate.channels["frames"].counts
+    assert counts.put == counts.got == len(list(films["nobody"].iterdir()))
+    assert counts.dropped == 0
+
+
+def test_a_person_is_enrolled_with_the_gates_own_camera(opened, vision, films):
+    door = opened(films["friend"], loop=True)
+    told = []
+    with door.running():
+        person = door.gate.enrol("Eileen", False, lambda n, text: told.append((n, text)))
+        until(lambda: door.named("granted"))
+    assert person.templates == 3
+    assert told
+    assert door.named("store_reloaded")
+    assert door.named("granted")[0].message.startswith("Eileen")
+
+
+def test_enrolment_without_a_face_ends_in_time_and_enrols_nobody(tmp_path, opened, films):
+    door = opened(films["nobody"], loop=True)
+    door.gate._config = door.gate._config.model_copy(
+        update={"enrolment": door.gate._config.enrolment.model_copy(update={"timeout_s": 1.0})}
+    )
+    with door.running(), pytest.raises(InputError, match="nobody was enrolled"):
+        door.gate.enrol("Ghost", False, lambda *_: None)
+    assert door.store.people() == []
+
+
+def test_one_face_is_not_enrolled_under_two_names(opened, vision, films):
+    door = opened(films["friend"], loop=True)
+    enrol_friend(door, vision)
+    with door.running(), pytest.raises(InputError, match="Eileen Collins"):
+        door.gate.enrol("Somebody Else", False, lambda *_: None)
+    assert [p.name for p in door.store.people()] == ["Eileen Collins"]
+
+
+def test_embeddings_of_another_model_are_refused(opened, films):
+    door = opened(films["nobody"])
+    with pytest.raises(ModelError, match="the daemon runs"):
+        door.gate.add("Ann", [np.zeros(128, np.float32)], "another-model")
+
+
+class BrokenCamera:
+    """Delivers what it is given, then fails."""
+
+    description = "broken"
+
+    def __init__(self, frames=()):
+        self._frames = frames
+
+    def frames(self, stopping):
+        yield from self._frames
+        raise CameraError("/dev/video0: the cable is off")
+
+    def close(self):
+        pass
+
+
+def test_a_lost_camera_ends_the_daemon_with_the_door_locked(opened, vision):
+    door = opened(camera=BrokenCamera())
+    with pytest.raises(DaemonError, match="cable is off"):
+        door.gate.run(threading.Event())
+    assert not door.relay.active
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_the_relay_is_released_in_time_though_the_others_hang(opened, vision, films, loop):
+    hanging = threading.Event()
+
+    def observe(seen):
+        if door.relay.active:
+            hanging.wait(20)
+
+    door = opened(films["friend"], observe=observe, loop=loop)
+    enrol_friend(door, vision)
+    with door.running():
+        until(lambda: len(door.relay.edges) == 2)
+        on, off = (e.at_s for e in door.relay.edges)
+        hanging.set()
+    assert off - on == pytest.approx(PULSE_S, abs=0.15)
+
+
+def test_a_broken_relay_ends_the_daemon(opened, vision, films):
+    door = opened(films["friend"])
+    enrol_friend(door, vision)
+    door.relay.failure = "no such device"
+    with pytest.raises(DaemonError, match="no such device"):
+        door.gate.run(threading.Event())
+    assert not door.relay.active
