@@ -21,7 +21,7 @@ from facegate import parts
 from facegate.access.door import Door, Outcome
 from facegate.access.enrolment import EnrolmentSession, check_newcomer
 from facegate.access.matcher import Matcher
-from facegate.access.policy import Look, Policy
+from facegate.access.policy import Look, Policy, identity_of
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import DaemonError, InputError, LineError, ModelError
@@ -30,7 +30,7 @@ from facegate.hardware.lines import OutputLine
 from facegate.journal import EventName, Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
-from facegate.types import F32, Decision, Frame, Match, Quality, Track, Verdict
+from facegate.types import F32, Decision, Frame, Identity, Match, Quality, Track, Verdict
 from facegate.vision.faces import Face
 from facegate.vision.quality import ADVICE
 from facegate.vision.tracker import Tracker
@@ -354,11 +354,7 @@ class Gate:
         self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool = False
     ) -> Person:
         """Enrol a person from embeddings made elsewhere with the same model."""
-        if model_id != self._vision.model_id:
-            raise ModelError(
-                f"embeddings of model {model_id}, the daemon runs {self._vision.model_id}; "
-                "use the same models.embedder"
-            )
+        self._check_model(model_id)
         matches: list[Match] = [] if allow_duplicate else [self._matcher.match(v) for v in vectors]
         check_newcomer(
             name,
@@ -373,6 +369,26 @@ class Gate:
             "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
         )
         return person
+
+    def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
+        """Say who embeddings made elsewhere with the same model are, one look each."""
+        self._check_model(model_id)
+        return [
+            identity_of(
+                self._matcher.match(v),
+                self._names,
+                self._policy.settings.threshold,
+                self._vision.calibration.probability,
+            )
+            for v in vectors
+        ]
+
+    def _check_model(self, model_id: str) -> None:
+        if model_id != self._vision.model_id:
+            raise ModelError(
+                f"embeddings of model {model_id}, the daemon runs {self._vision.model_id}; "
+                "use the same models.embedder"
+            )
 
     def rename(self, old: str, new: str) -> Person:
         """Give a person another name."""

@@ -122,6 +122,23 @@ class Match:
     margin: float
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Who a single look shows, without the votes that a door asks for.
+
+    Attributes:
+        name: of the nearest person, or None when they are too far or nobody is enrolled.
+        distance: to the nearest template, 0 to 2; None when nobody is enrolled.
+        threshold: the greatest distance that names somebody.
+        confidence: probability that it is the nearest person, in [0, 1].
+    """
+
+    name: str | None
+    distance: float | None
+    threshold: float
+    confidence: float
+
+
 class Verdict(Enum):
     """What the policy says about a track."""
 

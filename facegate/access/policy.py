@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from facegate.types import Decision, Match, Verdict
+from facegate.types import Decision, Identity, Match, Verdict
 
 
 @dataclass(frozen=True)
@@ -119,3 +119,16 @@ class Policy:
             seq=look.seq,
             decided_at_s=self._clock(),
         )
+
+
+def identity_of(
+    match: Match,
+    names: Mapping[int, str],
+    threshold: float,
+    probability: Callable[[float], float],
+) -> Identity:
+    """Say who one look shows: the nearest person, if near enough."""
+    if match.person_id is None:
+        return Identity(None, None, threshold, 0.0)
+    name = names[match.person_id] if match.distance <= threshold else None
+    return Identity(name, match.distance, threshold, probability(match.distance))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,13 @@ import typer
 
 from facegate import parts
 from facegate.access.matcher import Matcher
-from facegate.cli.options import ConfigFile, Pictures, offline_store, only_face
+from facegate.access.policy import identity_of
+from facegate.cli.options import ConfigFile, Pictures, daemon_of, offline_store, only_face
 from facegate.cli.output import AsJson, emit
-from facegate.config import load_config
+from facegate.config import Config, load_config
 from facegate.errors import InputError
+from facegate.types import F32, U8, Identity
+from facegate.vision.faces import Face
 from facegate.vision.pictures import GREEN, RED, draw_face, read_picture, write_picture
 
 Draw = Annotated[
@@ -59,47 +63,76 @@ def identify(
     settings = load_config(config)
     pictures = [(path, read_picture(path)) for path in images]
     vision = parts.load_vision(settings)
+    looks = [look for path, pixels in pictures for look in _looks(vision, path, pixels)]
+    vectors = [look.vector for look in looks]
+    if client := daemon_of(settings):
+        identities = client.identify(vectors, vision.model_id)
+    else:
+        identities = _identify_offline(settings, vision, vectors)
+    seen = list(zip(looks, identities, strict=True))
+    result = [
+        {
+            "image": str(look.path),
+            "name": identity.name,
+            "distance": None if identity.distance is None else round(identity.distance, 4),
+            "confidence": round(identity.confidence, 4),
+            "box": np.round(look.face.detection.box, 1).tolist(),
+            "milliseconds": round(look.milliseconds, 2),
+            "quality": list(look.face.quality.reasons),
+        }
+        for look, identity in seen
+    ]
+    if draw:
+        first, canvas = pictures[0][0], pictures[0][1].copy()
+        for look, identity in seen:
+            if look.path == first:
+                colour = GREEN if identity.name else RED
+                draw_face(canvas, look.face.detection, identity.name or "unknown", colour)
+        write_picture(draw, canvas)
+    lines = []
+    for path, _ in pictures:
+        here = [_line(look, identity) for look, identity in seen if look.path == path]
+        lines += here or [f"{path}: no face found"]
+    emit(result, as_json, lines)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A face in a picture, embedded, and how long aligning and embedding took."""
+
+    path: Path
+    face: Face
+    vector: F32
+    milliseconds: float
+
+
+def _looks(vision: parts.Vision, path: Path, pixels: U8) -> list[_Look]:
+    looks = []
+    for detection in vision.reader.find(pixels):
+        started = time.perf_counter()
+        face = vision.reader.look(pixels, detection)
+        vector = vision.reader.embed(face).vector
+        looks.append(_Look(path, face, vector, (time.perf_counter() - started) * 1000))
+    return looks
+
+
+def _identify_offline(settings: Config, vision: parts.Vision, vectors: list[F32]) -> list[Identity]:
     with offline_store(settings) as store:
         gallery = store.gallery()
-    matcher = Matcher(gallery)
     limit = parts.threshold_for(settings, vision.calibration, len(gallery.names))
-    result: list[dict[str, Any]] = []
-    lines = []
-    for number, (path, pixels) in enumerate(pictures):
-        canvas = pixels.copy()
-        found = vision.reader.find(pixels)
-        if not found:
-            lines.append(f"{path}: no face found")
-        for detection in found:
-            started = time.perf_counter()
-            face = vision.reader.look(pixels, detection)
-            match = matcher.match(vision.reader.embed(face).vector)
-            took_ms = (time.perf_counter() - started) * 1000
-            known = match.person_id is not None and match.distance <= limit
-            name = gallery.names[match.person_id] if known and match.person_id else None
-            confidence = vision.calibration.probability(match.distance)
-            result.append(
-                {
-                    "image": str(path),
-                    "name": name,
-                    "distance": None if match.person_id is None else round(match.distance, 4),
-                    "confidence": 0.0 if match.person_id is None else round(confidence, 4),
-                    "box": np.round(detection.box, 1).tolist(),
-                    "milliseconds": round(took_ms, 2),
-                    "quality": list(face.quality.reasons),
-                }
-            )
-            poor = f"  ({', '.join(face.quality.reasons)})" if face.quality.reasons else ""
-            lines.append(
-                f"{path}: {name or 'unknown'}  distance {match.distance:.3f} "
-                f"(threshold {limit:.3f})  confidence {confidence:.0%}{poor}"
-            )
-            draw_face(canvas, detection, name or "unknown", GREEN if name else RED)
-        if draw and number == 0:
-            write_picture(draw, canvas)
-    if not gallery.names:
-        typer.echo("Nobody is enrolled. Start with: facegate enroll NAME", err=True)
-    emit(result, as_json, lines)
+    matcher, probability = Matcher(gallery), vision.calibration.probability
+    return [identity_of(matcher.match(v), gallery.names, limit, probability) for v in vectors]
+
+
+def _line(look: _Look, identity: Identity) -> str:
+    if identity.distance is None:
+        return f"{look.path}: unknown; nobody is enrolled, start with: facegate enroll NAME"
+    poor = ", ".join(look.face.quality.reasons)
+    return (
+        f"{look.path}: {identity.name or 'unknown'}  distance {identity.distance:.3f} "
+        f"(threshold {identity.threshold:.3f})  confidence {identity.confidence:.0%}"
+        f"{f'  ({poor})' if poor else ''}"
+    )
 
 
 def verify(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from facegate import errors
 from facegate.access.store import Person
 from facegate.errors import DaemonError, FacegateError
-from facegate.types import F32
+from facegate.types import F32, Identity
 
 ANSWER_TIMEOUT_S = 10.0
 
@@ -73,6 +73,11 @@ class ControlClient:
             "allow_duplicate": allow_duplicate,
         }
         return Person(**self._call("POST", "/v1/people", body))
+
+    def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
+        """Ask who embeddings are, one look each."""
+        body = {"vectors": [v.tolist() for v in vectors], "model_id": model_id}
+        return [Identity(**i) for i in self._call("POST", "/v1/identities", body)]
 
     def rename(self, old: str, new: str) -> Person:
         """Rename a person."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from facegate.access.gallery import VECTOR_FLOATS
 from facegate.control.server import Answer, Body, Route
 from facegate.errors import InputError
 from facegate.types import F32
@@ -26,6 +27,10 @@ class Gatekeeper(Protocol):
 
     def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Any:
         """Enrol from embeddings."""
+        ...
+
+    def identify(self, vectors: list[F32], model_id: str) -> list[Any]:
+        """Say who embeddings are."""
         ...
 
     def enrol(self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]) -> Any:
@@ -51,15 +56,15 @@ def routes(gate: Gatekeeper) -> list[Route]:
         return [asdict(p) for p in gate.people()]
 
     def add(_: Body, body: Body) -> Answer:
-        vectors = take(body, "vectors", list)
-        try:
-            arrays = [np.array(v, np.float32) for v in vectors]
-        except (TypeError, ValueError):
-            raise InputError("vectors: must be lists of numbers") from None
+        vectors = take_vectors(body)
         duplicate = take(body, "allow_duplicate", bool, False)
         return asdict(
-            gate.add(take(body, "name", str), arrays, take(body, "model_id", str), duplicate)
+            gate.add(take(body, "name", str), vectors, take(body, "model_id", str), duplicate)
         )
+
+    def identify(_: Body, body: Body) -> Answer:
+        found = gate.identify(take_vectors(body), take(body, "model_id", str))
+        return [asdict(identity) for identity in found]
 
     def enrol(_: Body, body: Body, send: Callable[[Body], None]) -> Answer:
         person = gate.enrol(
@@ -81,6 +86,7 @@ def routes(gate: Gatekeeper) -> list[Route]:
         Route("POST", "/v1/people", add),
         Route("PATCH", "/v1/people/{name}", rename),
         Route("DELETE", "/v1/people/{name}", remove),
+        Route("POST", "/v1/identities", identify),
         Route("POST", "/v1/enrolments", enrol, streams=True),
     ]
 
@@ -95,3 +101,19 @@ def take(body: Body, key: str, kind: type, default: Any = None) -> Any:
     if not isinstance(value, kind):
         raise InputError(f"{key}: must be given as {kind.__name__}")
     return value
+
+
+def take_vectors(body: Body) -> list[F32]:
+    """Take embeddings out of a request: float32 (128,) each.
+
+    Raises:
+        InputError: they are not lists of as many numbers.
+    """
+    try:
+        arrays = [np.array(v, np.float32) for v in take(body, "vectors", list)]
+    except (TypeError, ValueError):
+        raise InputError("vectors: must be lists of numbers") from None
+    for array in arrays:
+        if array.shape != (VECTOR_FLOATS,) or not np.isfinite(array).all():
+            raise InputError(f"vectors: must be lists of {VECTOR_FLOATS} finite numbers")
+    return arrays

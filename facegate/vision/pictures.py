@@ -32,12 +32,12 @@ def read_picture(path: Path) -> U8:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    pixels = None
-    if data:
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        except cv2.error:
-            pixels = None
+    if not data:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise InputError(f"{path}: not a picture (JPEG, PNG, WebP and the like can be read)")
     return np.asarray(pixels, np.uint8)

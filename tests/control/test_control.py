@@ -11,6 +11,7 @@ from facegate.control.client import ControlClient
 from facegate.control.routes import routes
 from facegate.control.server import MAX_BODY_BYTES, ControlServer
 from facegate.errors import DaemonError, InputError, StoreError
+from facegate.types import Identity
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Gate:
         if name == "Nobody":
             raise InputError("Nobody: only 1 good looks")
         return Row(3, name)
+
+    def identify(self, vectors, model_id):
+        return [Identity("Ann", 0.5, 0.8, 0.9) for _ in vectors]
 
     def rename(self, old, new):
         if old not in self.rows:
@@ -92,6 +96,11 @@ def test_embeddings_arrive_as_sent(client, gate):
     assert np.array_equal(vectors[0], vector)
 
 
+def test_embeddings_are_identified(client):
+    vectors = [np.zeros(128, np.float32)] * 2
+    assert client.identify(vectors, "m1") == [Identity("Ann", 0.5, 0.8, 0.9)] * 2
+
+
 def test_names_with_odd_characters_survive_the_path(client, gate):
     gate.rows["A/B ?ö"] = Row(9, "A/B ?ö")
     assert client.rename("A/B ?ö", "C").name == "C"
@@ -126,6 +135,7 @@ def test_an_enrolment_that_fails_raises(client):
         ("POST", "/v1/people", "[1]", 400, "JSON object"),
         ("POST", "/v1/people", "{}", 400, "vectors: must be given as list"),
         ("POST", "/v1/people", '{"vectors": ["x"]}', 400, "lists of numbers"),
+        ("POST", "/v1/identities", '{"vectors": [[1, 2]], "model_id": "m"}', 400, "128 finite"),
         ("POST", "/v1/people", '{"vectors": [], "name": 5}', 400, "name: must be given as str"),
     ],
 )

@@ -1,0 +1,102 @@
+"""A person's way through the commands: enrolled, recognised in other light, renamed, forgotten."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+VIEWS = {
+    "as enrolled": lambda p: p,
+    "dim": lambda p: cv2.convertScaleAbs(p, alpha=0.45),
+    "bright": lambda p: cv2.convertScaleAbs(p, alpha=1.2, beta=15),
+    "smaller": lambda p: cv2.resize(p, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA),
+    "larger": lambda p: cv2.resize(p, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR),
+    "soft": lambda p: cv2.GaussianBlur(p, (0, 0), 1.0),
+    "mirrored": lambda p: np.ascontiguousarray(p[:, ::-1]),
+}
+
+
+@pytest.fixture
+def enrolled(facegate, eileen):
+    done = facegate("enroll", "Eileen", "--image", eileen, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["templates"] == 1
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_she_is_known_in_another_view(facegate, enrolled, write, portraits, view):
+    picture = write(view.replace(" ", "-"), VIEWS[view](portraits[0][:320, 80:400]))
+    (found,) = json.loads(facegate("identify", picture, "--json").out)
+    assert set(found) >= {"name", "distance", "confidence", "box", "milliseconds"}
+    assert found["name"] == "Eileen"
+    assert 0 <= found["distance"] < 1
+    assert found["confidence"] > 0.9
+    assert found["milliseconds"] > 0
+    x1, y1, x2, y2 = found["box"]
+    assert x1 < x2
+    assert y1 < y2
+
+
+def test_somebody_else_is_not(facegate, enrolled, grace):
+    (found,) = json.loads(facegate("identify", grace, "--json").out)
+    assert found["name"] is None
+    assert found["distance"] > 0.8
+
+
+def test_nobody_is_known_where_nobody_is_enrolled(facegate, eileen):
+    (found,) = json.loads(facegate("identify", eileen, "--json").out)
+    assert (found["name"], found["distance"], found["confidence"]) == (None, None, 0.0)
+    assert "facegate enroll" in facegate("identify", eileen).out
+
+
+def test_people_are_listed_renamed_and_forgotten(facegate, enrolled, eileen):
+    assert facegate("people", "rename", "eileen", "Col. Collins").code == 0
+    shown = json.loads(facegate("people", "show", "col. collins", "--json").out)
+    assert (shown["name"], shown["templates"]) == ("Col. Collins", 1)
+    (found,) = json.loads(facegate("identify", eileen, "--json").out)
+    assert found["name"] == "Col. Collins"
+    assert facegate("people", "remove", "Col. Collins", "--yes").code == 0
+    assert json.loads(facegate("people", "list", "--json").out) == []
+
+
+def test_two_pictures_are_compared(facegate, write, portraits, eileen, grace):
+    dim = write("dim", cv2.convertScaleAbs(portraits[0][:320, 80:400], alpha=0.5))
+    same, other = (facegate("verify", eileen, p, "--json") for p in (dim, grace))
+    assert (same.code, other.code) == (0, 1)
+    assert json.loads(same.out)["same"]
+    answer = json.loads(other.out)
+    assert not answer["same"]
+    assert answer["distance"] > answer["threshold"]
+
+
+def test_faces_are_drawn_on_request(facegate, tmp_path, eileen):
+    out = tmp_path / "drawn.png"
+    done = facegate("detect", eileen, "--draw", out, "--json")
+    (picture,) = json.loads(done.out)
+    (face,) = picture["faces"]
+    assert len(face["landmarks"]) == 5
+    assert cv2.imread(str(out)).shape == cv2.imread(str(eileen)).shape
+    assert not np.array_equal(cv2.imread(str(out)), cv2.imread(str(eileen)))
+
+
+def test_doctor_and_config_check_print_one_document(facegate, eileen, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("door: {relay: {driver: fake}}\n")
+    done = facegate("doctor", "--config", config, "--camera", f"file:{eileen}", "--json")
+    assert done.code == 0, done.out
+    findings = json.loads(done.out)
+    assert all(f["ok"] for f in findings)
+    assert {f["check"] for f in findings} >= {
+        "python", "packages", "detector", "embedder", "store", "gpio", "camera",
+    }  # fmt: skip
+    checked = json.loads(facegate("config", "check", config, "--json").out)
+    assert checked["door"]["relay"]["driver"] == "fake"
+
+
+def test_doctor_names_the_mend_of_what_is_amiss(facegate):
+    done = facegate("doctor", "--camera", "file:/nowhere.avi", "--json")
+    assert done.code == 1
+    amiss = {f["check"]: f for f in json.loads(done.out) if not f["ok"]}
+    assert "camera" in amiss
+    assert all(f["mend"] for f in amiss.values())

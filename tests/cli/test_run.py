@@ -1,0 +1,141 @@
+"""`facegate run` as a process of its own, with commands that talk to it over its socket."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import pytest
+import yaml
+
+walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
+pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
+pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
+
+
+class Daemon:
+    def __init__(self, folder, source, relay="fake"):
+        self.config = folder / "config.yaml"
+        self.socket = folder / "control.sock"
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "camera": {"source": str(source), "loop": True},
+                    "state": {"folder": str(folder / "state"), "socket": str(self.socket)},
+                    "door": {"relay": {"driver": relay}},
+                    "enrolment": {"captures": 2, "interval_s": 0.1},
+                }
+            )
+        )
+        self.process = None
+
+    def command(self, *words):
+        return subprocess.run(
+            [sys.executable, "-m", "facegate", *words, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "facegate", "run", "--config", str(self.config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self.wait_for(lambda: self.socket.exists())
+
+    def wait_for(self, condition, seconds=30.0):
+        end_s = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.process.stdout.read()
+            assert time.monotonic() < end_s, "waited in vain"
+            time.sleep(0.05)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        said, _ = self.process.communicate(timeout=20)
+        return said
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    picture = tmp_path / "eileen.png"
+    friend, _ = walkup.portraits()
+    cv2.imwrite(str(picture), friend.pixels[:320, 80:400, ::-1])
+    made = Daemon(tmp_path, f"file:{picture}")
+    yield made
+    if made.process and made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(daemon, number):
+    daemon.start()
+    began_s = time.monotonic()
+    said = daemon.stop(number)
+    assert daemon.process.returncode == 0, said
+    assert time.monotonic() - began_s < 5
+    assert "stopped" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert not daemon.socket.exists()
+
+
+def test_commands_reach_it_through_its_socket(daemon, tmp_path):
+    daemon.start()
+    status = json.loads(daemon.command("status", "--json").stdout)
+    assert (status["people"], status["door"]) == (0, "locked")
+    assert set(status["queues"]) == {"frames", "faces", "decisions"}
+
+    enrolled = daemon.command("enroll", "Eileen", "--json")
+    assert enrolled.returncode == 0, enrolled.stderr
+    assert json.loads(enrolled.stdout)["templates"] == 2
+    assert "captured" in enrolled.stderr
+
+    picture = str(tmp_path / "eileen.png")
+    (identified,) = json.loads(daemon.command("identify", picture, "--json").stdout)
+    assert identified["name"] == "Eileen"
+
+    again = daemon.command("enroll", "eileen")
+    assert again.returncode == 3
+    assert "eileen" in again.stderr.lower()
+
+    assert daemon.command("people", "rename", "Eileen", "Col. Collins").returncode == 0
+    people = json.loads(daemon.command("people", "list", "--json").stdout)
+    assert [p["name"] for p in people] == ["Col. Collins"]
+    assert json.loads(daemon.command("status", "--json").stdout)["people"] == 1
+
+    assert daemon.command("people", "remove", "Col. Collins", "--yes").returncode == 0
+    assert json.loads(daemon.command("people", "list", "--json").stdout) == []
+    said = daemon.stop()
+    for event in ("ready", "enrolled", "person_renamed", "person_removed", "store_reloaded"):
+        assert f"  {event} " in said, said
+
+
+def test_a_second_one_is_refused(daemon):
+    daemon.start()
+    second = daemon.command("run")
+    assert second.returncode in (5, 7)
+    assert len(second.stderr.strip().splitlines()) == 1
+    daemon.stop()
+    assert daemon.process.returncode == 0
+
+
+def test_a_camera_that_is_not_there_ends_it_with_its_code(tmp_path):
+    absent = Daemon(tmp_path, "file:/nowhere/film.avi")
+    done = absent.command("run")
+    assert done.returncode == 6
+    assert "/nowhere/film.avi" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_without_a_daemon_says_how_to_start_one(daemon):
+    done = daemon.command("status")
+    assert done.returncode == 7
+    assert "facegate run" in done.stderr
