@@ -40,6 +40,7 @@ def export(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
+    from facegate.training.partitions import partitions
 
     arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
     name = architecture if kind is Kind.EMBEDDER else "yunet_like"
@@ -59,7 +60,7 @@ def export(
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
         command += f" --architecture {architecture} --width {width:g}"
     card = ex.describe(source, model, out, command, data)
-    card["xnnpack_partitions"] = ex.partitions(out)
+    card["xnnpack_partitions"] = partitions(out)
     if kind is Kind.DETECTOR:
         card["outputs"] = ex.name_outputs(model, content)
     ex.write_card(out, card)  # the runtime's classes below read it

@@ -27,6 +27,7 @@ import tensorflow as tf
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import architectures
 from facegate.training.data import read_crops, read_scenes, source_names
+from facegate.training.partitions import interpreter_of
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import card_path, sha256_of
 from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
@@ -167,7 +168,7 @@ def to_int8_tflite(model: keras.Model, pictures: U8, float_output: bool) -> byte
         if float_output:
             converter._experimental_calibrate_only = True
             calibrated = converter.convert()
-            outputs = [d["name"] for d in _interpreter(calibrated).get_output_details()]
+            outputs = [d["name"] for d in interpreter_of(calibrated).get_output_details()]
             content = bytes(
                 mlir_quantize(
                     calibrated,
@@ -182,7 +183,7 @@ def to_int8_tflite(model: keras.Model, pictures: U8, float_output: bool) -> byte
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_output_type = tf.int8
             content = bytes(converter.convert())
-    scale, zero_point = _interpreter(content).get_input_details()[0]["quantization"]
+    scale, zero_point = interpreter_of(content).get_input_details()[0]["quantization"]
     if zero_point != INPUT_ZERO_POINT or abs(scale / INPUT_SCALE - 1) > 1e-3:
         raise ModelError(
             f"the converter quantised the input with scale {scale}, zero point {zero_point}; "
@@ -247,7 +248,7 @@ class FloatNetwork:
 
 def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
     """Find which TFLite output is which head of the detector, by shape and value on one picture."""
-    interpreter = _interpreter(content)
+    interpreter = interpreter_of(content)
     rng = np.random.default_rng(0)
     shape = tuple(int(n) for n in interpreter.get_input_details()[0]["shape"])
     pixels = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -270,40 +271,6 @@ def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
     if set(names) != {f"{k}_{s}" for k in ("score", "box", "landmarks") for s in STRIDES}:
         raise ModelError("the exported detector's outputs could not be told apart")
     return names
-
-
-def partitions(content: bytes | Path) -> int:
-    """Count the pieces a graph runs in after XNNPACK took its parts: 1 is one whole partition.
-
-    Every delegated part counts, and every operator left outside. The interpreter lists operators
-    that a delegate replaced like any other; those that still run are found by walking back from the
-    outputs, taking the delegate where it and an operator make the same tensor.
-    """
-    interpreter = _interpreter(content)
-    steps = interpreter._get_ops_details()
-    makers: dict[int, int] = {}
-    for number, step in enumerate(steps):  # delegates come last, and win
-        makers.update((int(tensor), number) for tensor in step["outputs"])
-    running: set[int] = set()
-    wanted = [int(d["index"]) for d in interpreter.get_output_details()]
-    while wanted:
-        maker = makers.get(wanted.pop())
-        if maker is not None and maker not in running:
-            running.add(maker)
-            wanted += [int(tensor) for tensor in steps[maker]["inputs"]]
-    return len(running)
-
-
-def _interpreter(content: bytes | Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = (
-        Interpreter(model_content=content)
-        if isinstance(content, bytes)
-        else Interpreter(model_path=str(content))
-    )
-    interpreter.allocate_tensors()
-    return interpreter
 
 
 def write_model(path: Path, content: bytes) -> None:
@@ -333,7 +300,7 @@ def describe(
     `run.json`, which training leaves beside its weights, gives the settings and the commands that
     led to them; `command` is the export's own.
     """
-    details = _interpreter(path).get_input_details()[0]
+    details = interpreter_of(path).get_input_details()[0]
     scale, zero_point = details["quantization"]
     run_path = source.weights.parent / "run.json"
     run = json.loads(run_path.read_text()) if run_path.is_file() else {}

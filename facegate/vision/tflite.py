@@ -64,12 +64,12 @@ class TFLiteModel:
         self.card: ModelCard = read_card(path, kind)
         interpreter, self.runtime = load_interpreter()
         try:
-            with _native_stderr() as said:
+            with _hushed():
                 self._interpreter = interpreter(model_path=str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: the interpreter refuses it: {error}") from error
-        self.delegate = "XNNPACK" if "XNNPACK delegate" in said() else "built-in kernels"
+        self.delegate = _delegate_of(self._interpreter)
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self._check_input(path)
@@ -120,24 +120,21 @@ class TFLiteModel:
             )
 
 
+def _delegate_of(interpreter: Any) -> str:
+    """Say who runs the graph: XNNPACK is the one delegate that is loaded unasked."""
+    operators = {step["op_name"] for step in interpreter._get_ops_details()}
+    return "XNNPACK" if "DELEGATE" in operators else "built-in kernels"
+
+
 @contextmanager
-def _native_stderr() -> Iterator[Any]:
-    """Catch what native code writes to file descriptor 2: the only place the delegate is named."""
+def _hushed() -> Iterator[None]:
+    """Keep native chatter, written to file descriptor 2 past Python, off people's terminals."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     try:
-        stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
-    except (OSError, ValueError):
-        stderr = 2
-    text = ""
-    saved = os.dup(stderr)
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    os.dup2(writer, stderr)
-    try:
-        yield lambda: text
+        yield
     finally:
-        os.dup2(saved, stderr)
+        os.dup2(saved, 2)
         os.close(saved)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            text = (pipe.read() or b"").decode(errors="replace")

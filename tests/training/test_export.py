@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from facegate.errors import InputError, ModelError
+from facegate.training.partitions import interpreter_of, partitions
 from facegate.vision.card import read_card
 from facegate.vision.detector import STRIDES, TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -92,11 +93,11 @@ def test_the_command_prints_nothing_but_its_document(embedder):
 
 
 def test_the_embedder_is_one_partition(ex, embedder):
-    assert ex.partitions(embedder[0] / "tiny.tflite") == 1
+    assert partitions(embedder[0] / "tiny.tflite") == 1
 
 
 def test_the_detector_is_at_most_three_partitions(ex, detector):
-    assert ex.partitions(detector / "tiny.tflite") <= 3
+    assert partitions(detector / "tiny.tflite") <= 3
 
 
 def test_operators_outside_the_delegate_are_counted(ex):
@@ -110,11 +111,11 @@ def test_operators_outside_the_delegate_are_counted(ex):
     concrete = cut_in_the_middle.get_concrete_function()
     with ex._hushed():
         content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    assert ex.partitions(content) == 4  # XNNPACK, TILE, XNNPACK, TILE
+    assert partitions(content) == 4  # XNNPACK, TILE, XNNPACK, TILE
 
 
 def test_the_last_layer_is_float_and_the_rest_is_not(ex, embedder):
-    interpreter = ex._interpreter(embedder[0] / "tiny.tflite")
+    interpreter = interpreter_of(embedder[0] / "tiny.tflite")
     output = interpreter.get_output_details()[0]
     assert output["dtype"] == np.float32
     assert output["shape"].tolist() == [1, 128]
@@ -171,7 +172,7 @@ def test_the_runtime_embeds_like_the_float_network(ex, embedder):
 
 def test_the_float_file_is_the_float_network(ex, embedder):
     folder, _ = embedder
-    interpreter = ex._interpreter(folder / "tiny.float.tflite")
+    interpreter = interpreter_of(folder / "tiny.float.tflite")
     x = np.random.default_rng(0).uniform(-1, 1, (1, 160, 160, 3)).astype(np.float32)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
     interpreter.invoke()

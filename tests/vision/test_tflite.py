@@ -1,0 +1,60 @@
+"""How pixels become int8 and outputs become floats, and which files are refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from facegate import parts
+from facegate.config import parse_config
+from facegate.errors import ModelError
+from facegate.vision.card import Calibration, card_path, read_card
+from facegate.vision.preprocess import to_float, to_int8
+from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
+
+
+def test_quantising_is_one_xor():
+    pixels = np.arange(256, dtype=np.uint8)
+    quantised = to_int8(pixels)
+    assert quantised.dtype == np.int8
+    wanted = np.clip(np.round(to_float(pixels) / INPUT_SCALE) + INPUT_ZERO_POINT, -128, 127)
+    assert np.abs(quantised - wanted).max() <= 1  # the same within half a step and its rounding
+    assert np.array_equal(quantised, pixels.astype(np.int16) - 128)
+
+
+CURVE = Calibration((0.6, 0.8, 1.0, 1.2), (1e-6, 1e-4, 1e-2, 0.4), 1.0, 20.0, 1_000_000)
+
+
+def test_a_stricter_rate_and_more_people_make_a_smaller_threshold():
+    rates = [1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8]
+    limits = [CURVE.threshold(rate, 1) for rate in rates]
+    assert limits == sorted(limits, reverse=True)
+    crowds = [CURVE.threshold(1e-3, people) for people in (1, 10, 100, 1000)]
+    assert crowds == sorted(crowds, reverse=True)
+    assert len(set(crowds)) == len(crowds)
+
+
+@pytest.mark.parametrize("people", [1, 7, 300])
+def test_the_threshold_spends_the_rate_on_all_people_together(people):
+    limit = CURVE.threshold(1e-2, people)
+    once = CURVE.false_match_rate(limit)
+    assert 1 - (1 - once) ** people == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_the_probability_falls_with_the_distance():
+    distances = np.linspace(0, 2, 50)
+    chances = [CURVE.probability(d) for d in distances]
+    assert chances == sorted(chances, reverse=True)
+    assert CURVE.probability(CURVE.midpoint) == pytest.approx(0.5)
+    assert chances[0] > 0.999
+    assert chances[-1] < 0.001
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path):
+    config = parse_config({}, "test")
+    card = card_path(parts.detector_path(config))
+    model = tmp_path / "net.tflite"
+    model.write_bytes(b"no network" * 100)
+    shutil.copy(card, card_path(model))
+    with pytest.raises(ModelError, match="sha256"):
+        read_card(model, "detector")
