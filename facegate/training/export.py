@@ -221,8 +221,7 @@ class FloatNetwork:
     def embed(self, face: U8) -> F32:
         """Embed an aligned face: uint8 (160, 160, 3) to a unit vector (128,)."""
         raw = np.asarray(self._run(to_float(face[None]))[0], np.float32)
-        unit: F32 = raw / max(float(np.linalg.norm(raw)), 1e-12)
-        return unit
+        return np.asarray(raw / max(float(np.linalg.norm(raw)), 1e-12), np.float32)
 
     def detect(self, pixels: U8) -> list[Detection]:
         """Find faces as `TFLiteFaceDetector.detect` does, above a score of 0.5."""

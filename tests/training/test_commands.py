@@ -34,7 +34,7 @@ def test_no_path_of_this_machine_gets_into_a_card(typed, kept):
     ("command", "missing", "extra"),
     [
         ("train embedder --data d --out {tmp}/o", ["torch"], "train"),
-        ("train detector --data d --out {tmp}/o", ["keras"], "train"),
+        ("train detector --data d --out {tmp}/o", ["torch"], "train"),
         ("export detector --weights w --out o.tflite --data d", ["tensorflow"], "train"),
         ("evaluate detector --data d", ["pyarrow"], "evaluate"),
         ("evaluate detector --data d --plots p", ["matplotlib"], "evaluate"),
