@@ -50,8 +50,9 @@ def test_the_card_fits_and_is_strict_json(config, kind):
 
 def test_the_delegate_is_named(vision):
     for network in (vision.detector, vision.embedder):
-        assert "XNNPACK" in network.model.delegate
-        assert network.model.runtime
+        # tflite-runtime leaves INT8 operators to its own kernels, float ones to XNNPACK.
+        known = {"XNNPACK"} | ({"built-in kernels"} if "tflite" in network.model.runtime else set())
+        assert network.model.delegate in known
 
 
 @pytest.mark.parametrize("size", [1.0, 0.5])
