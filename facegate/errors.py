@@ -9,7 +9,8 @@ FacegateError                 exit code 1
 │   ├── CameraError
 │   └── LineError
 ├── DaemonError               7   the daemon is not there, is there already, or a part of it died
-└── DataError                 8   a training or validation set cannot be read
+├── DataError                 8   a training or validation set cannot be read
+└── TrainingError             9   a training came to nothing
 
 A message says what is wrong, where, and what to do.
 """
@@ -69,3 +70,9 @@ class DataError(FacegateError):
     """A training or validation set cannot be read."""
 
     exit_code = 8
+
+
+class TrainingError(FacegateError):
+    """A training went wrong in a way that going on would not mend."""
+
+    exit_code = 9

@@ -26,7 +26,7 @@ app = typer.Typer(
     name="facegate",
     help="The door that knows who is there.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or settings, 3 input, 4 model, "
-    "5 store, 6 hardware, 7 daemon, 8 data set.",
+    "5 store, 6 hardware, 7 daemon, 8 data set, 9 training.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from facegate.cli.training import needs
-from facegate.errors import InputError
 
 STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
 
@@ -36,33 +35,41 @@ def embedder(
     width: Annotated[float, typer.Option(help="Multiplies its filters.")] = 1.0,
     stage: Annotated[
         list[str] | None,
-        typer.Option(help="SIDE:STRENGTH:VIEWS, repeat for more: pixels, 0 to 1, crops shown."),
+        typer.Option(
+            help="[triplet:]SIDE:STRENGTH:VIEWS, repeat for more: pixels, 0 to 1, crops shown."
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Crops a step.")] = 128,
+    batch: Annotated[int, typer.Option(min=2, help="Crops a step of distillation.")] = 128,
+    people: Annotated[int, typer.Option(min=2, help="People in a batch of triplets.")] = 32,
+    pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them.")] = 4,
+    mining: Annotated[str, typer.Option(help="Triplets: semi-hard or batch-hard.")] = "semi-hard",
+    margin: Annotated[float, typer.Option(min=0.0, help="Triplets: on squared distance.")] = 0.2,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-3,
     start_from: StartFrom = None,
     seed: Seed = 0,
     threads: Threads = None,
+    checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds.")] = 120,
 ) -> None:
-    """Distil an embedder from a teacher's embeddings."""
+    """Train an embedder: distil it from a teacher's embeddings, then sharpen it with triplets."""
     _prepare(threads)
-    from facegate.training import architectures
     from facegate.training import embedder as training
+    from facegate.training import recipe
 
-    if architecture not in architectures.EMBEDDERS:
-        known = ", ".join(architectures.EMBEDDERS)
-        raise InputError(f"--architecture {architecture}: known are {known}")
-    stages = tuple(training.parse_stage(s) for s in stage or ()) or training.DEFAULT_STAGES
-    settings = training.Settings(
+    stages = tuple(recipe.parse_stage(s) for s in stage or ()) or recipe.DEFAULT_STAGES
+    settings = recipe.Settings(
         architecture=architecture,
         width=width,
         stages=stages,
         batch=batch,
+        people=people,
+        pictures=pictures,
+        mining=mining,
+        margin=margin,
         peak_rate=rate,
         seed=seed,
     )
     _remember(out, asdict(settings), start_from)
-    path = training.train(data, out, settings, start_from, typer.echo)
+    path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
     typer.echo(f"wrote {path}; next: facegate export embedder --weights {path}")
 
 

@@ -58,7 +58,7 @@ def augment(
 
 
 def _hard(x: torch.Tensor, strength: float, rand, generator: torch.Generator) -> torch.Tensor:  # type: ignore[no-untyped-def]
-    """Low light, colour cast, grey, low resolution, noise, occlusion; each on some of the batch."""
+    """Light, colour, resolution, noise, occlusion, compression; each on some of the batch."""
     n, _, side, _ = x.shape
 
     def some(share: float) -> torch.Tensor:
@@ -92,8 +92,75 @@ def _hard(x: torch.Tensor, strength: float, rand, generator: torch.Generator) ->
         below = torch.arange(side, device=x.device)[None, :] >= top[:, None]
         colour = (255 * rand(len(rows), 3))[:, :, None, None]
         x[rows] = torch.where(below[:, None, :, None], colour, x[rows])
-    for row in some(0.15).tolist():  # glasses, hand, hat: a rectangle
-        h, w = (int(side * (0.1 + 0.25 * float(rand(1)))) for _ in range(2))
-        y, left = int((side - h) * float(rand(1))), int((side - w) * float(rand(1)))
-        x[row, :, y : y + h, left : left + w] = 255 * rand(3)[:, None, None]
+    rows = some(0.2)  # glasses: a dark or bright band at the eyes, partly seen through
+    if len(rows):
+        top = side * (0.36 + 0.06 * rand(len(rows)))
+        band = _between(side, top, top + side * (0.08 + 0.08 * rand(len(rows))), x.device)
+        across = _between(side, side * 0.18, side * 0.82, x.device)
+        colour, depth = 255 * rand(len(rows), 3), 0.4 + 0.6 * rand(len(rows))
+        x[rows] = _paint(x[rows], band[:, :, None] & across[:, None, :], colour, depth)
+    rows = some(0.15)  # hand, hat, phone: a rectangle
+    if len(rows):
+        sides = side * (0.1 + 0.25 * rand(2, len(rows)))
+        top, left = (side - sides) * rand(2, len(rows))
+        down = _between(side, top, top + sides[0], x.device)
+        across = _between(side, left, left + sides[1], x.device)
+        colour, depth = 255 * rand(len(rows), 3), torch.ones(len(rows), device=x.device)
+        x[rows] = _paint(x[rows], down[:, :, None] & across[:, None, :], colour, depth)
+    rows = some(0.3)  # what a camera's or a phone's compression leaves
+    if len(rows):
+        x[rows] = jpeg(x[rows], 10 + 60 * rand(len(rows)))
     return x
+
+
+def _between(
+    side: int, start: torch.Tensor | float, end: torch.Tensor | float, device: torch.device
+) -> torch.Tensor:
+    """Mark positions from `start` to `end`: bool (N, side)."""
+    at = torch.arange(side, device=device)[None]
+    low, high = (torch.as_tensor(v, device=device).reshape(-1, 1) for v in (start, end))
+    return (at >= low) & (at < high)
+
+
+def _paint(
+    x: torch.Tensor, where: torch.Tensor, colour: torch.Tensor, depth: torch.Tensor
+) -> torch.Tensor:
+    """Lay a colour (N, 3) over masked pixels (N, H, W); `depth` (N,) is how opaque it is."""
+    cover = where[:, None] * depth[:, None, None, None]
+    return x * (1 - cover) + colour[:, :, None, None] * cover
+
+
+# Quantisation of luminance at quality 50. Source: ITU-T T.81, table K.1.
+LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+
+
+def jpeg(x: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+    """Give what JPEG makes of a batch: every 8×8 block rounded in the frequency domain.
+
+    The three channels are rounded alike, without chroma subsampling: coarser than a real encoder
+    in colour, finer in nothing.
+
+    Args:
+        x: float32 (N, 3, H, W), 0 to 255; H and W multiples of 8.
+        quality: (N,), 1 to 99 as in libjpeg.
+    """
+    n, channels, height, width = x.shape
+    k = torch.arange(8, device=x.device, dtype=x.dtype)
+    dct = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
+    dct[0] /= math.sqrt(2)
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
+    table = torch.tensor(LUMINANCE, device=x.device, dtype=x.dtype)
+    steps = (table * scale[:, None, None]).clamp(min=1)[:, None, None, None]
+    blocks = (x - 128).reshape(n, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    rounded = torch.round(dct @ blocks @ dct.T / steps) * steps
+    back = (dct.T @ rounded @ dct).transpose(3, 4).reshape(n, channels, height, width)
+    return (back + 128).clamp(0, 255)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -72,7 +73,7 @@ def train(
     Raises:
         DataError: the data cannot be read, or `out` holds another run.
     """
-    torch.manual_seed(settings.seed)
+    keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
     device = pick_device()
     model = architectures.yunet_like(settings.height_px, settings.width_px)
     if start is not None:
@@ -115,7 +116,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         average.update_parameters(network)
-        log.step(progress, settings.batch, **{k: float(v.detach()) for k, v in terms.items()})
+        log.step(progress, settings.batch, **{k: v.detach() for k, v in terms.items()})
 
         def state_now(done: int = step + 1) -> dict[str, Any]:
             return {

@@ -1,65 +1,39 @@
-"""Train a face embedder: distillation from a teacher, in stages of growing pictures."""
+"""Train a face embedder, in stages of growing pictures: distillation first, triplets after it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from facegate.errors import DataError, InputError
+from facegate.errors import DataError, TrainingError
 from facegate.training import architectures, losses
 from facegate.training.augment import augment
-from facegate.training.data import FaceCrops, Pairs, read_crops, read_pairs
-from facegate.training.loop import Checkpoint, Log, averaged, learning_rate, pick_device, shuffled
+from facegate.training.data import FaceCrops, read_crops, read_pairs
+from facegate.training.loop import (
+    CHECKPOINT_EVERY_S,
+    Checkpoint,
+    Log,
+    averaged,
+    learning_rate,
+    pick_device,
+)
 from facegate.training.metrics import fold_accuracy
+from facegate.training.recipe import Settings, Stage
+from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
-from facegate.types import F32
+from facegate.types import F32, I64
 
 BANK_SIZE = 4096
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Part of a run: view side in pixels (a multiple of 32), augmentation strength, crops shown."""
-
-    side: int
-    strength: float
-    views: int
-
-
-DEFAULT_STAGES = (Stage(64, 0.0, 800_000), Stage(96, 0.3, 300_000), Stage(160, 0.4, 100_000))
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides how an embedder training goes."""
-
-    architecture: str = "inception_resnet_lite"
-    width: float = 1.0
-    stages: tuple[Stage, ...] = DEFAULT_STAGES
-    batch: int = 128
-    peak_rate: float = 4e-3
-    weight_decay: float = 0.05
-    seed: int = 0
-
-
-def parse_stage(text: str) -> Stage:
-    """Read `SIDE:STRENGTH:VIEWS`, for example `64:0.2:500000`."""
-    try:
-        side, strength, views = text.split(":")
-        stage = Stage(int(side), float(strength), int(views))
-    except ValueError:
-        raise InputError(
-            f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000"
-        ) from None
-    if stage.side % 32 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
-        raise InputError(f"stage {text!r}: side a multiple of 32, strength 0 to 1, views positive")
-    return stage
+COLLAPSED_SPREAD = 0.02
+COLLAPSED_STEPS = 100
+COLLAPSE_CHECKED_EVERY = 10
 
 
 def train(
@@ -68,6 +42,7 @@ def train(
     settings: Settings,
     start_from: Path | None = None,
     say: Callable[[str], None] = print,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> Path:
     """Train an embedder and write `embedder.weights.h5` into `out`.
 
@@ -75,12 +50,16 @@ def train(
         data: folder with `faces-train-*.parquet`, and `faces-val.parquet` with `val-pairs.csv` for
             the accuracy that is printed between stages.
         out: the run's folder; an interrupted run there goes on where it stopped.
+        settings: how the training goes.
         start_from: weights of an earlier run to begin with.
+        say: takes the lines about stages and accuracy.
+        checkpoint_every_s: seconds between two checkpoints: the most that a kill can cost.
 
     Raises:
-        DataError: the data cannot be read, has no teacher targets, or `out` holds another run.
+        DataError: the data cannot be read or lacks what a stage needs, or `out` holds another run.
+        TrainingError: the embedding collapsed to one point.
     """
-    torch.manual_seed(settings.seed)
+    keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
     device = pick_device()
     model = architectures.EMBEDDERS[settings.architecture](width=settings.width)
     if start_from is not None:
@@ -96,8 +75,8 @@ def train(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
     )
     random = torch.Generator(device).manual_seed(settings.seed)
-    checkpoint = Checkpoint(out, asdict(settings))
-    log = Log(out)
+    checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
+    log, alarm = Log(out), CollapseAlarm(say)
     stage_at, step_at = 0, 0
     if state := checkpoint.load(device):
         stage_at, step_at = state["stage"], state["step"]
@@ -107,66 +86,135 @@ def train(
         random.set_state(state["random"].cpu())
         say(f"going on at stage {stage_at + 1}, step {step_at}")
 
+    def state_at(stage: int, step: int) -> Callable[[], dict[str, Any]]:
+        return lambda: {
+            "stage": stage,
+            "step": step,
+            "network": network.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "random": random.get_state(),
+        }
+
     cost = [s.views * s.side**2 for s in settings.stages]
     for number in range(stage_at, len(settings.stages)):
         stage = settings.stages[number]
         say(f"stage {number + 1} of {len(settings.stages)}: {stage}")
         crops = read_crops(sorted(data.glob("faces-train-*.parquet")), _stored_side(stage))
-        if not crops.target.shape[1]:
+        if not crops.target.shape[1] and not stage.triplets:
             raise DataError(
-                f"{data}: no column 'target': distillation needs a teacher's embeddings"
+                f"{data}: no column 'target': distillation needs a teacher's embeddings; "
+                "without them use triplet stages alone"
             )
-        pixels = torch.from_numpy(crops.pixels)
-        target = torch.from_numpy(crops.target).to(device)
-        steps = stage.views // settings.batch
-        rows_of = shuffled(len(pixels), settings.batch, settings.seed + number, skip=step_at)
+        held = _Held(crops, device)
+        batches, size = _batches(held.label, stage, settings, number, step_at)
+        steps = max(1, stage.views // size)
         for step in range(step_at, steps):
             progress = (sum(cost[:number]) + cost[number] * (step + 1) / steps) / sum(cost)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(progress, settings.peak_rate)
-            rows = torch.from_numpy(next(rows_of))
-            others = torch.randint(len(target), (BANK_SIZE,), generator=random, device=device)
-            views = augment(pixels[rows].to(device), stage.side, stage.strength, random)
+            rows = torch.from_numpy(next(batches))
+            views = augment(held.pixels_of(rows), stage.side, stage.strength, random)
             with torch.autocast(device.type, torch.bfloat16):
                 raw = network["trunk"](views)
             unit = F.normalize(raw.float(), dim=1)
-            projected = F.normalize(network["head"](unit), dim=1)
-            wanted = target[rows.to(device)]
-            loss = losses.distillation(unit, projected, wanted, target[others])
+            loss, told = _objective(network["head"], unit, rows, held, stage, settings, random)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             average.update_parameters(network)
-            log.step(
-                progress,
-                len(rows),
-                loss=float(loss.detach()),
-                cosine=float((projected.detach() * wanted).sum(1).mean()),
-            )
-
-            def state_now(stage_now: int = number, step_now: int = step + 1) -> dict[str, Any]:
-                return {
-                    "stage": stage_now,
-                    "step": step_now,
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "random": random.get_state(),
-                }
-
-            checkpoint.save(state_now)
+            log.step(progress, len(rows), loss=loss.detach(), **told)
+            if step % COLLAPSE_CHECKED_EVERY == 0:
+                alarm.check(losses.spread(unit))
+            checkpoint.save(state_at(number, step + 1))
         step_at = 0
-        checkpoint.save(lambda: {**state_now(), "stage": number + 1, "step": 0}, now=True)  # noqa: B023
+        checkpoint.save(state_at(number + 1, 0), now=True)
         if (data / "val-pairs.csv").is_file():
-            held_out = read_crops([data / "faces-val.parquet"], stage.side)
-            pairs = read_pairs(data / "val-pairs.csv")
-            accuracy = _accuracy(average.module["trunk"], held_out, pairs, device)
+            accuracy = held_out_accuracy(average.module["trunk"], data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
     twin = average.module["trunk"]
-    path = out / "embedder.weights.h5"
     twin.keras_model = [model]
+    path = out / "embedder.weights.h5"
     twin.store().save_weights(path)
     return path
+
+
+class _Held:
+    """The training set where the training is: on a GPU the crops are copied there once."""
+
+    def __init__(self, crops: FaceCrops, device: torch.device) -> None:
+        self._device = device
+        self._pixels = torch.from_numpy(crops.pixels)
+        if device.type == "cuda":
+            self._pixels = self._pixels.to(device)
+        self.label = labels_of(crops.identity)
+        self.labels = torch.from_numpy(self.label).to(device)
+        self.target = torch.from_numpy(crops.target).to(device)
+
+    def pixels_of(self, rows: torch.Tensor) -> torch.Tensor:
+        """Give uint8 (N, H, W, 3) on the training's device."""
+        return self._pixels[rows.to(self._pixels.device)].to(self._device)
+
+
+def _batches(
+    label: I64, stage: Stage, settings: Settings, number: int, skip: int
+) -> tuple[Iterator[I64], int]:
+    """Give the batches of a stage, and how many crops are in one."""
+    seed = settings.seed + number
+    if stage.triplets:
+        balanced = Balanced(label, settings.people, settings.pictures)
+        return balanced.batches(seed, skip), balanced.people * balanced.pictures
+    return shuffled(len(label), settings.batch, seed, skip), min(settings.batch, len(label))
+
+
+def _objective(
+    head: torch.nn.Module,
+    unit: torch.Tensor,
+    rows: torch.Tensor,
+    held: _Held,
+    stage: Stage,
+    settings: Settings,
+    random: torch.Generator,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Give a step's loss, and what the log tells of it."""
+    loss, told = unit.sum() * 0, {}
+    rows = rows.to(unit.device)
+    if held.target.shape[1]:
+        others = torch.randint(len(held.target), (BANK_SIZE,), generator=random, device=unit.device)
+        projected = F.normalize(head(unit), dim=1)
+        wanted = held.target[rows]
+        loss = loss + losses.distillation(unit, projected, wanted, held.target[others])
+        told["cosine"] = (projected.detach() * wanted).sum(1).mean()
+    if stage.triplets:
+        triplet, active = losses.triplet(unit, held.labels[rows], settings.mining, settings.margin)
+        loss = loss + triplet / settings.margin
+        told |= {"triplet": triplet.detach(), "active": active}
+    return loss, told
+
+
+class CollapseAlarm:
+    """Notice an embedding in which everybody is the same point: its loss rests at the margin."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._checks = say, 0
+
+    def check(self, spread: float) -> None:
+        """Take the spread of a batch's embeddings (`losses.spread`).
+
+        Raises:
+            TrainingError: it has been next to nothing for `COLLAPSED_STEPS` steps.
+        """
+        if spread >= COLLAPSED_SPREAD:
+            self._checks = 0
+            return
+        self._checks += 1
+        if self._checks == 1:
+            self._say(f"all embeddings are nearly one point (spread {spread:.4f})")
+        if self._checks * COLLAPSE_CHECKED_EVERY >= COLLAPSED_STEPS:
+            raise TrainingError(
+                f"the embedding collapsed: for {COLLAPSED_STEPS} steps everybody was one point; "
+                "use --mining semi-hard, a lower --rate or a larger batch, and a new --out"
+            )
 
 
 def _stored_side(stage: Stage) -> int:
@@ -174,9 +222,10 @@ def _stored_side(stage: Stage) -> int:
     return min(160, round(stage.side * 1.2))
 
 
-def _accuracy(
-    trunk: torch.nn.Module, crops: FaceCrops, pairs: Pairs, device: torch.device
-) -> float:
+def held_out_accuracy(trunk: torch.nn.Module, data: Path, side: int, device: torch.device) -> float:
+    """Measure verification accuracy on `faces-val.parquet` with `val-pairs.csv`, in float."""
+    crops = read_crops([data / "faces-val.parquet"], side)
+    pairs = read_pairs(data / "val-pairs.csv")
     was_training = trunk.training
     trunk.eval()
     found: list[F32] = []

@@ -6,13 +6,12 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from facegate.errors import DataError
 
@@ -34,8 +33,20 @@ def learning_rate(progress: float, peak: float, warm_up: float = 0.03) -> float:
 
 
 def averaged(module: torch.nn.Module, decay: float = 0.998) -> AveragedModel:
-    """Make the running average of a module's weights, which is what is evaluated and shipped."""
-    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """Make the running average of a module's weights, which is what is evaluated and shipped.
+
+    The average forgets faster in the first steps, so that a short run's is not its random start.
+    """
+
+    def update(mean: Sequence[torch.Tensor], new: Sequence[torch.Tensor], count: Any) -> None:
+        taken = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        for old, fresh in zip(mean, new, strict=True):
+            if old.is_floating_point():
+                old.lerp_(fresh, taken)
+            else:
+                old.copy_(fresh)
+
+    return AveragedModel(module, multi_avg_fn=update, use_buffers=True)
 
 
 class Checkpoint:
@@ -44,11 +55,14 @@ class Checkpoint:
     Args:
         folder: the run's folder, created when missing.
         settings: what the run was started with; a checkpoint of other settings is refused.
+        every_s: seconds between two checkpoints.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], every_s: float = CHECKPOINT_EVERY_S
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.settings = folder / "checkpoint.pt", settings
+        self.path, self.settings, self._every_s = folder / "checkpoint.pt", settings, every_s
         self._saved_at_s = time.monotonic()
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -69,7 +83,7 @@ class Checkpoint:
 
     def save(self, state: Callable[[], dict[str, Any]], now: bool = False) -> None:
         """Save if it is time to, or `now`."""
-        if not now and time.monotonic() - self._saved_at_s < CHECKPOINT_EVERY_S:
+        if not now and time.monotonic() - self._saved_at_s < self._every_s:
             return
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("wb") as file:
@@ -85,19 +99,25 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "train.csv"
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, torch.Tensor] = {}
         self._steps, self._views = 0, 0
+        self._began: tuple[float, float] | None = None
         self._since_s = time.monotonic()
 
-    def step(self, progress: float, views: int, **values: float) -> None:
-        """Add one step's values; write a line when it is time to."""
+    def step(self, progress: float, views: int, **values: torch.Tensor) -> None:
+        """Add one step's values; write a line when it is time to.
+
+        The sums stay tensors until then: reading a value would make a GPU wait at every step.
+        """
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._steps += 1
         self._views += views
+        if self._began is None:
+            self._began = (time.monotonic(), progress)
         elapsed_s = time.monotonic() - self._since_s
         if elapsed_s >= LOG_EVERY_S or progress >= 1.0:
-            means = {k: v / self._steps for k, v in self._sums.items()}
+            means = {k: float(v) / self._steps for k, v in self._sums.items()}
             self._write({"progress": progress, "views_per_s": self._views / elapsed_s, **means})
             self._sums, self._steps, self._views = {}, 0, 0
             self._since_s = time.monotonic()
@@ -112,20 +132,14 @@ class Log:
         text = "  ".join(
             f"{k} {v:.4g}" for k, v in row.items() if k not in ("progress", "views_per_s")
         )
-        print(f"{row['progress']:7.2%}  {row['views_per_s']:5.0f}/s  {text}", flush=True)
+        left = self._time_left(row["progress"])
+        print(f"{row['progress']:7.2%}  {row['views_per_s']:5.0f}/s  {left}  {text}", flush=True)
 
-
-def shuffled(count: int, batch: int, seed: int, skip: int = 0) -> Iterator[np.ndarray]:
-    """Yield batches of row numbers for ever: every row once an epoch, the order set by `seed`.
-
-    Args:
-        skip: batches to pass over, to resume where a run stopped.
-    """
-    per_epoch = max(1, count // batch)
-    step = skip
-    while True:
-        epoch, within = divmod(step, per_epoch)
-        order = np.random.default_rng((seed, epoch)).permutation(count)
-        for start in range(within, per_epoch):
-            yield order[start * batch : (start + 1) * batch]
-            step += 1
+    def _time_left(self, progress: float) -> str:
+        """Say how long it will take at the mean pace so far: h:mm."""
+        if self._began is None or progress <= self._began[1]:
+            return "-:-- left"
+        began_s, at = self._began
+        left_s = (time.monotonic() - began_s) * (1 - progress) / (progress - at)
+        minutes = math.ceil(left_s / 60)
+        return f"{minutes // 60}:{minutes % 60:02d} left"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from facegate.training.mining import MINING, squared_distances
+
 TRIPLET_MARGIN = 0.2  # on squared Euclidean distance; Source: Schroff et al. 2015, section 3.1
 
 
@@ -49,3 +51,31 @@ def distillation(
         reduction="batchmean",
     )
     return 2 * cosine + neighbours + 10 * structure + close
+
+
+def triplet(
+    embedding: torch.Tensor, label: torch.Tensor, mining: str, margin: float = TRIPLET_MARGIN
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ask that an anchor is nearer to its positive than to its negative, by the margin.
+
+    Args:
+        embedding: float32 (N, D), unit length.
+        label: int64 (N,), who each row is.
+        mining: name in `mining.MINING`.
+        margin: on squared Euclidean distance.
+
+    Returns:
+        Mean hinge over the mined triplets, and the share of them that is not satisfied yet.
+    """
+    distance = squared_distances(embedding)
+    anchor, positive, negative = MINING[mining](distance.detach(), label)
+    if not len(anchor):
+        nothing = embedding.sum() * 0
+        return nothing, nothing.detach()
+    hinge = (distance[anchor, positive] - distance[anchor, negative] + margin).clamp(min=0)
+    return hinge.mean(), (hinge.detach() > 0).float().mean()
+
+
+def spread(embedding: torch.Tensor) -> float:
+    """Say how far a batch of unit embeddings (N, D) is spread: 0 all in one point, 1 evenly."""
+    return 1 - float(embedding.detach().mean(0).square().sum())

@@ -1,0 +1,71 @@
+"""What decides how an embedder training goes: its stages and its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facegate.errors import InputError
+from facegate.training import architectures, losses
+from facegate.training.mining import MINING
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Part of a run.
+
+    Attributes:
+        side: of the views in pixels, a multiple of 32.
+        strength: of the augmentation, 0 to 1.
+        views: crops shown.
+        triplets: learn from triplets, in batches of P people with K pictures; distillation, where
+            the data has a teacher's targets, stays on.
+    """
+
+    side: int
+    strength: float
+    views: int
+    triplets: bool = False
+
+
+DEFAULT_STAGES = (Stage(64, 0.0, 800_000), Stage(96, 0.3, 300_000), Stage(160, 0.4, 100_000))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how an embedder training goes."""
+
+    architecture: str = "inception_resnet_lite"
+    width: float = 1.0
+    stages: tuple[Stage, ...] = DEFAULT_STAGES
+    batch: int = 128
+    people: int = 32
+    pictures: int = 4
+    mining: str = "semi-hard"
+    margin: float = losses.TRIPLET_MARGIN
+    peak_rate: float = 4e-3
+    weight_decay: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in architectures.EMBEDDERS:
+            known = ", ".join(architectures.EMBEDDERS)
+            raise InputError(f"architecture {self.architecture}: known are {known}")
+        if self.mining not in MINING:
+            raise InputError(f"mining {self.mining}: known are {', '.join(MINING)}")
+
+
+def parse_stage(text: str) -> Stage:
+    """Read `SIDE:STRENGTH:VIEWS`, for example `64:0.2:500000`; `triplet:` may stand before it."""
+    kind, _, rest = text.partition(":")
+    triplets = kind == "triplet"
+    try:
+        side, strength, views = (rest if triplets else text).split(":")
+        stage = Stage(int(side), float(strength), int(views), triplets)
+    except ValueError:
+        raise InputError(
+            f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000 or "
+            "triplet:160:0.3:100000"
+        ) from None
+    if stage.side % 32 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
+        raise InputError(f"stage {text!r}: side a multiple of 32, strength 0 to 1, views positive")
+    return stage

@@ -1,0 +1,239 @@
+"""Embedder trainings in small: made-up people, a quarter of the width, 32 pixels."""
+
+import csv
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from facegate.errors import DataError, InputError, TrainingError
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+pytest.importorskip("keras", reason="needs the extra [train]")
+pa = pytest.importorskip("pyarrow", reason="needs the extra [train]")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra [train]")
+training = pytest.importorskip("facegate.training.embedder")
+recipe = pytest.importorskip("facegate.training.recipe")
+sampling = pytest.importorskip("facegate.training.sampling")
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch.*"),
+    pytest.mark.filterwarnings("ignore::UserWarning:keras.*"),
+]
+
+SIDE = 32
+
+
+def crops_of(person, count, rng):
+    """Draw pictures of a made-up person: shapes of their own under any light and colour."""
+    own = np.random.default_rng(person)
+    places, sizes = own.integers(4, 28, (4, 2)), own.integers(3, 9, 4)
+    shades = own.integers(0, 256, 4)
+    for _ in range(count):
+        picture = np.full((SIDE, SIDE), 128, np.float32)
+        for (x, y), size, shade in zip(places + rng.integers(-1, 2, 2), sizes, shades, strict=True):
+            cv2.circle(picture, (int(x), int(y)), int(size), float(shade), -1)
+        lit = picture[:, :, None] * rng.uniform(0.3, 1.2, 3) + rng.normal(0, 8, (SIDE, SIDE, 3))
+        yield np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def write(path, people, each, rng, target=False):
+    images, names = [], []
+    for person in people:
+        for crop in crops_of(person, each, rng):
+            images.append(cv2.imencode(".png", crop)[1].tobytes())
+            names.append(f"p{person}")
+    columns = {"image": images, "source": ["made-up"] * len(images), "identity": names}
+    if target:
+        columns["target"] = rng.normal(0, 40, (len(images), 512)).astype(np.int8).tolist()
+    pq.write_table(pa.table(columns), path)
+    return names
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Sixty people to learn from and twenty others to be judged by; no teacher."""
+    folder = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(0)
+    write(folder / "faces-train-0.parquet", range(60), 8, rng)
+    names = write(folder / "faces-val.parquet", range(100, 120), 6, rng)
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    same = [p for p in pairs if names[p[0]] == names[p[1]]]
+    other = [p for p in pairs if names[p[0]] != names[p[1]]]
+    with (folder / "val-pairs.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["fold", "a", "b", "same"])
+        for chosen, truth in ((same, 1), (other, 0)):
+            for k, row in enumerate(rng.permutation(len(chosen))[:300]):
+                rows.writerow([k % 5, *chosen[row], truth])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A folder with targets of a teacher, and nothing to be judged by."""
+    folder = tmp_path_factory.mktemp("taught")
+    write(folder / "faces-train-0.parquet", range(20), 4, np.random.default_rng(1), target=True)
+    return folder
+
+
+def settings(*stages, **changes):
+    chosen = {"width": 0.25, "batch": 16, "people": 12, "pictures": 4, "peak_rate": 1e-3, **changes}
+    return recipe.Settings(stages=tuple(recipe.parse_stage(s) for s in stages), **chosen)
+
+
+def accuracy_of(weights, data, width=0.25):
+    from facegate.training import architectures
+
+    model = architectures.inception_resnet_lite(width=width)
+    if weights:
+        model.load_weights(weights)
+    trunk = training.TorchTwin(model)
+    return training.held_out_accuracy(trunk, data, SIDE, torch.device("cpu"))
+
+
+def test_triplets_from_scratch_teach_to_tell_strangers_apart(people, tmp_path):
+    told = []
+    chosen = settings(f"triplet:{SIDE}:0:9600")
+    weights = training.train(people, tmp_path / "run", chosen, say=told.append)
+    start, end = accuracy_of(None, people), accuracy_of(weights, people)
+    assert end > start + 0.1
+    assert end > 0.75
+    assert not any("one point" in line for line in told)
+    with (tmp_path / "run" / "train.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["progress"]) == 1
+    assert 0 <= float(last["active"]) <= 1
+
+
+def test_a_collapse_is_said_and_ends_the_training(people, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(training.losses, "triplet", collapsing)
+    with pytest.raises(TrainingError, match="collapsed"):
+        training.train(
+            people, tmp_path / "run", settings(f"triplet:{SIDE}:0:20000"), say=told.append
+        )
+    assert any("nearly one point" in line for line in told)
+
+
+def collapsing(embedding, label, mining, margin):
+    """Pull all faces together, as hard negatives do at the start of a bad training."""
+    loss = (1 - embedding @ embedding.T).mean()
+    return loss * 50, torch.tensor(1.0)
+
+
+def command(data, out, *options):
+    """Give the command line of a small training: a process of its own, as users run it."""
+    return [
+        *(sys.executable, "-m", "facegate", "train", "embedder", "--width", "0.25"),
+        *("--data", str(data), "--out", str(out), "--batch", "16", "--people", "12"),
+        *("--threads", "1", *options),
+    ]
+
+
+def environment():
+    return {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+
+
+def run(*words):
+    done = subprocess.run(command(*words), env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def weights_of(run):
+    from facegate.training import architectures
+
+    model = architectures.inception_resnet_lite(width=0.25)
+    model.load_weights(run / "embedder.weights.h5")
+    return np.concatenate([np.ravel(w) for w in model.get_weights()])
+
+
+STAGES = ("--stage", "32:0.5:320", "--stage", "triplet:32:0.3:960")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(taught, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run(taught, out, *STAGES)
+    return weights_of(out)
+
+
+def test_two_runs_with_one_seed_agree_and_with_another_do_not(taught, undisturbed, tmp_path):
+    run(taught, tmp_path / "again", *STAGES)
+    assert np.allclose(weights_of(tmp_path / "again"), undisturbed, rtol=1e-4, atol=1e-5)
+    run(taught, tmp_path / "other", *STAGES, "--seed", "1")
+    assert not np.allclose(weights_of(tmp_path / "other"), undisturbed, rtol=0.1, atol=0.01)
+
+
+def test_a_run_killed_three_times_ends_where_an_undisturbed_one_does(taught, undisturbed, tmp_path):
+    out = tmp_path / "pieces"
+    words = command(taught, out, *STAGES, "--checkpoint-every", "0")
+    for kill in range(3):
+        before = checkpoint_time(out)
+        process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL)
+        while checkpoint_time(out) == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.1 * kill)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    run(taught, out, *STAGES)
+    assert np.allclose(weights_of(out), undisturbed, rtol=1e-4, atol=1e-5)
+
+
+def checkpoint_time(out):
+    path = out / "checkpoint.pt"
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def test_distillation_without_a_teacher_is_refused(people, tmp_path):
+    with pytest.raises(DataError, match="triplet stages alone"):
+        training.train(people, tmp_path / "run", settings("32:0:64"))
+
+
+def test_a_folder_with_another_run_is_refused(taught, tmp_path):
+    training.train(taught, tmp_path / "run", settings("32:0:32"))
+    with pytest.raises(DataError, match="other settings"):
+        training.train(taught, tmp_path / "run", settings("32:0:64"))
+
+
+@pytest.mark.parametrize("text", ["64", "64:0.2", "50:0.2:10", "64:2:10", "x:1:1", "triplet:64:1"])
+def test_a_stage_that_cannot_be_is_refused(text):
+    with pytest.raises(InputError, match="stage"):
+        recipe.parse_stage(text)
+
+
+# --- which crops a step sees
+
+
+def test_an_epoch_shows_every_row_once_and_goes_on_where_it_stopped():
+    def take(skip, count):
+        return list(itertools.islice(sampling.shuffled(12, 4, seed=3, skip=skip), count))
+
+    whole = take(0, 6)
+    assert sorted(np.concatenate(whole[:3])) == list(range(12))
+    assert np.array_equal(whole[4:], take(4, 2))
+
+
+def test_batches_are_balanced_and_go_on_where_they_stopped():
+    label = np.repeat(np.arange(10), [1, 2, 3, 9, 9, 9, 9, 9, 9, 9])
+    balanced = sampling.Balanced(label, people=5, pictures=4)
+    batches = list(itertools.islice(balanced.batches(seed=1), 30))
+    for rows in batches:
+        who, count = np.unique(label[rows], return_counts=True)
+        assert len(who) == 5
+        assert (count == 4).all()
+        assert 0 not in who  # one picture makes no pair
+    assert np.array_equal(next(balanced.batches(seed=1, skip=29)), batches[29])
+
+
+def test_too_few_people_make_no_triplets():
+    with pytest.raises(DataError, match="two people with two pictures"):
+        sampling.Balanced(np.array([0, 0, 1, 2]), 4, 4)
