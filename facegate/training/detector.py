@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from facegate.training import architectures
 from facegate.training.data import Scene, read_scenes
 from facegate.training.loop import Checkpoint, Log, averaged, learning_rate, pick_device
+from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
 from facegate.vision.detector import STRIDES, cell_centres
@@ -85,21 +86,32 @@ def train(
     )
     checkpoint = Checkpoint(out, asdict(settings))
     log = Log(out)
-    step_at = 0
+    step_at, weights = 0, None
     if state := checkpoint.load(device):
-        step_at = state["step"]
+        step_at, weights = state["step"], state["weights"]
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         say(f"going on at step {step_at}")
     scenes = read_scenes(data / "scenes-train.parquet")
+    faceless = [s for s in scenes if not len(s.boxes)]
+    faced = [s for s in scenes if len(s.boxes)]
     steps = settings.views // settings.batch
     say(f"{len(scenes)} pictures, {steps} steps of {settings.batch}")
     centres, strides = (
         torch.from_numpy(a).to(device) for a in cell_centres(settings.height_px, settings.width_px)
     )
-    batches = _batches(scenes, settings, step_at, steps)
+    mine_every = max(1, MINE_EVERY_VIEWS // settings.batch)
+    batches: Iterator[Batch] = iter(())
     for step in range(step_at, steps):
+        if step % mine_every == 0 and faceless:
+            weights = torch.from_numpy(
+                hardness(average.module, faceless, settings.height_px, settings.width_px)
+            )
+            say(f"{float((weights > 0.5).float().mean()):.1%} of the faceless pictures alarm it")
+        if step % mine_every == 0 or step == step_at:
+            last = min(steps, (step // mine_every + 1) * mine_every)
+            batches = _batches(faced, faceless, weights, settings, step, last)
         batch = next(batches)
         progress = (step + 1) / steps
         for group in optimiser.param_groups:
@@ -118,9 +130,12 @@ def train(
         average.update_parameters(network)
         log.step(progress, settings.batch, **{k: v.detach() for k, v in terms.items()})
 
-        def state_now(done: int = step + 1) -> dict[str, Any]:
+        def state_now(
+            done: int = step + 1, weights: torch.Tensor | None = weights
+        ) -> dict[str, Any]:
             return {
                 "step": done,
+                "weights": weights,
                 "network": network.state_dict(),
                 "average": average.state_dict(),
                 "optimiser": optimiser.state_dict(),
@@ -201,22 +216,35 @@ def box_agreement(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch
     return iou, iou - apart / hull.square().sum(1).clamp(min=1e-6)
 
 
-def _batches(scenes: list[Scene], settings: Settings, first: int, last: int) -> Iterator[Batch]:
-    """Compose batches in background threads, in order; step `k` is always the same batch."""
+def _batches(
+    faced: list[Scene],
+    faceless: list[Scene],
+    weights: torch.Tensor | None,
+    settings: Settings,
+    first: int,
+    last: int,
+) -> Iterator[Batch]:
+    """Compose batches in background threads, in order; step `k` is always the same batch.
+
+    Args:
+        weights: float32, how often each faceless picture is taken; None while there is none.
+    """
     centres, strides = cell_centres(settings.height_px, settings.width_px)
-    faceless = [k for k, s in enumerate(scenes) if not len(s.boxes)]
-    faced = [k for k, s in enumerate(scenes) if len(s.boxes)]
+    odds = None if weights is None else np.cumsum(weights.numpy(), dtype=np.float64)
+
+    def pick(rng: np.random.Generator) -> Scene:
+        if odds is not None and (not faced or rng.random() < FACELESS_SHARE):
+            at = int(np.searchsorted(odds, rng.random() * odds[-1], side="right"))
+            return faceless[min(at, len(faceless) - 1)]
+        return faced[int(rng.integers(len(faced)))]
 
     def make(step: int) -> Batch:
         rng = np.random.default_rng((settings.seed, step))
         pixels, kinds, boxes, landmarks = [], [], [], []
         for _ in range(settings.batch):
             count = 4 if rng.random() < MOSAIC_SHARE else 1
-            picks = [
-                rng.choice(faceless if faceless and rng.random() < FACELESS_SHARE else faced)
-                for _ in range(count)
-            ]
-            canvas = compose([scenes[k] for k in picks], settings.height_px, settings.width_px, rng)
+            picks = [pick(rng) for _ in range(count)]
+            canvas = compose(picks, settings.height_px, settings.width_px, rng)
             answer = assign(canvas, centres, strides)
             row = np.maximum(answer, 0)
             none = not len(canvas.boxes)

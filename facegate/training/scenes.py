@@ -19,6 +19,7 @@ SIZE_RANGES = ((6.0, 52.0), (32.0, 112.0), (76.0, 1e9))
 CENTRE_RADIUS = 1.0  # strides; cells this near a face's centre are positive
 MIRRORED = (1, 0, 2, 4, 3)  # landmarks after a left-right flip
 MIN_FACE_PX, MAX_FACE_PX = 9.0, 230.0
+MASKED_SHARE = 0.12  # of the faces get their lower half covered
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def _place(
     border = cv2.BORDER_TRANSPARENT if rng.random() < 0.7 else cv2.BORDER_REFLECT_101
     if border == cv2.BORDER_REFLECT_101 and len(scene.boxes):
         border = cv2.BORDER_TRANSPARENT  # a mirrored face would be a face without a label
+    if len(sure):
+        source = _cover_some(source, scene, sure, source.shape[1] / width, rng)
     patch = np.ascontiguousarray(view)
     view[:] = cv2.warpAffine(
         source, warp, (cell_w, cell_h), dst=patch, flags=cv2.INTER_LINEAR, borderMode=border
@@ -101,13 +104,49 @@ def _place(
         landmarks = landmarks[:, MIRRORED]
     boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
     seen = np.clip(boxes, 0, (cell_w, cell_h, cell_w, cell_h))
-    share = np.prod(seen[:, 2:] - seen[:, :2], axis=1) / np.maximum(np.prod(sizes, axis=1), 1e-6)
+    # What the annotator saw is the part inside the picture: a face that the picture itself cuts off
+    # is to be found, one that only this view cuts off is nobody's fault.
+    inside = np.clip(scene.boxes, 0, (width, height, width, height))
+    given = np.prod(inside[:, 2:] - inside[:, :2], axis=1) * scale**2
+    share = np.prod(seen[:, 2:] - seen[:, :2], axis=1) / np.maximum(given, 1e-6)
     ignore = (scene.scores < 0.5) | (share < 0.6) | (np.sqrt(np.prod(sizes, axis=1)) < 7)
     keep = share > 0.05
     shift = np.array([x1, y1], np.float32)
     boxes = np.where(share[:, None] < 0.6, seen, boxes) + np.tile(shift, 2)
     landmarks = landmarks + shift
     return boxes[keep].astype(np.float32), landmarks[keep].astype(np.float32), ignore[keep]
+
+
+def _cover_some(
+    pixels: U8, scene: Scene, rows: np.ndarray, zoom: float, rng: np.random.Generator
+) -> U8:
+    """Cover the lower half of some faces as a mask or scarf would.
+
+    Args:
+        pixels: the scene's, `zoom` times its annotated size; not changed.
+        rows: the faces to choose from.
+    """
+    covered = pixels
+    for row in rows:
+        if rng.random() >= MASKED_SHARE:
+            continue
+        if covered is pixels:
+            covered = pixels.copy()
+        marks = scene.landmarks[row] * zoom
+        eyes = marks[:2].mean(0)
+        across = marks[1] - marks[0]
+        down = marks[3:].mean(0) - eyes
+        top = eyes + down * rng.uniform(0.3, 0.6)
+        chin = eyes + down * rng.uniform(1.6, 1.9)
+        half = across * rng.uniform(0.75, 1.0)
+        outline = [top - half, top - down * 0.1, top + half, chin + half * 0.5, chin - half * 0.5]
+        colour = (
+            rng.integers(0, 256, 3).tolist()
+            if rng.random() < 0.5
+            else [int(rng.integers(150, 256))] * 3
+        )
+        cv2.fillPoly(covered, [np.asarray(outline).astype(np.int32)], colour, cv2.LINE_AA)
+    return covered
 
 
 def _light(pixels: U8, rng: np.random.Generator) -> U8:

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from facegate.training.data import Scene
+from facegate.training.scenes import assign, compose
+from facegate.vision.detector import cell_centres
+
+HEIGHT, WIDTH = 256, 320
+
+
+def scene(box, width=320, height=256):
+    """A grey picture with one bright face, its landmarks inside the box."""
+    x1, y1, x2, y2 = box
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    pixels[max(0, int(y1)) : int(y2), max(0, int(x1)) : int(x2)] = 220
+    spots = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+    landmarks = np.array([x1, y1]) + spots * np.array([x2 - x1, y2 - y1])
+    return Scene(
+        pixels,
+        np.array([box], np.float32),
+        landmarks[None].astype(np.float32),
+        np.array([0.9], np.float32),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_boxes_and_landmarks_move_with_the_pixels(count):
+    """Whatever scale, tilt and mirror: landmarks lie in their box, eyes in order, mouth below."""
+    seen = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        canvas = compose([scene((120, 80, 200, 180))] * count, HEIGHT, WIDTH, rng)
+        for box, marks, ignore in zip(canvas.boxes, canvas.landmarks, canvas.ignore, strict=True):
+            middle = (box[:2] + box[2:]) / 2
+            if ignore or not (8 < middle[0] < WIDTH - 8 and 8 < middle[1] < HEIGHT - 8):
+                continue
+            seen += 1
+            sides = box[2:] - box[:2]
+            assert (marks > box[:2] - 0.3 * sides).all()
+            assert (marks < box[2:] + 0.3 * sides).all()
+            across, down = marks[1] - marks[0], marks[3:].mean(0) - marks[:2].mean(0)
+            assert across[0] > 0  # the left eye, as seen, stays on the left
+            assert down[1] > 0
+    assert seen > 30
+
+
+def test_a_face_that_the_picture_itself_cuts_off_is_to_be_found():
+    """Two thirds of the box lie outside the picture; what is seen of it counts in full."""
+    found = 0
+    for seed in range(80):
+        canvas = compose([scene((-80, 60, 40, 200))], HEIGHT, WIDTH, np.random.default_rng(seed))
+        found += int((~canvas.ignore).sum())
+    assert found > 20
+
+
+def test_a_face_that_only_the_view_cuts_off_is_ignored():
+    canvas = None
+    for seed in range(300):
+        canvas = compose([scene((100, 60, 180, 160))], HEIGHT, WIDTH, np.random.default_rng(seed))
+        if canvas.ignore.any():
+            break
+    assert canvas is not None
+    assert canvas.ignore.any()
+    centres, strides = cell_centres(HEIGHT, WIDTH)
+    assert (assign(canvas, centres, strides) < 0).all()
+
+
+@pytest.mark.train
+def test_the_pictures_that_alarm_the_detector_weigh_most():
+    torch = pytest.importorskip("torch")
+    from facegate.training.negatives import FLOOR, hardness
+
+    class Bright(torch.nn.Module):
+        """Takes bright places for faces."""
+
+        def __init__(self):
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            seen = x.mean(1, keepdim=True) * 20
+            return {f"score_{s}": torch.nn.functional.avg_pool2d(seen, s) for s in (8, 16, 32)}
+
+    network = Bright().train()
+    dark = scene((0, 0, 1, 1))
+    bright = Scene(np.full((256, 320, 3), 250, np.uint8), *([np.zeros(0, np.float32)] * 3))
+    weights = hardness(network, [dark, bright, dark], HEIGHT, WIDTH)
+    assert weights[1] > 0.9
+    assert weights[0] == weights[2] == pytest.approx(FLOOR)
+    assert network.training
