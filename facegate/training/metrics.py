@@ -67,17 +67,18 @@ def threshold_at_far(impostor: F32, far: float) -> float:
     """Find the similarity that at most `far` of the impostor pairs exceed.
 
     Returns:
-        NaN when there are fewer than 1 / far impostor pairs: the rate cannot be measured.
+        The highest impostor's similarity when there are fewer than 1 / far of them: none is
+        accepted then, which is stricter than asked. NaN when there is none at all.
     """
-    allowed = int(np.floor(len(impostor) * far + 1e-9))
-    if allowed < 1:
+    if not len(impostor):
         return float("nan")
+    allowed = int(np.floor(len(impostor) * far + 1e-9))
     ranked = np.sort(np.nan_to_num(impostor, nan=-np.inf))[::-1]
     return float(ranked[allowed]) if allowed < len(ranked) else float(ranked[-1])
 
 
 def tar_at_far(similarity: F32, same: Bools, far: float) -> float:
-    """Give the share of genuine pairs accepted where `far` of the impostor pairs are."""
+    """Give the share of genuine pairs accepted where at most `far` of the impostor pairs are."""
     threshold = threshold_at_far(similarity[~same], far)
     if np.isnan(threshold):
         return float("nan")
