@@ -87,7 +87,7 @@ def keras_model(ex, kind, folder):
 def test_the_command_prints_nothing_but_its_document(embedder):
     _, result = embedder
     figures = json.loads(result.stdout)
-    assert figures["tar_at_far"]["1e-4"] is None  # far too few pairs to measure it
+    assert 0 <= figures["tar_at_far"]["1e-4"] <= 1
     assert 0 <= figures["accuracy"] <= 1
     assert figures["int8_to_float_cosine"]["min"] > 0.97
 
