@@ -1,7 +1,6 @@
-"""The configuration: every setting with its default, unit and range, and how it is read.
+"""The configuration: where it is found, how it is read, and what is said of mistakes in it.
 
-`config.yaml` beside the package says the same with comments; a test holds the two equal. Unknown
-keys are errors, and all errors are reported at once.
+Unknown keys are errors, and all errors are reported at once.
 """
 
 from __future__ import annotations
@@ -9,107 +8,30 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from facegate.errors import ConfigError
+from facegate.settings import (
+    AccessConfig,
+    CameraConfig,
+    DetectionConfig,
+    DoorConfig,
+    EnrolmentConfig,
+    GpioConfig,
+    ModelsConfig,
+    PanelConfig,
+    QualityConfig,
+    ScheduleConfig,
+    Section,
+    StateConfig,
+)
 
 SYSTEM_CONFIG = Path("/etc/facegate/config.yaml")
 CONFIG_VARIABLE = "FACEGATE_CONFIG"
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections: read-only, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class CameraConfig(Section):
-    """Where pictures come from."""
-
-    source: str = "picamera2"
-    width_px: Annotated[int, Field(ge=160, le=4608)] = 1920
-    height_px: Annotated[int, Field(ge=120, le=2592)] = 1080
-    small_width_px: Annotated[int, Field(ge=160, le=1920)] = 640
-    small_height_px: Annotated[int, Field(ge=120, le=1080)] = 360
-    fps: Annotated[float, Field(gt=0, le=120)] = 15.0
-    pacing: Literal["real-time", "fast"] = "real-time"
-    loop: bool = False
-
-
-class ModelsConfig(Section):
-    """Which networks run, and on how many threads."""
-
-    detector: str | None = None
-    embedder: str | None = None
-    detector_threads: Annotated[int, Field(ge=1, le=16)] = 1
-    embedder_threads: Annotated[int, Field(ge=1, le=16)] = 2
-
-
-class DetectionConfig(Section):
-    """When something is a face, and the same face as before."""
-
-    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    track_min_iou: Share = 0.3
-    track_max_lost_frames: Annotated[int, Field(ge=0, le=100)] = 5
-
-
-class QualityConfig(Section):
-    """Which faces are good enough to be compared."""
-
-    min_size_px: Annotated[float, Field(ge=12, le=1000)] = 48.0
-    min_sharpness: Annotated[float, Field(ge=0)] = 6.0
-    min_brightness: Annotated[float, Field(ge=0, le=255)] = 25.0
-    max_brightness: Annotated[float, Field(ge=0, le=255)] = 235.0
-    max_yaw: Annotated[float, Field(gt=0, le=1)] = 0.35
-    max_roll_deg: Annotated[float, Field(gt=0, le=90)] = 35.0
-
-
-class AccessConfig(Section):
-    """When a face is a person."""
-
-    target_fmr: Annotated[float, Field(gt=0, le=0.5)] = 0.001
-    threshold: Annotated[float, Field(gt=0, le=2)] | None = None
-    min_margin: Annotated[float, Field(ge=0, le=2)] = 0.04
-    votes_needed: Annotated[int, Field(ge=1, le=20)] = 3
-    votes_of: Annotated[int, Field(ge=1, le=50)] = 5
-
-
-class EnrolmentConfig(Section):
-    """How people are enrolled with the camera."""
-
-    captures: Annotated[int, Field(ge=1, le=20)] = 5
-    interval_s: Annotated[float, Field(ge=0, le=10)] = 0.4
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
-
-
-class RelayConfig(Section):
-    """The line that opens the door."""
-
-    driver: Literal["gpiod", "fake"] = "gpiod"
-    chip: str = "pinctrl-bcm2711"
-    line: str | int = "GPIO17"
-    active_low: bool = False
-
-
-class DoorConfig(Section):
-    """How the door opens."""
-
-    relay: RelayConfig = RelayConfig()
-    pulse_s: Annotated[float, Field(gt=0, le=30)] = 4.0
-    max_decision_age_s: Annotated[float, Field(gt=0, le=10)] = 2.0
-
-
-class StateConfig(Section):
-    """Where facegate keeps things; null means the place that fits who runs it."""
-
-    folder: str | None = None
-    key_file: str | None = None
-    socket: str | None = None
 
 
 class Config(Section):
@@ -121,7 +43,10 @@ class Config(Section):
     quality: QualityConfig = QualityConfig()
     access: AccessConfig = AccessConfig()
     enrolment: EnrolmentConfig = EnrolmentConfig()
+    gpio: GpioConfig = GpioConfig()
     door: DoorConfig = DoorConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    panel: PanelConfig = PanelConfig()
     state: StateConfig = StateConfig()
 
     @property
@@ -240,4 +165,34 @@ def _contradictions(config: Config) -> list[str]:
         )
     if config.quality.min_brightness >= config.quality.max_brightness:
         wrong.append("quality.min_brightness: must be below quality.max_brightness")
+    if config.door.held_open_warning_s >= config.door.held_open_alarm_s:
+        wrong.append("door.held_open_warning_s: must be below door.held_open_alarm_s")
+    unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
+    if config.door.second_factor == "button" and unwired:
+        wrong.append("door.second_factor: 'button' needs door.factor_button.line")
+    return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
+
+
+def _unknown_zone(name: str | None) -> list[str]:
+    try:
+        if name is not None:
+            ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return [f"schedule.time_zone: {name!r} is not known here; for example Europe/Zurich"]
+    return []
+
+
+def _shared_lines(config: Config) -> list[str]:
+    """Find lines that two settings claim."""
+    users: dict[str | int, str] = {}
+    wrong = []
+    for section in ("door", "panel"):
+        for name, part in getattr(config, section):
+            line = getattr(part, "line", None)
+            if line is None:
+                continue
+            path = f"{section}.{name}.line"
+            if line in users:
+                wrong.append(f"{path}: {line} is already {users[line]}")
+            users[line] = path
     return wrong

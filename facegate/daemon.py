@@ -18,26 +18,33 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facegate import parts
-from facegate.access.door import Door, Outcome
-from facegate.access.enrolment import EnrolmentSession, check_newcomer
-from facegate.access.matcher import Matcher
+from facegate.access.arming import Arming
+from facegate.access.door import Door
 from facegate.access.policy import Look, Policy, identity_of
 from facegate.access.store import Person, Store
 from facegate.config import Config
-from facegate.errors import DaemonError, InputError, LineError, ModelError
+from facegate.doorkeeper import DoorKeeper
+from facegate.enroller import Enroller
+from facegate.errors import LineError, ModelError
 from facegate.hardware.camera import Camera
-from facegate.hardware.lines import OutputLine
-from facegate.journal import EventName, Journal, notify_systemd
+from facegate.hardware.panel import Panel, PanelState
+from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
-from facegate.types import F32, Decision, Frame, Identity, Match, Quality, Track, Verdict
+from facegate.roster import Roster
+from facegate.types import F32, Decision, Frame, Identity, Quality, Track, Verdict
 from facegate.vision.faces import Face
 from facegate.vision.quality import ADVICE
 from facegate.vision.tracker import Tracker
 
-DECISIONS_KEPT = 16
-ACT_TICK_S = 0.1
 WATCHDOG_S = 2.0
+
+ADVICE_LIGHTS = {
+    "too_small": PanelState.COME_CLOSER,
+    "too_dark": PanelState.TOO_DARK,
+    "turned_away": PanelState.TURN_TO_ME,
+}
+"""What the panel says to a face that was refused for a reason; else that it is looking."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Gate:
         vision: networks.
         store: enrolled people; closed by its owner.
         camera: frames; closed by its owner.
-        relay: the strike's line, inactive; closed by its owner.
+        lines: relay, inactive, inputs and lamps; closed by their owner.
         journal: where events go.
         observe: called from the identify thread for every frame (the demo draws with it).
         clock: monotonic seconds.
@@ -78,7 +85,7 @@ class Gate:
         vision: parts.Vision,
         store: Store,
         camera: Camera,
-        relay: OutputLine,
+        lines: parts.Lines,
         journal: Journal,
         observe: Callable[[Seen], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -88,30 +95,41 @@ class Gate:
         self._tracker = Tracker(
             config.detection.track_min_iou, config.detection.track_max_lost_frames
         )
-        self._door = Door(relay, config.door.pulse_s, config.door.max_decision_age_s, clock)
-        gallery = store.gallery()
-        self._revision = store.revision
-        self._names = dict(gallery.names)
-        self._matcher = Matcher(gallery)
+        self._roster = Roster(config, vision.calibration, store)
         self._policy = Policy(
-            parts.policy_settings(config, vision.calibration, len(self._names)),
+            self._roster.limits,
             vision.calibration.probability,
-            lambda person: self._names.get(person),
+            lambda person: self._roster.names.get(person),
             clock,
         )
+        self._enroller = Enroller(
+            config, vision, store, self._roster, journal, clock, lambda: not self.faces.closed
+        )
+        contact = lines.inputs.get("contact")
+        self._keeper = DoorKeeper(
+            Door(
+                lines.relay,
+                parts.door_settings(config),
+                clock,
+                is_open=contact is not None and contact.read(),
+            ),
+            lines.inputs,
+            Panel(lines.lamps, clock),
+            parts.schedule(config),
+            Arming(config.enrolment.arm_s, clock),
+            self._enroller,
+            journal,
+            clock,
+        )
+        self._follow_roster()
         fast = config.camera.pacing == "fast" and camera.description.startswith("file")
         overflow: Overflow = "wait" if fast else "drop-oldest"
         self.frames: Channel[Frame] = Channel(1, overflow)
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
-        self.decisions: Channel[Decision] = Channel(
-            DECISIONS_KEPT, keep=lambda d: d.verdict is Verdict.GRANT
-        )
+        self.decisions = self._keeper.decisions
         self._refused: dict[int, tuple[str, ...]] = {}
-        self._enrolment: EnrolmentSession | None = None
-        self._enrolling = threading.Lock()
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
-        self._last_event = "none"
 
     def run(self, stopping: threading.Event) -> None:
         """Run until the camera ends, `stopping` is set, or a part fails; then lock the door.
@@ -119,7 +137,7 @@ class Gate:
         Raises:
             DaemonError: a part failed or would not stop.
         """
-        people, limit = len(self._names), self._policy.settings.threshold
+        people, limit = len(self._roster.names), self._policy.settings.threshold
         self._journal.emit(
             "ready",
             f"looking through {self._camera.description}; {people} people enrolled",
@@ -132,7 +150,7 @@ class Gate:
             Stage("capture", self._capture, self.frames.close),
             Stage("detect", self._detect, self.faces.close),
             Stage("identify", self._identify, self.decisions.close),
-            Stage("act", self._act, self._door.lock),
+            Stage("act", self._keeper.run, self._keeper.lock),
         ]
         try:
             with Pipeline(stages, self._wake) as pipeline:
@@ -143,7 +161,8 @@ class Gate:
         finally:
             notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it
-                self._door.lock()
+                self._keeper.lock()
+            self._keeper.close()
 
     @property
     def channels(self) -> dict[str, Channel[Any]]:
@@ -182,9 +201,8 @@ class Gate:
             self._reload_if_changed()
             self._policy.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
-            enrolment = self._enrolment
-            if enrolment is not None:
-                self._collect(enrolment, seen)
+            if self._enroller.active:
+                self._enroller.collect(seen.frame, seen.tracks)
                 continue
             decisions = []
             faces = []
@@ -205,29 +223,13 @@ class Gate:
             if self._observe:
                 self._observe(Seen(seen.frame, tuple(faces), tuple(decisions)))
 
-    def _act(self, stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            wait_s = ACT_TICK_S
-            if self._door.deadline_s is not None:
-                wait_s = min(wait_s, max(0.0, self._door.deadline_s - self._clock()))
-            try:
-                decision = self.decisions.get(wait_s)
-            except ChannelClosed:
-                # No more decisions will come; a running pulse still ends on its own time.
-                if self._door.deadline_s is None:
-                    return
-                stopping.wait(max(0.0, self._door.deadline_s - self._clock()))
-                decision = None
-            if self._door.tick():
-                self._emit_locked()
-            if decision is not None:
-                self._act_on(decision)
-
     # What they do with one item.
 
     def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
-        if not face.quality.passed:
-            reasons = face.quality.reasons
+        reasons = face.quality.reasons
+        light = ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING) if reasons else PanelState.LOOKING
+        self._keeper.advise(light)
+        if reasons:
             if self._refused.get(track.track_id) != reasons:
                 self._refused[track.track_id] = reasons
                 self._journal.emit(
@@ -238,115 +240,18 @@ class Gate:
                     seq=frame.seq,
                 )
             return None
-        match = self._matcher.match(self._vision.reader.embed(face).vector)
+        match = self._roster.matcher.match(self._vision.reader.embed(face).vector)
         return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
 
-    def _act_on(self, decision: Decision) -> None:
-        outcome = self._door.apply(decision)
-        latency_ms = (self._clock() - decision.captured_at_s) * 1000
-        facts: dict[str, str | int | float] = {
-            "track": decision.track_id,
-            "seq": decision.seq,
-            "reason": decision.reason,
-            "distance": decision.distance,
-            "confidence": decision.confidence,
-        }
-        name = decision.name or "unknown"
-        if outcome is Outcome.TOO_OLD:
-            self._say("decision_too_old", f"{name}: decided too late, not opened", facts)
-        elif decision.verdict is Verdict.GRANT:
-            facts["latency_ms"] = latency_ms
-            self._say("granted", f"{name}: come in", facts)
-            if outcome is Outcome.UNLOCKED:
-                self._say("door_unlocked", f"for {self._config.door.pulse_s:g} s", {})
-        elif decision.verdict is Verdict.DENY:
-            self._say("denied", f"{name}: not let in", facts)
-        else:
-            self._say("unknown", "nobody enrolled looks like this", facts)
-
-    def _say(self, name: EventName, message: str, facts: dict[str, str | int | float]) -> None:
-        self._last_event = f"{name}: {message}"
-        self._journal.emit(name, message, **facts)
-
-    def _emit_locked(self) -> None:
-        self._say("door_locked", "pulse over", {})
-
     def _reload_if_changed(self) -> None:
-        revision = self._store.revision
-        if revision == self._revision:
-            return
-        gallery = self._store.gallery()
-        self._matcher.replace(gallery)
-        self._names = dict(gallery.names)
-        self._policy.settings = parts.policy_settings(
-            self._config, self._vision.calibration, len(self._names)
-        )
-        self._revision = revision
-        self._journal.emit(
-            "store_reloaded", f"{len(self._names)} people enrolled", people=len(self._names)
-        )
+        if self._roster.reload_if_changed():
+            self._follow_roster()
+            people = len(self._roster.names)
+            self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
 
-    # Enrolment with the gate's camera.
-
-    def _collect(self, session: EnrolmentSession, seen: FacesSeen) -> None:
-        now_s = seen.frame.captured_at_s
-        if len(seen.tracks) != 1:
-            session.refuse("nobody to be seen" if not seen.tracks else "one person at a time")
-            return
-        if not session.wants(now_s):
-            return
-        face = self._vision.reader.look(seen.frame.pixels, seen.tracks[0].detection)
-        if face.quality.passed:
-            session.offer(self._vision.reader.embed(face), now_s)
-        else:
-            session.refuse(ADVICE[face.quality.reasons[0]])
-
-    def enrol(
-        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
-    ) -> Person:
-        """Enrol the person in front of the camera; blocks until done, called from another thread.
-
-        Args:
-            name: who it is.
-            allow_duplicate: skip the check whether the face is enrolled under another name.
-            progress: called with the looks collected so far and what to do next.
-
-        Raises:
-            InputError: the name is taken or unusable, the face is enrolled already, or time is up.
-            DaemonError: another enrolment is going on.
-        """
-        self._store.check_new_name(name)
-        if not self._enrolling.acquire(blocking=False):
-            raise DaemonError("another enrolment is going on; wait for it to end")
-        try:
-            session = EnrolmentSession(
-                name,
-                parts.enrolment_settings(self._config),
-                self._vision.calibration.midpoint,
-                self._clock(),
-            )
-            self._enrolment = session
-            pause = threading.Event()
-            said = ""
-            while not session.done and not session.expired(self._clock()):
-                if session.guidance != said:
-                    said = session.guidance
-                    progress(session.captured, said)
-                if self.faces.closed:
-                    raise DaemonError("the camera has stopped; nobody was enrolled")
-                pause.wait(0.05)
-            if not session.done:
-                raise InputError(
-                    f"{name}: only {session.captured} good looks in time ({session.guidance}); "
-                    "nobody was enrolled"
-                )
-            return self.add(name, session.vectors(), self._vision.model_id, allow_duplicate)
-        except InputError as error:
-            self._journal.emit("enrolment_refused", str(error))
-            raise
-        finally:
-            self._enrolment = None
-            self._enrolling.release()
+    def _follow_roster(self) -> None:
+        self._policy.settings = self._roster.limits
+        self._keeper.follow(self._roster.admins, self._roster.duress)
 
     # What the control socket offers.
 
@@ -355,28 +260,21 @@ class Gate:
     ) -> Person:
         """Enrol a person from embeddings made elsewhere with the same model."""
         self._check_model(model_id)
-        matches: list[Match] = [] if allow_duplicate else [self._matcher.match(v) for v in vectors]
-        check_newcomer(
-            name,
-            vectors,
-            matches,
-            self._names,
-            self._policy.settings.threshold,
-            self._vision.calibration.midpoint,
-        )
-        person = self._store.add(name, vectors)
-        self._journal.emit(
-            "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
-        )
-        return person
+        return self._enroller.add(name, vectors, allow_duplicate)
+
+    def enrol(
+        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
+    ) -> Person:
+        """Enrol the person in front of the camera; blocks until done."""
+        return self._enroller.enrol(name, allow_duplicate, progress)
 
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Say who embeddings made elsewhere with the same model are, one look each."""
         self._check_model(model_id)
         return [
             identity_of(
-                self._matcher.match(v),
-                self._names,
+                self._roster.matcher.match(v),
+                self._roster.names,
                 self._policy.settings.threshold,
                 self._vision.calibration.probability,
             )
@@ -402,6 +300,20 @@ class Gate:
         self._journal.emit("person_removed", f"person {person.person_id}", person=person.person_id)
         return person
 
+    def set_role(self, name: str, role: str) -> Person:
+        """Give a person another role."""
+        person = self._store.set_role(name, role)
+        self._journal.emit("role_changed", f"now {role}", person=person.person_id)
+        return person
+
+    def unlock(self) -> None:
+        """Release the strike for one pulse, by command."""
+        self._keeper.command(lambda door: door.command_unlock())
+
+    def lockdown(self, on: bool) -> None:
+        """Keep faces and unlock hours out, or end that."""
+        self._keeper.command(lambda door: door.lockdown(on))
+
     def people(self) -> list[Person]:
         """List who is enrolled."""
         return self._store.people()
@@ -414,12 +326,12 @@ class Gate:
             "camera": self._camera.description,
             "uptime_s": self._clock() - self._started_at_s,
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
-            "door": self._door.state.value,
-            "people": len(self._names),
+            **self._keeper.state,
+            "people": len(self._roster.names),
             "threshold": self._policy.settings.threshold,
             "model_id": self._vision.model_id,
-            "enrolling": self._enrolment is not None,
-            "last_event": self._last_event,
+            "enrolling": self._enroller.active,
+            "last_event": self._keeper.last_event,
             "queues": {
                 name: {**asdict(channel.counts), "capacity": channel.capacity}
                 for name, channel in self.channels.items()
@@ -428,7 +340,8 @@ class Gate:
 
     def _status_line(self) -> str:
         status = self.status()
-        return f"{status['detected_fps']:.1f} fps, {status['people']} people, {self._last_event}"
+        fps, people = status["detected_fps"], status["people"]
+        return f"{fps:.1f} fps, {people} people, {self._keeper.last_event}"
 
 
 def with_overrides(config: Config, camera: str | None, fake_relay: bool) -> Config:
@@ -438,6 +351,6 @@ def with_overrides(config: Config, camera: str | None, fake_relay: bool) -> Conf
             update={"camera": config.camera.model_copy(update={"source": camera})}
         )
     if fake_relay:
-        relay = config.door.relay.model_copy(update={"driver": "fake"})
-        config = config.model_copy(update={"door": config.door.model_copy(update={"relay": relay})})
+        gpio = config.gpio.model_copy(update={"driver": "fake"})
+        config = config.model_copy(update={"gpio": gpio})
     return config

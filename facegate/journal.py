@@ -12,52 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
-EventName = Literal[
-    "started",
-    "ready",
-    "stopping",
-    "stopped",
-    "camera_opened",
-    "granted",
-    "denied",
-    "unknown",
-    "face_refused",
-    "door_unlocked",
-    "door_locked",
-    "decision_too_old",
-    "enrolled",
-    "enrolment_refused",
-    "person_renamed",
-    "person_removed",
-    "store_reloaded",
-    "part_failed",
-]
-
-MESSAGE_IDS: dict[EventName, str] = {
-    "started": "26ab6358015b4cff96f216478f93f1ce",
-    "ready": "825debd64ca8487d80f025d58e1f389b",
-    "stopping": "6d179a7388954c2199a0881a0bbdc447",
-    "stopped": "fe0e323e30a24780a9c2baeb1f09f0ea",
-    "camera_opened": "fe44e669c7394b78b91a755d106f30b0",
-    "granted": "c02070966d594635b76d9f7dba37e33d",
-    "denied": "b2b2f5b6a0d54d9b928c4281ff0819f7",
-    "unknown": "ace869b733b74737a42ca7a04b5955a6",
-    "face_refused": "0db148c2b53b4148a67ba38a4e515b44",
-    "door_unlocked": "8e6fbf2d627447a6ab1b48b9c404e6d8",
-    "door_locked": "46d2000100354f65a7115cbc965c0a7b",
-    "decision_too_old": "7f2baa4b30524e79a591d48d9ec7ad3b",
-    "enrolled": "9298466fb17d4b2a92d576b464764f1e",
-    "enrolment_refused": "00d1169b29554c17a6f8fef6af4866ee",
-    "person_renamed": "2ba6e8a6d842414b8f0527faae964b5e",
-    "person_removed": "1aba3752dad54d20b080614e059a45ec",
-    "store_reloaded": "6dfebf8c981f4124a54bd9716d15b067",
-    "part_failed": "079165f2d0064d87aff692ce87bf39e8",
-}
-
-PRIORITIES: dict[EventName, int] = {"part_failed": 3, "decision_too_old": 4, "unknown": 5}
-"""syslog priorities that differ from 6 (info)."""
+from facegate.events import EVENTS, EventName
 
 
 @dataclass(frozen=True)
@@ -127,8 +84,8 @@ class SystemdSink:
         }
         self._send(
             event.message,
-            MESSAGE_ID=MESSAGE_IDS[event.name],
-            PRIORITY=PRIORITIES.get(event.name, 6),
+            MESSAGE_ID=EVENTS[event.name].message_id,
+            PRIORITY=EVENTS[event.name].priority,
             SYSLOG_IDENTIFIER="facegate",
             FACEGATE_EVENT=event.name,
             **fields,

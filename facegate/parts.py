@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from datetime import UTC, time, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from facegate.access.door_events import DoorSettings
 from facegate.access.enrolment import EnrolmentSettings
+from facegate.access.names import same_name_key
 from facegate.access.policy import PolicySettings
+from facegate.access.schedule import DAYS, Group, Schedule, Window
 from facegate.access.store import Store, create_key, load_key
 from facegate.config import Config
 from facegate.errors import ModelError, StoreError
 from facegate.hardware.camera import Camera, open_camera
-from facegate.hardware.fake import FakeOutput
-from facegate.hardware.lines import GpiodOutput, OutputLine
+from facegate.hardware.fake import FakeInput, FakeOutput
+from facegate.hardware.lines import GpiodInput, GpiodOutput, InputLine, OutputLine
+from facegate.hardware.panel import LAMPS, Lamp
+from facegate.settings import WindowConfig
 from facegate.vision.card import Calibration, ModelCard
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -20,6 +29,7 @@ from facegate.vision.faces import FaceReader
 from facegate.vision.quality import QualityLimits
 from facegate.vision.tflite import model_folder
 
+LOCAL_TIME = Path("/etc/localtime")
 DETECTOR_FILE = "yunet_like.tflite"
 EMBEDDER_FILE = "inception_resnet_lite.tflite"
 
@@ -109,7 +119,8 @@ def policy_settings(config: Config, calibration: Calibration, people: int) -> Po
 
 def enrolment_settings(config: Config) -> EnrolmentSettings:
     """Give the enrolment's settings."""
-    return EnrolmentSettings(**config.enrolment.model_dump())
+    c = config.enrolment
+    return EnrolmentSettings(c.captures, c.interval_s, c.timeout_s)
 
 
 def open_store(config: Config, model_id: str) -> Store:
@@ -145,9 +156,120 @@ def camera_from(config: Config, source: str | None = None) -> Camera:
     )
 
 
+def door_settings(config: Config) -> DoorSettings:
+    """Give the door's behaviour."""
+    wanted = {f.name for f in fields(DoorSettings)} & set(type(config.door).model_fields)
+    return DoorSettings(**{name: getattr(config.door, name) for name in wanted})
+
+
+def schedule(config: Config) -> Schedule:
+    """Give the hours."""
+    c = config.schedule
+    return Schedule(
+        zone=_zone(c.time_zone),
+        holidays=frozenset(c.holidays),
+        groups=tuple(
+            Group(
+                None if g.people is None else frozenset(same_name_key(p) for p in g.people),
+                tuple(_window(w) for w in g.windows),
+                g.holidays,
+            )
+            for g in c.groups
+        ),
+        unlock=tuple(_window(w) for w in c.unlock),
+    )
+
+
+def _window(window: WindowConfig) -> Window:
+    start, end = time.fromisoformat(window.start), time.fromisoformat(window.end)
+    return Window(frozenset(DAYS.index(day) for day in window.days), start, end)
+
+
+def _zone(name: str | None) -> tzinfo:
+    """Give the configured time zone, or the system's."""
+    if name is not None:
+        return ZoneInfo(name)
+    try:
+        with LOCAL_TIME.open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return UTC
+
+
+@dataclass(frozen=True)
+class Lines:
+    """All lines of one gate; a context manager that closes them, the relay last.
+
+    Attributes:
+        relay: the strike's.
+        inputs: those wired, by the names `DoorKeeper` knows.
+        lamps: those wired.
+    """
+
+    relay: OutputLine
+    inputs: Mapping[str, InputLine]
+    lamps: Mapping[Lamp, OutputLine]
+
+    def close(self) -> None:
+        """Let all lines go."""
+        with ExitStack() as stack:
+            stack.callback(self.relay.close)
+            for line in self.inputs.values():
+                stack.callback(line.close)
+            for lamp in self.lamps.values():
+                stack.callback(lamp.close)
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def relay_from(config: Config) -> OutputLine:
     """Claim the relay's line, inactive."""
-    relay = config.door.relay
-    if relay.driver == "fake":
-        return FakeOutput("relay", relay.active_low)
-    return GpiodOutput(relay.chip, relay.line, relay.active_low)
+    return _output(config, "relay", config.door.relay.line, config.door.relay.active_low)
+
+
+def lines_from(config: Config) -> Lines:
+    """Claim all lines that are wired, the relay first; the fake driver has every one.
+
+    Raises:
+        LineError: one cannot be had; those claimed before are let go.
+    """
+    door, panel = config.door, config.panel
+    wanted = {
+        "exit_button": door.exit_button,
+        "contact": door.contact,
+        "tamper": door.tamper,
+        "factor_button": door.factor_button,
+        "enrol_button": panel.button,
+    }
+    fake = config.gpio.driver == "fake"
+    with ExitStack() as stack:
+        relay = stack.enter_context(relay_from(config))
+        inputs: dict[str, InputLine] = {}
+        for name, c in wanted.items():
+            if fake:
+                inputs[name] = FakeInput(name)
+            elif c.line is not None:
+                inputs[name] = GpiodInput(
+                    config.gpio.chip, c.line, c.active_low, c.bias, c.debounce_s
+                )
+            else:
+                continue
+            stack.callback(inputs[name].close)
+        lamps: dict[Lamp, OutputLine] = {}
+        for lamp in LAMPS:
+            output = getattr(panel, lamp)
+            if fake or output.line is not None:
+                lamps[lamp] = _output(config, lamp, output.line, output.active_low)
+                stack.callback(lamps[lamp].close)
+        stack.pop_all()
+    return Lines(relay, inputs, lamps)
+
+
+def _output(config: Config, name: str, line: str | int, active_low: bool) -> OutputLine:
+    if config.gpio.driver == "fake":
+        return FakeOutput(name, active_low)
+    return GpiodOutput(config.gpio.chip, line, active_low)

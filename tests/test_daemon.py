@@ -12,7 +12,6 @@ from facegate import parts
 from facegate.config import parse_config
 from facegate.daemon import Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError
-from facegate.hardware.fake import FakeOutput
 from facegate.journal import Journal
 from facegate.types import Frame
 
@@ -28,7 +27,8 @@ def settings(folder, source, **camera):
         {
             "camera": {"source": source, "pacing": "fast", **camera},
             "state": {"folder": str(folder / "state")},
-            "door": {"pulse_s": PULSE_S, "relay": {"driver": "fake"}},
+            "gpio": {"driver": "fake"},
+            "door": {"pulse_s": PULSE_S},
             "enrolment": {"captures": 3, "interval_s": 0.05, "timeout_s": 20.0},
         },
         "test",
@@ -60,8 +60,9 @@ def films(tmp_path_factory):
 class Opened:
     """A gate with what a test wants to look at."""
 
-    def __init__(self, gate, store, relay, events):
-        self.gate, self.store, self.relay, self.events = gate, store, relay, events
+    def __init__(self, gate, store, lines, events):
+        self.gate, self.store, self.lines, self.events = gate, store, lines, events
+        self.relay = lines.relay
 
     def named(self, name):
         return [e for e in self.events if e.name == name]
@@ -98,9 +99,10 @@ def opened(tmp_path, vision):
         eye = camera or parts.camera_from(config)
         store = parts.open_store(config, vision.model_id)
         closing.extend([eye, store])
-        relay, events = FakeOutput("relay"), []
-        gate = Gate(config, vision, store, eye, relay, Journal(events.append), observe)
-        return Opened(gate, store, relay, events)
+        lines, events = parts.lines_from(config), []
+        closing.append(lines)
+        gate = Gate(config, vision, store, eye, lines, Journal(events.append), observe)
+        return Opened(gate, store, lines, events)
 
     yield make
     for part in closing:

@@ -3,21 +3,16 @@ import socket
 import uuid
 from typing import get_args
 
-from facegate.journal import (
-    MESSAGE_IDS,
-    ConsoleSink,
-    EventName,
-    Journal,
-    SystemdSink,
-    notify_systemd,
-)
+from facegate.events import EVENTS, EventName
+from facegate.journal import ConsoleSink, Journal, SystemdSink, notify_systemd
 
 
 def test_every_event_has_its_own_valid_id():
-    assert set(MESSAGE_IDS) == set(get_args(EventName))
-    assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
-    for value in MESSAGE_IDS.values():
-        assert uuid.UUID(hex=value).hex == value
+    assert set(EVENTS) == set(get_args(EventName))
+    assert len({kind.message_id for kind in EVENTS.values()}) == len(EVENTS)
+    for kind in EVENTS.values():
+        assert uuid.UUID(hex=kind.message_id).hex == kind.message_id
+        assert 0 <= kind.priority <= 7
 
 
 def test_the_console_gets_one_line_an_event():
@@ -35,7 +30,7 @@ def test_the_journal_gets_upper_case_fields():
     Journal(sink).emit("unknown", "nobody", distance=1.25)
     message, fields = sent[0]
     assert message == "nobody"
-    assert fields["MESSAGE_ID"] == MESSAGE_IDS["unknown"]
+    assert fields["MESSAGE_ID"] == EVENTS["unknown"].message_id
     assert fields["FACEGATE_DISTANCE"] == "1.250"
     assert fields["FACEGATE_EVENT"] == "unknown"
     assert fields["PRIORITY"] == 5

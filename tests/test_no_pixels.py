@@ -9,7 +9,6 @@ import pytest
 from facegate import parts
 from facegate.config import parse_config
 from facegate.daemon import Gate
-from facegate.hardware.fake import FakeOutput
 from facegate.journal import Journal
 
 PICTURE_BEGINNINGS = (
@@ -42,16 +41,17 @@ def test_commands_and_gate_leave_no_pixels(facegate, photo, tmp_path, monkeypatc
     config = parse_config(
         {
             "camera": {"source": f"file:{photo}", "pacing": "fast"},
-            "door": {"pulse_s": 0.2, "relay": {"driver": "fake"}},
+            "gpio": {"driver": "fake"},
+            "door": {"pulse_s": 0.2},
             "access": {"votes_needed": 1},
         },
         "test",
     )
     vision = parts.load_vision(config)
-    relay, events = FakeOutput("relay"), []
+    events = []
     with parts.open_store(config, vision.model_id) as store, parts.camera_from(config) as camera:
         templates = store.gallery().matrix.copy()
-        gate = Gate(config, vision, store, camera, relay, Journal(events.append))
+        gate = Gate(config, vision, store, camera, parts.lines_from(config), Journal(events.append))
         gate.run(threading.Event())
     assert "granted" in {e.name for e in events}
 

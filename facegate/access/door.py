@@ -1,18 +1,44 @@
-"""The door: locked until a fresh grant, and for at most the pulse after it.
+"""The door: locked unless there is a fresh cause, and never released longer than the cause lasts.
 
-Pure state with an injected clock; the act thread calls `apply` for decisions and `tick` at
-`deadline_s`, so the relay is released on time whatever the other threads do.
+                     grant, REX, unlock hours
+          locked ────────────────────────────▶ unlocked
+            ▲ ◀──────────────────────────────── │ pulse over
+            │ closes                            │ opens
+            ├───────── open ◀───────────────────┘
+            ├───────── held-open-warning    stands open too long
+            ├───────── held-open            alarm
+            └───────── forced-open          alarm: opened while the strike was held
+
+Pure state with an injected clock. The act thread alone hands it inputs and calls `tick`, so the
+relay is released on time whatever the other threads do. Every input returns what it changed, as
+events.
+
+Lockdown, tamper and lockout keep faces and unlock hours out. The exit button always opens: whoever
+is inside gets out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Protocol
 
-from facegate.types import Decision, Verdict
+from facegate.access.door_events import (
+    STANDS_OPEN,
+    DoorEvent,
+    DoorEventName,
+    DoorSettings,
+    DoorState,
+)
+from facegate.access.lockout import Lockout
+from facegate.access.names import same_name_key
+from facegate.types import MAX_PULSE_S, Decision, Verdict
 
-MAX_PULSE_S = 30.0
+HOURS_HOLD_S = 2.0
+"""Unlock hours release the strike for so long; who keeps time must confirm them again and again."""
+
+LATCH_GRACE_S = 0.5
+"""A door that opens so soon after the strike was held again was opened in time: the latch has play,
+a closing door bounces, and the contact's debounce is late."""
 
 
 class Relay(Protocol):
@@ -23,69 +49,268 @@ class Relay(Protocol):
         ...
 
 
-class DoorState(Enum):
-    """What the door is doing."""
-
-    LOCKED = "locked"
-    UNLOCKED = "unlocked"
-
-
-class Outcome(Enum):
-    """What a decision did to the door."""
-
-    NOTHING = "nothing"
-    UNLOCKED = "unlocked"
-    PROLONGED = "prolonged"
-    TOO_OLD = "too_old"
-
-
 class Door:
     """Drive the relay.
 
     Args:
         relay: output line, inactive when handed over.
-        pulse_s: seconds the strike stays released, at most `MAX_PULSE_S`.
-        max_decision_age_s: a grant whose frame is older does not open.
+        settings: how the door behaves.
         clock: monotonic seconds.
+        is_open: whether it stands open at the start; that is no forced opening.
 
-    A second grant during the pulse prolongs it, but never beyond `MAX_PULSE_S` after unlocking.
+    A second grant during the pulse prolongs it, but never beyond `MAX_PULSE_S` after it began.
     """
 
     def __init__(
-        self, relay: Relay, pulse_s: float, max_decision_age_s: float, clock: Callable[[], float]
+        self,
+        relay: Relay,
+        settings: DoorSettings,
+        clock: Callable[[], float],
+        is_open: bool = False,
     ) -> None:
-        if not 0 < pulse_s <= MAX_PULSE_S:
-            raise ValueError(f"pulse_s is {pulse_s}, must be above 0 and at most {MAX_PULSE_S}")
-        self._relay, self._clock = relay, clock
-        self._pulse_s, self._max_age_s = pulse_s, max_decision_age_s
-        self._unlocked_at_s = 0.0
-        self.state = DoorState.LOCKED
-        self.deadline_s: float | None = None
+        self._relay, self.settings, self._clock = relay, settings, clock
+        self.state = DoorState.OPEN if is_open else DoorState.LOCKED
+        self.locked_down = self.tampered = False
+        self._released = False
+        self._pulse_began_s = 0.0
+        self._pulse_until_s: float | None = None
+        self._hours_until_s: float | None = None
+        self._held_at_s = float("-inf")
+        self._open_since_s = clock()
+        self._waiting: tuple[str | None, float] | None = None
+        self._lockout = Lockout(
+            settings.lockout_attempts, settings.lockout_within_s, settings.lockout_s
+        )
 
-    def apply(self, decision: Decision) -> Outcome:
-        """Act on a decision; only a fresh grant does anything."""
+    @property
+    def deadline_s(self) -> float | None:
+        """When the strike must be held again, monotonic seconds; None while it is held."""
+        ends = [t for t in (self._pulse_until_s, self._hours_until_s) if t is not None]
+        return max(ends, default=None)
+
+    @property
+    def waits_for(self) -> str | None:
+        """Whose second factor the door waits for."""
+        return None if self._waiting is None else self._waiting[0]
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether too many refusals keep faces out."""
+        return self._lockout.until_s is not None
+
+    # Inputs.
+
+    def apply(self, decision: Decision) -> list[DoorEvent]:
+        """Act on a decision; only a fresh grant can open."""
+        events = self.tick()
+        now_s, person = self._clock(), decision.name
+        if decision.verdict is Verdict.WAIT:
+            return events
         if decision.verdict is not Verdict.GRANT:
-            return Outcome.NOTHING
+            return events + self._refused(now_s, decision.verdict.value)
+        if person is not None and same_name_key(person) in self.settings.duress:
+            events.append(self._event("duress", "grant", person))
+        if not 0 <= now_s - decision.captured_at_s <= self.settings.max_decision_age_s:
+            return [*events, self._event("decision_too_old", "age", person)]
+        if (why := self._shut_to_faces()) is not None:
+            return [*events, self._event("grant_refused", why, person)]
+        self._lockout.forgive()
+        if self.settings.second_factor is not None:
+            self._waiting = (person, now_s + self.settings.second_factor_s)
+            return [
+                *events,
+                self._event("second_factor_wanted", self.settings.second_factor, person),
+            ]
+        events.append(self._event("granted", "grant", person))
+        return events + self._unlock("grant", person)
+
+    def button(self) -> list[DoorEvent]:
+        """Take a press as the second factor; no events if the door waits for none."""
+        events = self.tick()
+        if self._waiting is None or self.settings.second_factor != "button":
+            return events
+        return events + self._confirm("button")
+
+    def pin(self, person: str, correct: bool) -> list[DoorEvent]:
+        """Take a PIN as the second factor; a wrong one asks for the face again."""
+        events = self.tick()
+        if self._waiting is None or self.settings.second_factor != "pin":
+            return events
+        if correct and self._waiting[0] == person:
+            return events + self._confirm("pin")
+        self._waiting = None
+        events.append(self._event("second_factor_refused", "pin", person))
+        return events + self._refused(self._clock(), "pin")
+
+    def exit_requested(self) -> list[DoorEvent]:
+        """Let somebody out, whatever else is the matter."""
+        return self.tick() + self._unlock("exit")
+
+    def command_unlock(self) -> list[DoorEvent]:
+        """Release the strike for one pulse, by an operator's command; not in lockdown or tamper."""
+        events = self.tick()
+        if (why := self._shut_to_faces()) in ("lockdown", "tamper"):
+            return [*events, self._event("grant_refused", why)]
+        return events + self._unlock("command")
+
+    def hours(self, unlocked: bool) -> list[DoorEvent]:
+        """Say whether it is within unlock hours; lapses after `HOURS_HOLD_S` unless said again."""
+        events = self.tick()
+        if unlocked and not (self.locked_down or self.tampered):
+            self._hours_until_s = self._clock() + HOURS_HOLD_S
+            return events + self._release("hours")
+        if self._hours_until_s is not None:
+            if self._pulse_until_s is None:
+                events += self._hold("hours_over")
+            self._hours_until_s = None
+        return events
+
+    def contact(self, is_open: bool, at_s: float | None = None) -> list[DoorEvent]:
+        """Take the door contact's word.
+
+        Args:
+            is_open: what it says.
+            at_s: when it changed, by the kernel's time stamp, monotonic seconds; None is now.
+        """
+        events = self.tick()
+        if is_open == (self.state in STANDS_OPEN):
+            return events
         now_s = self._clock()
-        if not 0 <= now_s - decision.captured_at_s <= self._max_age_s:
-            return Outcome.TOO_OLD
-        if self.state is DoorState.UNLOCKED:
-            self.deadline_s = min(now_s + self._pulse_s, self._unlocked_at_s + MAX_PULSE_S)
-            return Outcome.PROLONGED
-        # The state changes first: should the line fail half way, `tick` still releases it.
-        self.state = DoorState.UNLOCKED
-        self._unlocked_at_s, self.deadline_s = now_s, now_s + self._pulse_s
+        if is_open:
+            changed_s = now_s if at_s is None else at_s
+            if self._released or changed_s <= self._held_at_s + LATCH_GRACE_S:
+                self._open_since_s = now_s
+                return [*events, self._become(DoorState.OPEN, "door_opened", "contact")]
+            return [*events, self._become(DoorState.FORCED_OPEN, "door_forced_open", "contact")]
+        after = DoorState.UNLOCKED if self._released else DoorState.LOCKED
+        events.append(self._become(after, "door_closed", "contact"))
+        if self.settings.relock_on_close:
+            if self._released and self._hours_until_s is None:
+                events += self._hold("closed")
+            self._pulse_until_s = None
+        return events
+
+    def tamper(self, active: bool) -> list[DoorEvent]:
+        """Take the tamper switch's word; the strike is held at once when it trips."""
+        events = self.tick()
+        if active == self.tampered:
+            return events
+        self.tampered = active
+        if not active:
+            return [*events, self._event("tamper_ended", "tamper")]
+        return [*events, self._event("tamper_began", "tamper"), *self.lock("tamper")]
+
+    def lockdown(self, on: bool) -> list[DoorEvent]:
+        """Keep everybody out, or end that; the strike is held at once when it begins."""
+        events = self.tick()
+        if on == self.locked_down:
+            return events
+        self.locked_down = on
+        if not on:
+            return [*events, self._event("lockdown_ended", "command")]
+        return [*events, self._event("lockdown_began", "command"), *self.lock("lockdown")]
+
+    def tick(self) -> list[DoorEvent]:
+        """Do what is due by now; the act thread calls it at `deadline_s` at the latest."""
+        now_s = self._clock()
+        events: list[DoorEvent] = []
+        # The line first: should it fail, the deadline stands and the next tick tries again.
+        if self.deadline_s is not None and now_s >= self.deadline_s:
+            by_pulse = self.deadline_s == self._pulse_until_s
+            events += self._hold("pulse_over" if by_pulse else "hours_unconfirmed")
+        if self._pulse_until_s is not None and now_s >= self._pulse_until_s:
+            self._pulse_until_s = None
+        if self._hours_until_s is not None and now_s >= self._hours_until_s:
+            self._hours_until_s = None
+        if self._waiting is not None and now_s >= self._waiting[1]:
+            person, self._waiting = self._waiting[0], None
+            events.append(self._event("second_factor_expired", "time", person))
+        if self._lockout.over(now_s):
+            events.append(self._event("lockout_ended", "time"))
+        return events + self._standing_open(now_s)
+
+    def lock(self, cause: str) -> list[DoorEvent]:
+        """Hold the strike at once and forget every cause to release it."""
+        self._waiting = None
+        events = self._hold(cause)
+        self._pulse_until_s = self._hours_until_s = None
+        return events
+
+    # What they have in common.
+
+    def _shut_to_faces(self) -> str | None:
+        if self.locked_down:
+            return "lockdown"
+        if self.tampered:
+            return "tamper"
+        return "lockout" if self.locked_out else None
+
+    def _refused(self, now_s: float, cause: str) -> list[DoorEvent]:
+        return [self._event("lockout_began", cause)] if self._lockout.refuse(now_s) else []
+
+    def _confirm(self, factor: str) -> list[DoorEvent]:
+        person, self._waiting = self.waits_for, None
+        if (why := self._shut_to_faces()) is not None:
+            return [self._event("grant_refused", why, person)]
+        return [self._event("granted", factor, person), *self._unlock("grant", person)]
+
+    def _unlock(self, cause: str, person: str | None = None) -> list[DoorEvent]:
+        """Begin a pulse or prolong the one that runs."""
+        now_s = self._clock()
+        if self._pulse_until_s is None:
+            self._pulse_began_s, self._pulse_until_s = now_s, now_s + self.settings.pulse_s
+        else:
+            last_s = self._pulse_began_s + MAX_PULSE_S
+            self._pulse_until_s = min(now_s + self.settings.pulse_s, last_s)
+        if self._released:
+            return [*self._authorised(cause), self._event("door_prolonged", cause, person)]
+        return self._release(cause, person)
+
+    def _release(self, cause: str, person: str | None = None) -> list[DoorEvent]:
+        """Release the strike; the deadline was set before, so that a line that fails is tried."""
+        events = self._authorised(cause)
+        if self._released:
+            return events
+        self._released = True
+        after = DoorState.UNLOCKED if self.state is DoorState.LOCKED else self.state
+        event = self._become(after, "door_unlocked", cause, person)
         self._relay.set(True)
-        return Outcome.UNLOCKED
+        return [*events, event]
 
-    def tick(self) -> bool:
-        """Lock when the pulse is over; returns whether it just did."""
-        if self.deadline_s is None or self._clock() < self.deadline_s:
-            return False
-        self.lock()
-        return True
-
-    def lock(self) -> None:
-        """Release the relay at once."""
+    def _hold(self, cause: str) -> list[DoorEvent]:
+        """Hold the strike again."""
         self._relay.set(False)
-        self.state, self.deadline_s = DoorState.LOCKED, None
+        if not self._released:
+            return []
+        self._released, self._held_at_s = False, self._clock()
+        after = DoorState.LOCKED if self.state is DoorState.UNLOCKED else self.state
+        return [self._become(after, "door_locked", cause)]
+
+    def _authorised(self, cause: str) -> list[DoorEvent]:
+        """Start the time again that the door may stand open; a forced opening stays one."""
+        self._open_since_s = self._clock()
+        if self.state in (DoorState.HELD_OPEN_WARNING, DoorState.HELD_OPEN):
+            return [self._become(DoorState.OPEN, "door_authorised", cause)]
+        return []
+
+    def _standing_open(self, now_s: float) -> list[DoorEvent]:
+        stands_s = now_s - self._open_since_s
+        events = []
+        if self.state is DoorState.OPEN and stands_s >= self.settings.held_open_warning_s:
+            warning = DoorState.HELD_OPEN_WARNING
+            events.append(self._become(warning, "door_held_open_warning", "time"))
+        if (
+            self.state is DoorState.HELD_OPEN_WARNING
+            and stands_s >= self.settings.held_open_alarm_s
+        ):
+            events.append(self._become(DoorState.HELD_OPEN, "door_held_open", "time"))
+        return events
+
+    def _event(self, name: DoorEventName, cause: str, person: str | None = None) -> DoorEvent:
+        return DoorEvent(name, self._clock(), self.state, self.state, cause, person)
+
+    def _become(
+        self, after: DoorState, name: DoorEventName, cause: str, person: str | None = None
+    ) -> DoorEvent:
+        before, self.state = self.state, after
+        return DoorEvent(name, self._clock(), before, after, cause, person)

@@ -31,7 +31,7 @@ from facegate.types import F32
 
 __all__ = ["Gallery", "Person", "Store", "create_key", "load_key"]
 
-ROLES = ("member", "admin")
+ROLES = ("member", "admin", "duress")
 BUSY_WAIT_S = 5.0
 """Seconds to wait for another program that is writing."""
 
@@ -47,7 +47,7 @@ class Person:
     Attributes:
         person_id: never given again, even after the person is removed.
         name: as it was typed, normalised.
-        role: "member", or "admin", who may arm enrolment.
+        role: "member"; "admin", who may arm enrolment; or "duress", whose coming means a threat.
         templates: how many are kept.
         created_at_wall: seconds since the epoch.
     """
@@ -159,7 +159,7 @@ class Store:
         Args:
             name: at most 64 characters; upper and lower case make no difference.
             vectors: float32 (128,) each, unit L2 norm, at least one.
-            role: "member" or "admin".
+            role: one of `ROLES`.
             qualities: a figure for each vector, kept beside it.
 
         Raises:
@@ -167,8 +167,7 @@ class Store:
         """
         cleaned = clean_name(name)
         templates = unit_templates(vectors)
-        if role not in ROLES:
-            raise InputError(f"{role}: no such role; use {' or '.join(ROLES)}")
+        _check_role(role)
         if qualities is not None and len(qualities) != len(templates):
             raise InputError(f"{len(qualities)} qualities for {len(templates)} embeddings")
         now_wall = self._wall_clock()
@@ -225,6 +224,31 @@ class Store:
                 ),
             )
         return replace(person, name=cleaned)
+
+    def set_role(self, name: str, role: str) -> Person:
+        """Give a person another role.
+
+        Raises:
+            InputError: nobody is called so, or there is no such role.
+        """
+        _check_role(role)
+        with self._changing() as connection:
+            person = self._find(name)
+            name_key = self._name_key(person.name)
+            connection.execute(
+                "UPDATE people SET name_nonce = ?, name = ?, role = ? WHERE id = ?",
+                (
+                    *self._seal_name(person.name, person.person_id, role, name_key),
+                    role,
+                    person.person_id,
+                ),
+            )
+        return replace(person, role=role)
+
+    def next_name(self) -> str:
+        """Give a name for somebody whose name nobody typed; `person-0007` for the seventh."""
+        with self._reading() as connection:
+            return f"person-{next_id(connection, 'people'):04d}"
 
     def remove(self, name: str) -> Person:
         """Forget a person and their templates, and give them back as they were.
@@ -344,3 +368,8 @@ class Store:
             f"{self.path}: the record of {what} is damaged or was changed from outside; put back "
             "a backup, or move the file away and enrol everybody again"
         )
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise InputError(f"{role}: no such role; use {', '.join(ROLES)}")

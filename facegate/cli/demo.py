@@ -56,7 +56,8 @@ def demo(
                 sinks.append(ConsoleSink())
             with parts.camera_from(config) as camera:
                 album = show.Album(began_s)
-                gate = Gate(config, vision, store, camera, relay, Journal(*sinks), album)
+                lines = parts.Lines(relay, {}, {})
+                gate = Gate(config, vision, store, camera, lines, Journal(*sinks), album)
                 gate.run(threading.Event())
             ended_s = time.monotonic() - began_s
             counts = {name: c.counts for name, c in gate.channels.items()}
@@ -80,9 +81,9 @@ def demo(
         "contact_sheet": str(sheet),
         "timeline": str(chart),
     }
-    lines = ["", "Relay edges:"]
-    lines += [f"  {a:7.3f} s  released   {b:7.3f} s  held again" for a, b in pulses]
-    lines += [
+    text = ["", "Relay edges:"]
+    text += [f"  {a:7.3f} s  released   {b:7.3f} s  held again" for a, b in pulses]
+    text += [
         f"Let in: {len(granted)} × {friend.name}. Unknown: {strangers}.",
         f"{counts['frames'].put} frames, {counts['frames'].dropped} dropped before the detector.",
         f"See {sheet} and {chart}.",
@@ -90,7 +91,7 @@ def demo(
         if passed
         else "This is not what should have happened.",
     ]
-    emit(result, as_json, lines)
+    emit(result, as_json, text)
     if not passed:
         raise typer.Exit(1)
 
@@ -100,7 +101,8 @@ def _config(scratch: Path) -> Config:
         {
             "camera": {"source": f"file:{scratch / 'walkup.avi'}"},
             "state": {"folder": str(scratch / "state")},
-            "door": {"pulse_s": 2.0, "relay": {"driver": "fake"}},
+            "gpio": {"driver": "fake"},
+            "door": {"pulse_s": 2.0},
         },
         "demo",
     )

@@ -120,20 +120,20 @@ def _store(settings: Config) -> Finding:
 
 
 def _gpio(settings: Config) -> Finding:
-    relay = settings.door.relay
-    if relay.driver == "fake":
+    where = f"{settings.gpio.chip} {settings.door.relay.line}"
+    if settings.gpio.driver == "fake":
         return Finding("gpio", True, "fake relay: no line is driven")
     if daemon_of(settings):
-        return Finding("gpio", True, f"{relay.chip} {relay.line}: held by the daemon")
+        return Finding("gpio", True, f"{where}: held by the daemon")
     if not list(Path("/dev").glob("gpiochip*")):
         return Finding(
             "gpio",
             False,
             "this machine has no gpiochip",
-            "run on a Pi, or set door.relay.driver: fake",
+            "run on a Pi, or set gpio.driver: fake",
         )
     parts.relay_from(settings).close()
-    return Finding("gpio", True, f"{relay.chip} {relay.line}: can be claimed")
+    return Finding("gpio", True, f"{where}: can be claimed")
 
 
 def _camera(settings: Config, source: str | None) -> Finding:

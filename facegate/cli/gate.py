@@ -33,10 +33,9 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     journal = default_journal()
-    # The relay first: from its claim on the strike is held, whatever fails after it.
+    # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
-        relay = parts.relay_from(settings)
-        stack.callback(relay.close)
+        lines = stack.enter_context(parts.lines_from(settings))
         vision = parts.load_vision(settings)
         journal.emit(
             "started",
@@ -47,7 +46,7 @@ def run(
         store = stack.enter_context(parts.open_store(settings, vision.model_id))
         eye = stack.enter_context(parts.camera_from(settings))
         journal.emit("camera_opened", eye.description)
-        gate = Gate(settings, vision, store, eye, relay, journal)
+        gate = Gate(settings, vision, store, eye, lines, journal)
         stack.enter_context(ControlServer(settings.socket_path, routes(gate)))
         try:
             gate.run(stopping)

@@ -1,22 +1,18 @@
-"""A line without hardware: for a gate on a desk, the demo and tests."""
+"""Lines without hardware: for a gate on a desk, the demo and tests."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from facegate.errors import LineError
+from facegate.hardware.lines import Edge
 
-
-@dataclass(frozen=True)
-class Edge:
-    """A change of a line: monotonic seconds, and whether it was active from then on."""
-
-    at_s: float
-    active: bool
+__all__ = ["Edge", "FakeInput", "FakeOutput"]
 
 
 class FakeOutput:
@@ -83,3 +79,88 @@ class FakeOutput:
         if active != self._active:
             self._active = active
             self.edges.append(Edge(self._clock(), active))
+
+
+class FakeInput:
+    """An input line that a test or a person at the keyboard drives; starts inactive.
+
+    Args:
+        name: said in errors.
+        clock: monotonic seconds.
+
+    Attributes:
+        failure: why reading fails, as a broken line would; None while it works.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.failure: str | None = None
+        self._clock = clock
+        self._active = self._closed = False
+        self._waiting: list[Edge] = []
+        self._lock = threading.Lock()
+        self._ready = os.eventfd(0)
+
+    def drive(self, active: bool) -> None:
+        """Make the line active or inactive from outside; any thread may."""
+        with self._lock:
+            if self._closed or active == self._active:
+                return
+            self._active = active
+            self._waiting.append(Edge(self._clock(), active))
+            os.eventfd_write(self._ready, 1)
+
+    def press(self) -> None:
+        """Make it active and inactive again, as a button does."""
+        self.drive(True)
+        self.drive(False)
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable while edges wait."""
+        self._check()
+        return self._ready
+
+    def read(self) -> bool:
+        """Whether the line is active now.
+
+        Raises:
+            LineError: it is closed, or told to fail.
+        """
+        self._check()
+        return self._active
+
+    def edges(self) -> list[Edge]:
+        """Take the edges that wait, oldest first; waits for one when there is none.
+
+        Raises:
+            LineError: it is closed, or told to fail.
+        """
+        self._check()
+        os.eventfd_read(self._ready)
+        with self._lock:
+            edges, self._waiting = self._waiting, []
+        return edges
+
+    def close(self) -> None:
+        """Let the line go; may be called again."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._ready)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise LineError(f"{self.name}: the line is closed")
+        if self.failure is not None:
+            raise LineError(f"{self.name}: {self.failure}")

@@ -5,14 +5,25 @@ A line's level is given as active or inactive; which of them is high, the wiring
 
 from __future__ import annotations
 
-import errno
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from select import POLLIN, poll
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from facegate.errors import LineError
+from facegate.hardware.chips import binding, claim
 
-DEVICES = Path("/dev")
+Bias = Literal["pull-up", "pull-down", "none"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A change of a line: monotonic seconds, and whether it was active from then on."""
+
+    at_s: float
+    active: bool
 
 
 class OutputLine(Protocol):
@@ -46,7 +57,11 @@ class OutputLine(Protocol):
 
 
 class InputLine(Protocol):
-    """A line that is read."""
+    """A line that is read; `select.poll` tells by its `fileno` when it has edges."""
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable while edges wait."""
+        ...
 
     def read(self) -> bool:
         """Whether the line is active now.
@@ -56,9 +71,50 @@ class InputLine(Protocol):
         """
         ...
 
+    def edges(self) -> list[Edge]:
+        """Take the edges that wait, oldest first; waits for one when there is none.
+
+        Raises:
+            LineError: the line is closed or cannot be read.
+        """
+        ...
+
     def close(self) -> None:
         """Let the line go; may be called again."""
         ...
+
+
+def wait_for_edges(
+    lines: Mapping[str, InputLine], timeout_s: float, bell: int | None = None
+) -> list[tuple[str, Edge]]:
+    """Wait until any of the lines changes.
+
+    Args:
+        lines: by name.
+        timeout_s: seconds to wait at most.
+        bell: a descriptor that also ends the waiting when it is readable.
+
+    Returns:
+        The edges with their line's name, in the order in which they happened; none in time is none.
+
+    Raises:
+        LineError: a line is closed or cannot be read.
+    """
+    waiting = poll()
+    names = {}
+    for name, line in lines.items():
+        descriptor = line.fileno()
+        names[descriptor] = name
+        waiting.register(descriptor, POLLIN)
+    if bell is not None:
+        waiting.register(bell, POLLIN)
+    found = []
+    for descriptor, _ in waiting.poll(max(0.0, timeout_s) * 1000):
+        if descriptor == bell:
+            continue
+        name = names[descriptor]
+        found += [(name, edge) for edge in lines[name].edges()]
+    return sorted(found, key=lambda item: item[1].at_s)
 
 
 class GpiodOutput:
@@ -80,24 +136,14 @@ class GpiodOutput:
         self._name = f"{chip} {line}"
         self._active = False
         self._request: Any = None
-        try:
-            import gpiod
-        except ImportError as error:
-            raise LineError(
-                "gpiod is not installed; pip install 'gpiod>=2.2', or set door.relay.driver: fake"
-            ) from error
+        gpiod = binding()
         self._levels = {True: gpiod.line.Value.ACTIVE, False: gpiod.line.Value.INACTIVE}
         settings = gpiod.LineSettings(
             direction=gpiod.line.Direction.OUTPUT,
             active_low=active_low,
             output_value=gpiod.line.Value.INACTIVE,
         )
-        with _open_chip(gpiod, chip) as opened:
-            self._offset = _offset(opened, line, self._name)
-            try:
-                self._request = opened.request_lines({self._offset: settings}, consumer=consumer)
-            except OSError as error:
-                raise _claim_error(opened, self._offset, self._name, error) from error
+        self._offset, self._request = claim(gpiod, chip, line, settings, consumer)
 
     @property
     def active(self) -> bool:
@@ -145,50 +191,98 @@ class GpiodOutput:
         self.close()
 
 
-def _open_chip(gpiod: Any, wanted: str) -> Any:
-    """Open the chip of this label, name or path."""
-    seen: list[str] = []
-    forbidden: list[str] = []
-    # A Pi 5 links an old chip's name to the new one: one device is listed once.
-    for path in sorted({p.resolve() for p in DEVICES.glob("gpiochip*")}):
-        try:
-            chip = gpiod.Chip(str(path))
-        except PermissionError:
-            forbidden.append(str(path))
-            continue
-        except OSError:
-            continue
-        info = chip.get_info()
-        if wanted in (info.label, info.name) or (DEVICES / wanted).resolve() == path:
-            return chip
-        seen.append(f"{info.name} ({info.label})")
-        chip.close()
-    if forbidden:
-        raise LineError(
-            f"{wanted}: no right to open {', '.join(forbidden)}; add the user to the group gpio"
+class GpiodInput:
+    """Reads one line of a gpiochip; the kernel debounces it and stamps its edges.
+
+    Args:
+        chip, line: as for `GpiodOutput`.
+        active_low: whether active means a low level, as with a button to ground.
+        bias: the chip's own pull resistor; "none" where one is soldered.
+        debounce_s: a level that does not last so long makes no edge.
+        consumer: whom the kernel names as the line's owner.
+
+    Raises:
+        LineError: no gpiod, no such chip or line, the line is taken, or no right to it.
+    """
+
+    def __init__(
+        self,
+        chip: str,
+        line: str | int,
+        active_low: bool = True,
+        bias: Bias = "pull-up",
+        debounce_s: float = 0.02,
+        consumer: str = "facegate",
+    ) -> None:
+        self._name = f"{chip} {line}"
+        gpiod = binding()
+        self._active_value = gpiod.line.Value.ACTIVE
+        self._rising = gpiod.EdgeEvent.Type.RISING_EDGE
+        pulls = {
+            "pull-up": gpiod.line.Bias.PULL_UP,
+            "pull-down": gpiod.line.Bias.PULL_DOWN,
+            "none": gpiod.line.Bias.DISABLED,
+        }
+        settings = gpiod.LineSettings(
+            direction=gpiod.line.Direction.INPUT,
+            active_low=active_low,
+            bias=pulls[bias],
+            edge_detection=gpiod.line.Edge.BOTH,
+            debounce_period=timedelta(seconds=debounce_s),
+            event_clock=gpiod.line.Clock.MONOTONIC,
         )
-    here = f"this machine has {', '.join(seen)}" if seen else "this machine has no gpiochip"
-    raise LineError(f"{wanted}: no such gpiochip; {here}; set door.relay.chip, see gpiodetect")
+        self._request: Any = None
+        self._offset, self._request = claim(gpiod, chip, line, settings, consumer)
 
+    def fileno(self) -> int:
+        """Give the descriptor that is readable while edges wait."""
+        return int(self._open().fileno())
 
-def _offset(chip: Any, line: str | int, name: str) -> int:
-    """Find the line on the chip."""
-    try:
-        found = chip.line_offset_from_id(line)
-    except (OSError, ValueError) as error:
-        count = chip.get_info().num_lines
-        raise LineError(
-            f"{name}: no such line among the chip's {count}; set door.relay.line, see gpioinfo"
-        ) from error
-    return int(found)
+    def read(self) -> bool:
+        """Whether the line is active now.
 
+        Raises:
+            LineError: the line is closed or cannot be read.
+        """
+        request = self._open()
+        try:
+            return bool(request.get_value(self._offset) == self._active_value)
+        except OSError as error:
+            raise LineError(f"{self._name}: cannot be read: {error.strerror}") from error
 
-def _claim_error(chip: Any, offset: int, name: str, error: OSError) -> LineError:
-    """Say why the kernel did not give the line."""
-    if error.errno == errno.EBUSY:
-        owner = chip.get_line_info(offset).consumer
-        holder = f"held by {owner}" if owner else "held by another program or driver"
-        return LineError(f"{name}: busy, {holder}; stop it or choose another line")
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return LineError(f"{name}: no right to claim it; add the user to the group gpio")
-    return LineError(f"{name}: cannot be claimed: {error.strerror}")
+    def edges(self) -> list[Edge]:
+        """Take the edges that wait, oldest first; waits for one when there is none.
+
+        An edge is rising or falling as the line is active or not, whatever its level is.
+
+        Raises:
+            LineError: the line is closed or cannot be read.
+        """
+        request = self._open()
+        try:
+            events = request.read_edge_events()
+        except OSError as error:
+            raise LineError(f"{self._name}: cannot be read: {error.strerror}") from error
+        return [Edge(e.timestamp_ns / 1e9, e.event_type is self._rising) for e in events]
+
+    def close(self) -> None:
+        """Let the line go; may be called again."""
+        request, self._request = self._request, None
+        if request is not None:
+            request.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> Any:
+        if self._request is None:
+            raise LineError(f"{self._name}: the line is closed")
+        return self._request

@@ -38,6 +38,7 @@ class Channel(Generic[T]):
             makes `put` wait for room.
         keep: items for which it is true are never dropped; when nothing else can make room, `put`
             waits, unless the new item itself may be dropped.
+        ring: called after an item was put, and when the channel is closed.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class Channel(Generic[T]):
         capacity: int,
         overflow: Overflow = "drop-oldest",
         keep: Callable[[T], bool] = lambda _item: False,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}, must be at least 1")
-        self.capacity, self._overflow, self._keep = capacity, overflow, keep
+        self.capacity, self._overflow, self._keep, self._ring = capacity, overflow, keep, ring
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -81,7 +83,8 @@ class Channel(Generic[T]):
             self._put += 1
             self._most = max(self._most, len(self._items))
             self._changed.notify_all()
-            return True
+        self._ring()
+        return True
 
     def get(self, timeout_s: float | None = None) -> T | None:
         """Take the oldest item, or None when none came in time.
@@ -118,6 +121,7 @@ class Channel(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._ring()
 
     @property
     def closed(self) -> bool:

@@ -1,8 +1,9 @@
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from itertools import pairwise
 
-from facegate.access.door import MAX_PULSE_S, Door, DoorState, Outcome
+import pytest
+
+from facegate.access.door import HOURS_HOLD_S, LATCH_GRACE_S, Door
+from facegate.access.door_events import MAX_PULSE_S, DoorSettings, DoorState
 from facegate.types import Decision, Verdict
 
 
@@ -17,6 +18,12 @@ class Clock:
 class Relay:
     def __init__(self):
         self.levels = []
+
+    @property
+    def edges(self):
+        """What changed; a line that is set to what it is makes no edge."""
+        levels = [False, *self.levels]
+        return [b for a, b in pairwise(levels) if a != b]
 
     def set(self, active):
         self.levels.append(active)
@@ -33,99 +40,325 @@ def relay():
 
 
 @pytest.fixture
-def door(relay, clock):
-    return Door(relay, pulse_s=4.0, max_decision_age_s=2.0, clock=clock)
+def make(relay, clock):
+    def made(is_open=False, **settings):
+        return Door(relay, DoorSettings(**settings), clock, is_open)
+
+    return made
 
 
-def decision(verdict=Verdict.GRANT, at_s=100.0):
-    return Decision(verdict, "match", 1, 1, "Ann", 0.5, 0.9, at_s, 1, at_s)
+@pytest.fixture
+def door(make):
+    return make()
+
+
+def decision(verdict=Verdict.GRANT, at_s=100.0, name="Ann"):
+    return Decision(verdict, "match", 1, 1, name, 0.5, 0.9, at_s, 1, at_s)
+
+
+def names(events):
+    return [e.name for e in events]
 
 
 def test_a_fresh_grant_unlocks_for_the_pulse(door, relay, clock):
-    assert door.apply(decision()) is Outcome.UNLOCKED
+    events = door.apply(decision())
+    assert names(events) == ["granted", "door_unlocked"]
+    assert (events[1].before, events[1].after) == (DoorState.LOCKED, DoorState.UNLOCKED)
+    assert events[1].person == "Ann"
     clock.now_s += 3.99
-    assert not door.tick()
+    assert door.tick() == []
     clock.now_s += 0.01
-    assert door.tick()
-    assert relay.levels == [True, False]
+    (locked,) = door.tick()
+    assert (locked.name, locked.cause) == ("door_locked", "pulse_over")
+    assert relay.edges == [True, False]
     assert door.state is DoorState.LOCKED
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.GRANT])
 def test_nothing_but_a_grant_moves_the_relay(door, relay, verdict):
-    assert door.apply(decision(verdict)) is Outcome.NOTHING
+    assert door.apply(decision(verdict)) == []
     assert relay.levels == []
 
 
 @pytest.mark.parametrize("age_s", [2.01, 60.0, -0.5])
 def test_a_stale_grant_or_one_from_the_future_does_not_open(door, relay, age_s):
-    assert door.apply(decision(at_s=100.0 - age_s)) is Outcome.TOO_OLD
+    assert names(door.apply(decision(at_s=100.0 - age_s))) == ["decision_too_old"]
     assert relay.levels == []
 
 
 def test_a_second_grant_prolongs_without_an_edge(door, relay, clock):
     door.apply(decision())
     clock.now_s += 2
-    assert door.apply(decision(at_s=102.0)) is Outcome.PROLONGED
+    assert names(door.apply(decision(at_s=102.0))) == ["granted", "door_prolonged"]
     clock.now_s += 3.9
-    assert not door.tick()
+    assert door.tick() == []
     clock.now_s += 0.2
-    assert door.tick()
-    assert relay.levels == [True, False]
+    assert names(door.tick()) == ["door_locked"]
+    assert relay.edges == [True, False]
+
+
+def test_grants_without_end_do_not_hold_it_released_beyond_the_maximum(door, relay, clock):
+    while len(relay.edges) < 2:
+        door.apply(decision(at_s=clock.now_s))
+        clock.now_s += 1
+    assert clock.now_s - 100.0 <= MAX_PULSE_S + 1
+    assert door.state is DoorState.UNLOCKED, "the grant after the maximum opens anew"
 
 
 def test_locking_is_always_possible(door, relay):
-    door.lock()
+    assert door.lock("stopping") == []
     door.apply(decision())
-    door.lock()
+    assert names(door.lock("stopping")) == ["door_locked"]
     assert relay.levels[-1] is False
     assert door.deadline_s is None
 
 
 @pytest.mark.parametrize("pulse_s", [0, -1, 31])
-def test_an_impossible_pulse_is_refused(relay, clock, pulse_s):
+def test_an_impossible_pulse_is_refused(pulse_s):
     with pytest.raises(ValueError, match="pulse_s"):
-        Door(relay, pulse_s, 2.0, clock)
+        DoorSettings(pulse_s=pulse_s)
 
 
-def test_a_relay_that_fails_is_released_at_the_next_tick(clock):
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_relay_that_fails_is_released_at_the_next_tick(clock, failing):
     class Failing(Relay):
+        broken = True
+
         def set(self, active):
             super().set(active)
-            if active:
+            if active is failing and self.broken:
                 raise OSError("stuck")
 
     relay = Failing()
-    door = Door(relay, 4.0, 2.0, clock)
-    with pytest.raises(OSError, match="stuck"):
+    door = Door(relay, DoorSettings(), clock)
+    if failing:
+        with pytest.raises(OSError, match="stuck"):
+            door.apply(decision())
+    else:
         door.apply(decision())
     clock.now_s += 4
-    assert door.tick()
+    if not failing:
+        with pytest.raises(OSError, match="stuck"):
+            door.tick()
+        relay.broken = False
+    assert names(door.tick()) == ["door_locked"]
     assert relay.levels[-1] is False
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["grant", "deny", "tick"]), st.floats(0, 5)), max_size=60)
-)
-def test_the_strike_is_never_released_longer_than_the_maximum(steps):
-    clock, relay = Clock(), Relay()
-    door = Door(relay, 4.0, 2.0, clock)
-    unlocked_at_s = None
-    for action, wait_s in steps:
-        until_s = clock.now_s + wait_s
-        while door.deadline_s is not None and door.deadline_s <= until_s:
-            clock.now_s = max(clock.now_s, door.deadline_s)
-            door.tick()
-        clock.now_s = until_s
-        before = door.state
-        if action == "tick":
-            door.tick()
-        else:
-            verdict = Verdict.GRANT if action == "grant" else Verdict.DENY
-            door.apply(decision(verdict, clock.now_s))
-        if before is DoorState.LOCKED and door.state is DoorState.UNLOCKED:
-            assert action == "grant"
-            unlocked_at_s = clock.now_s
-        if door.state is DoorState.UNLOCKED:
-            assert clock.now_s - unlocked_at_s <= MAX_PULSE_S
-            assert door.deadline_s - unlocked_at_s <= MAX_PULSE_S
+def test_the_exit_button_opens_even_in_lockdown(door, relay, clock):
+    door.lockdown(True)
+    (event,) = door.exit_requested()
+    assert (event.name, event.cause) == ("door_unlocked", "exit")
+    clock.now_s += 4
+    door.tick()
+    assert relay.edges == [True, False]
+
+
+def test_opening_and_closing_relocks_at_once(door, relay, clock):
+    door.apply(decision())
+    assert names(door.contact(True)) == ["door_opened"]
+    clock.now_s += 1
+    assert names(door.contact(False)) == ["door_closed", "door_locked"]
+    assert door.state is DoorState.LOCKED
+    assert relay.edges == [True, False]
+
+
+def test_relocking_on_close_can_be_off(make, relay, clock):
+    door = make(relock_on_close=False)
+    door.apply(decision())
+    door.contact(True)
+    clock.now_s += 1
+    assert names(door.contact(False)) == ["door_closed"]
+    assert door.state is DoorState.UNLOCKED
+    clock.now_s += 3
+    assert names(door.tick()) == ["door_locked"]
+
+
+def test_the_strike_is_held_at_the_pulses_end_though_the_door_stands_open(door, clock):
+    door.apply(decision())
+    door.contact(True)
+    clock.now_s += 4
+    (event,) = door.tick()
+    assert (event.name, event.before, event.after) == (
+        "door_locked", DoorState.OPEN, DoorState.OPEN,
+    )  # fmt: skip
+    assert names(door.contact(False)) == ["door_closed"]
+
+
+def test_a_door_held_open_warns_then_alarms_then_recovers(door, clock):
+    door.apply(decision())
+    door.contact(True)
+    clock.now_s += 20
+    assert names(door.tick()) == ["door_locked", "door_held_open_warning"]
+    clock.now_s += 10
+    assert names(door.tick()) == ["door_held_open"]
+    assert door.state is DoorState.HELD_OPEN
+    assert names(door.contact(False)) == ["door_closed"]
+    assert door.state is DoorState.LOCKED
+
+
+def test_a_grant_ends_the_held_open_alarm(door, clock):
+    door.apply(decision())
+    door.contact(True)
+    clock.now_s += 30
+    door.tick()
+    events = door.apply(decision(at_s=clock.now_s))
+    assert names(events) == ["granted", "door_authorised", "door_unlocked"]
+    assert door.state is DoorState.OPEN
+
+
+def test_opening_a_locked_door_is_an_alarm_until_it_closes(door, clock):
+    (event,) = door.contact(True)
+    assert (event.name, event.after) == ("door_forced_open", DoorState.FORCED_OPEN)
+    door.apply(decision(at_s=clock.now_s))
+    assert door.state is DoorState.FORCED_OPEN
+    clock.now_s += 100
+    door.tick()
+    assert door.state is DoorState.FORCED_OPEN
+    assert names(door.contact(False)) == ["door_closed"]
+
+
+def test_the_kernels_time_decides_whether_it_was_forced(door, clock):
+    door.apply(decision())
+    clock.now_s += 4
+    door.tick()
+    late_s = LATCH_GRACE_S + 0.2
+    clock.now_s += late_s
+    assert names(door.contact(True, at_s=clock.now_s - late_s)) == ["door_opened"]
+    door.contact(False)
+    clock.now_s += 10
+    assert names(door.contact(True, at_s=clock.now_s)) == ["door_forced_open"]
+
+
+def test_a_door_that_stands_open_at_the_start_was_not_forced(make, clock):
+    door = make(is_open=True)
+    assert door.state is DoorState.OPEN
+    clock.now_s += 30
+    assert names(door.tick()) == ["door_held_open_warning", "door_held_open"]
+
+
+@pytest.mark.parametrize(("what", "why"), [("lockdown", "lockdown"), ("tamper", "tamper")])
+def test_lockdown_and_tamper_lock_at_once_and_keep_faces_out(door, relay, clock, what, why):
+    door.apply(decision())
+    assert names(getattr(door, what)(True)) == [f"{what}_began", "door_locked"]
+    assert getattr(door, what)(True) == []
+    (event,) = door.apply(decision(at_s=clock.now_s))
+    assert (event.name, event.cause) == ("grant_refused", why)
+    assert door.hours(True) == []
+    assert relay.edges == [True, False]
+    assert names(getattr(door, what)(False)) == [f"{what}_ended"]
+    assert names(door.apply(decision(at_s=clock.now_s))) == ["granted", "door_unlocked"]
+
+
+def test_unlock_hours_release_until_they_end(door, relay, clock):
+    assert names(door.hours(True)) == ["door_unlocked"]
+    for _ in range(100):
+        clock.now_s += 1
+        assert door.hours(True) == []
+    assert names(door.hours(False)) == ["door_locked"]
+    assert door.hours(False) == []
+    assert relay.edges == [True, False]
+
+
+def test_unlock_hours_lapse_when_nobody_confirms_them(door, clock):
+    door.hours(True)
+    clock.now_s += HOURS_HOLD_S
+    (event,) = door.tick()
+    assert (event.name, event.cause) == ("door_locked", "hours_unconfirmed")
+
+
+def test_the_pulse_outlasts_the_end_of_the_hours(door, clock):
+    door.hours(True)
+    door.apply(decision())
+    assert door.hours(False) == []
+    assert door.state is DoorState.UNLOCKED
+    clock.now_s += 4
+    assert names(door.tick()) == ["door_locked"]
+
+
+def test_within_unlock_hours_the_door_may_stand_open(door, clock):
+    door.hours(True)
+    door.contact(True)
+    for _ in range(60):
+        clock.now_s += 1
+        assert door.hours(True) == []
+    door.hours(False)
+    clock.now_s += 20
+    assert names(door.tick()) == ["door_held_open_warning"]
+
+
+def test_refusals_in_a_row_lock_faces_out_for_a_while(make, clock):
+    door = make(lockout_attempts=3, lockout_s=60.0)
+    for _ in range(2):
+        assert door.apply(decision(Verdict.UNKNOWN)) == []
+    assert names(door.apply(decision(Verdict.DENY))) == ["lockout_began"]
+    assert door.locked_out
+    (event,) = door.apply(decision())
+    assert (event.name, event.cause) == ("grant_refused", "lockout")
+    clock.now_s += 60
+    assert names(door.tick()) == ["lockout_ended"]
+    assert "granted" in names(door.apply(decision(at_s=clock.now_s)))
+
+
+@pytest.mark.parametrize("between", ["grant", "time"])
+def test_refusals_far_apart_or_with_a_grant_between_do_not_count(make, clock, between):
+    door = make(lockout_attempts=2, lockout_within_s=60.0)
+    door.apply(decision(Verdict.UNKNOWN))
+    if between == "grant":
+        door.apply(decision())
+    else:
+        clock.now_s += 61
+    assert door.apply(decision(Verdict.UNKNOWN, clock.now_s)) == []
+
+
+def test_a_threatened_person_gets_in_and_says_so(make, relay):
+    door = make(duress=frozenset({"ann"}))
+    events = door.apply(decision(name="ANN"))
+    assert names(events) == ["duress", "granted", "door_unlocked"]
+    assert relay.edges == [True]
+
+
+def test_the_button_confirms_a_face(make, relay, clock):
+    door = make(second_factor="button")
+    assert door.button() == []
+    assert names(door.apply(decision())) == ["second_factor_wanted"]
+    assert relay.edges == []
+    clock.now_s += 9
+    assert names(door.button()) == ["granted", "door_unlocked"]
+    assert door.button() == []
+
+
+def test_a_second_factor_comes_too_late(make, relay, clock):
+    door = make(second_factor="button")
+    door.apply(decision())
+    clock.now_s += 10
+    assert names(door.tick()) == ["second_factor_expired"]
+    assert door.button() == []
+    assert relay.edges == []
+
+
+def test_a_pin_confirms_the_face_it_belongs_to(make, relay):
+    door = make(second_factor="pin", lockout_attempts=2)
+    assert door.pin("Ann", True) == []
+    door.apply(decision())
+    assert names(door.pin("Ben", True)) == ["second_factor_refused"]
+    door.apply(decision())
+    assert names(door.pin("Ann", False)) == ["second_factor_refused"]
+    door.apply(decision())
+    assert door.button() == []
+    assert names(door.pin("Ann", True)) == ["granted", "door_unlocked"]
+    assert relay.edges == [True]
+
+
+def test_wrong_pins_lock_faces_out(make):
+    door = make(second_factor="pin", lockout_attempts=1)
+    door.apply(decision())
+    assert names(door.pin("Ann", False)) == ["second_factor_refused", "lockout_began"]
+
+
+def test_a_lockdown_forgets_whom_it_waited_for(make):
+    door = make(second_factor="button")
+    door.apply(decision())
+    door.lockdown(True)
+    door.lockdown(False)
+    assert door.button() == []

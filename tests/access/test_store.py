@@ -201,7 +201,7 @@ def test_embeddings_that_are_none_are_refused(store, wrong):
 
 
 def test_an_unknown_role_is_refused(store):
-    with pytest.raises(InputError, match="boss: no such role; use member or admin"):
+    with pytest.raises(InputError, match="boss: no such role; use member, admin, duress"):
         store.add("Ann", vectors(1), role="boss")
 
 

@@ -82,7 +82,7 @@ def test_faces_are_drawn_on_request(facegate, tmp_path, eileen):
 
 def test_doctor_and_config_check_print_one_document(facegate, eileen, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("door: {relay: {driver: fake}}\n")
+    config.write_text("gpio: {driver: fake}\n")
     done = facegate("doctor", "--config", config, "--camera", f"file:{eileen}", "--json")
     assert done.code == 0, done.out
     findings = json.loads(done.out)
@@ -91,7 +91,7 @@ def test_doctor_and_config_check_print_one_document(facegate, eileen, tmp_path):
         "python", "packages", "detector", "embedder", "store", "gpio", "camera",
     }  # fmt: skip
     checked = json.loads(facegate("config", "check", config, "--json").out)
-    assert checked["door"]["relay"]["driver"] == "fake"
+    assert checked["gpio"]["driver"] == "fake"
 
 
 def test_doctor_names_the_mend_of_what_is_amiss(facegate):

@@ -25,7 +25,7 @@ class Daemon:
                 {
                     "camera": {"source": str(source), "loop": True},
                     "state": {"folder": str(folder / "state"), "socket": str(self.socket)},
-                    "door": {"relay": {"driver": relay}},
+                    "gpio": {"driver": relay},
                     "enrolment": {"captures": 2, "interval_s": 0.1},
                 }
             )

@@ -235,7 +235,7 @@ def test_a_camera_that_nobody_knows(facegate):
 
 
 def test_a_relay_on_a_machine_without_gpio(facegate, tmp_path, eileen):
-    file = settings(tmp_path / "c.yaml", door={"relay": {"chip": "no-such-chip"}})
+    file = settings(tmp_path / "c.yaml", gpio={"chip": "no-such-chip"})
     done = facegate("run", "--config", file, "--camera", f"file:{eileen}")
     assert done.code == HardwareError.exit_code
     assert "no-such-chip" in done.err.strip().splitlines()[-1]

@@ -1,7 +1,10 @@
+import threading
+
 import pytest
 
 from facegate.errors import LineError
-from facegate.hardware.fake import Edge, FakeOutput
+from facegate.hardware.fake import Edge, FakeInput, FakeOutput
+from facegate.hardware.lines import wait_for_edges
 
 
 @pytest.fixture
@@ -43,3 +46,51 @@ def test_the_wiring_decides_which_level_is_active(active_low):
     assert line.high is active_low
     line.set(True)
     assert line.high is not active_low
+
+
+@pytest.fixture
+def button():
+    times = iter(range(100))
+    with FakeInput("button", clock=lambda: float(next(times))) as line:
+        yield line
+
+
+def test_an_input_keeps_its_edges_until_they_are_taken(button):
+    for active in (False, True, True, False):
+        button.drive(active)
+    assert wait_for_edges({"button": button}, 0.0) == [
+        ("button", Edge(0.0, True)),
+        ("button", Edge(1.0, False)),
+    ]
+    assert wait_for_edges({"button": button}, 0.0) == []
+    assert not button.read()
+
+
+def test_an_edge_wakes_who_waits(button):
+    timer = threading.Timer(0.05, button.drive, [True])
+    timer.start()
+    assert wait_for_edges({"button": button}, 10.0) == [("button", Edge(0.0, True))]
+    timer.join()
+
+
+def test_edges_of_several_lines_come_in_the_order_they_happened():
+    now_s = 0.0
+    with FakeInput("a", lambda: now_s) as a, FakeInput("b", lambda: now_s) as b:
+        for line, active in ((b, True), (a, True), (b, False)):
+            now_s += 1
+            line.drive(active)
+        found = wait_for_edges({"a": a, "b": b}, 0.0)
+    assert [(name, edge.at_s) for name, edge in found] == [("b", 1.0), ("a", 2.0), ("b", 3.0)]
+
+
+def test_an_input_raises_what_a_real_one_does(button):
+    button.failure = "cannot be read: Input/output error"
+    for use in (button.read, button.edges, button.fileno):
+        with pytest.raises(LineError, match="button: cannot be read: Input/output error"):
+            use()
+    button.failure = None
+    button.close()
+    button.close()
+    button.drive(True)
+    with pytest.raises(LineError, match="button: the line is closed"):
+        button.read()

@@ -10,8 +10,8 @@ import gpiod
 import pytest
 
 from facegate.errors import LineError
-from facegate.hardware import lines
-from facegate.hardware.lines import GpiodOutput
+from facegate.hardware import chips
+from facegate.hardware.lines import Edge, GpiodInput, GpiodOutput, wait_for_edges
 
 INACTIVE, ACTIVE = gpiod.line.Value.INACTIVE, gpiod.line.Value.ACTIVE
 
@@ -29,6 +29,21 @@ class Request:
             raise os_error(errno.EIO)
         self.kernel.log.append((offset, value))
 
+    def get_value(self, offset):
+        if self.kernel.broken:
+            raise os_error(errno.EIO)
+        return self.kernel.level
+
+    def read_edge_events(self):
+        if self.kernel.broken:
+            raise os_error(errno.EIO)
+        os.eventfd_read(self.kernel.ready)
+        events, self.kernel.events = self.kernel.events, []
+        return events
+
+    def fileno(self):
+        return self.kernel.ready
+
     def release(self):
         self.kernel.log.append("released")
 
@@ -44,6 +59,13 @@ class Kernel:
         self.log, self.claims, self.open = [], [], 0
         self.claim_error = self.open_error = None
         self.owner, self.broken = "", False
+        self.level, self.events, self.ready = INACTIVE, [], os.eventfd(0)
+
+    def edge(self, at_s, rising):
+        kind = gpiod.EdgeEvent.Type.RISING_EDGE if rising else gpiod.EdgeEvent.Type.FALLING_EDGE
+        number = len(self.events) + 1
+        self.events.append(gpiod.EdgeEvent(kind, int(at_s * 1e9), 17, number, number))
+        os.eventfd_write(self.ready, 1)
 
     def chip(self, path):
         if self.open_error:
@@ -96,9 +118,10 @@ def kernel(monkeypatch, tmp_path):
     for name in kernel.chips:
         (tmp_path / name).touch()
     (tmp_path / "gpiochip4").symlink_to("gpiochip0")
-    monkeypatch.setattr(lines, "DEVICES", tmp_path)
+    monkeypatch.setattr(chips, "DEVICES", tmp_path)
     monkeypatch.setattr(gpiod, "Chip", kernel.chip)
     yield kernel
+    os.close(kernel.ready)
     assert kernel.open == 0, "no chip is left open"
 
 
@@ -182,7 +205,7 @@ def test_other_refusals_are_passed_on(kernel):
 
 def test_the_real_binding_without_any_chip(monkeypatch, tmp_path):
     (tmp_path / "gpiochip0").write_text("not a chip")
-    monkeypatch.setattr(lines, "DEVICES", tmp_path)
+    monkeypatch.setattr(chips, "DEVICES", tmp_path)
     with pytest.raises(LineError, match="this machine has no gpiochip"):
         GpiodOutput("pinctrl-rp1", "GPIO17")
 
@@ -191,3 +214,57 @@ def test_gpiod_missing_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "gpiod", None)
     with pytest.raises(LineError, match="gpiod is not installed; pip install"):
         GpiodOutput("pinctrl-rp1", "GPIO17")
+
+
+@pytest.mark.parametrize(
+    ("bias", "meant"),
+    [
+        ("pull-up", gpiod.line.Bias.PULL_UP),
+        ("pull-down", gpiod.line.Bias.PULL_DOWN),
+        ("none", gpiod.line.Bias.DISABLED),
+    ],
+)
+def test_an_input_is_claimed_with_debounce_bias_and_both_edges(kernel, bias, meant):
+    GpiodInput("pinctrl-rp1", "GPIO27", active_low=True, bias=bias, debounce_s=0.02)
+    [(_, config, consumer)] = kernel.claims
+    [(offset, settings)] = config.items()
+    assert (offset, consumer) == (27, "facegate")
+    assert settings.direction is gpiod.line.Direction.INPUT
+    assert settings.edge_detection is gpiod.line.Edge.BOTH
+    assert settings.bias is meant
+    assert settings.active_low is True
+    assert settings.debounce_period.total_seconds() == 0.02
+    assert settings.event_clock is gpiod.line.Clock.MONOTONIC
+
+
+def test_an_inputs_edges_carry_the_kernels_time(kernel):
+    with GpiodInput("pinctrl-rp1", "GPIO17") as line:
+        assert not line.read()
+        kernel.level = ACTIVE
+        assert line.read()
+        kernel.edge(12.5, True)
+        kernel.edge(12.75, False)
+        assert wait_for_edges({"button": line}, 1.0) == [
+            ("button", Edge(12.5, True)),
+            ("button", Edge(12.75, False)),
+        ]
+        assert wait_for_edges({"button": line}, 0.0) == []
+    line.close()
+    assert kernel.log == ["released"]
+    for use in (line.read, line.edges, line.fileno):
+        with pytest.raises(LineError, match="pinctrl-rp1 GPIO17: the line is closed"):
+            use()
+
+
+def test_an_input_that_cannot_be_read(kernel):
+    line = GpiodInput("pinctrl-rp1", "GPIO17")
+    kernel.broken = True
+    for use in (line.read, line.edges):
+        with pytest.raises(LineError, match="cannot be read: Input/output error"):
+            use()
+
+
+def test_a_busy_input_names_who_holds_it(kernel):
+    kernel.claim_error, kernel.owner = os_error(errno.EBUSY), "gpio-keys"
+    with pytest.raises(LineError, match="busy, held by gpio-keys"):
+        GpiodInput("pinctrl-rp1", "GPIO17")

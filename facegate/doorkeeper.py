@@ -1,0 +1,291 @@
+"""The act thread: decisions, inputs, hours and commands go to the door, its events to the journal.
+
+It alone touches the door and the panel, so that the strike is held again on time whatever the other
+threads do. It sleeps until a decision comes, a line changes, a command is given or a deadline is
+reached.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from facegate.access.arming import Arming
+from facegate.access.door import Door
+from facegate.access.door_events import ALARMS, DoorEvent, DoorState
+from facegate.access.schedule import Schedule
+from facegate.errors import DaemonError, LineError
+from facegate.events import EventName
+from facegate.hardware.lines import Edge, InputLine, wait_for_edges
+from facegate.hardware.panel import Panel, PanelState
+from facegate.journal import Journal
+from facegate.pipeline.bell import Bell
+from facegate.pipeline.queue import Channel, ChannelClosed
+from facegate.sentences import sentence
+from facegate.types import Decision, Verdict
+
+TICK_S = 0.5
+"""Hours and the panel's advice are looked at so often when nothing else happens."""
+
+ADVICE_LASTS_S = 1.0
+COMMAND_TIMEOUT_S = 2.0
+
+Command = Callable[[Door], list[DoorEvent]]
+Facts = dict[str, str | int | float]
+
+
+class Enrolling(Protocol):
+    """What the enrolment button sets going."""
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody is being enrolled."""
+        ...
+
+    def press(self) -> None:
+        """Begin an enrolment, or cancel the one that goes on; returns at once."""
+        ...
+
+
+class DoorKeeper:
+    """Keeps one door.
+
+    Args:
+        door: its state machine, with the relay.
+        inputs: "exit_button", "contact", "tamper", "factor_button", "enrol_button"; those wired.
+        panel: lights and buzzer.
+        schedule: hours.
+        arming: whether the enrolment button may enrol.
+        enroller: what the enrolment button sets going.
+        journal: where events go.
+        clock: monotonic seconds.
+        wall_clock: the time of day, for hours.
+
+    Attributes:
+        decisions: what the identify thread decided; the keeper's owner closes it.
+        last_event: for the status.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        inputs: Mapping[str, InputLine],
+        panel: Panel,
+        schedule: Schedule,
+        arming: Arming,
+        enroller: Enrolling,
+        journal: Journal,
+        clock: Callable[[], float],
+        queue_length: int = 16,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._door, self._inputs, self._panel = door, inputs, panel
+        self._schedule, self._arming, self._enroller = schedule, arming, enroller
+        self._journal, self._clock, self._wall_clock = journal, clock, wall_clock
+        self._bell = Bell()
+        self._commands: SimpleQueue[tuple[Command, Future[None]]] = SimpleQueue()
+        self._advice = (PanelState.IDLE, float("-inf"))
+        self._panel_works = True
+        self._admins: frozenset[int] = frozenset()
+        self.last_event = "none"
+        self.decisions: Channel[Decision] = Channel(
+            queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
+        )
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What the status says of the door."""
+        return {
+            "door": self._door.state.value,
+            "lockdown": self._door.locked_down,
+            "tamper": self._door.tampered,
+            "lockout": self._door.locked_out,
+            "panel": self._panel.state.value,
+        }
+
+    # From other threads.
+
+    def advise(self, state: PanelState) -> None:
+        """Say on the panel what a visitor should do; forgotten when it is not said again."""
+        self._advice = (state, self._clock() + ADVICE_LASTS_S)
+
+    def follow(self, admins: frozenset[int], duress: frozenset[str]) -> None:
+        """Take on who the administrators are, and whose coming means a threat."""
+        self._admins = admins
+        self._door.settings = replace(self._door.settings, duress=duress)
+
+    def command(self, command: Command) -> None:
+        """Have the act thread do something to the door, and wait for it.
+
+        Raises:
+            DaemonError: the act thread did not get to it in time.
+            LineError: the relay cannot be driven.
+        """
+        done: Future[None] = Future()
+        self._commands.put((command, done))
+        self._bell.ring()
+        try:
+            done.result(COMMAND_TIMEOUT_S)
+        except TimeoutError:
+            done.cancel()
+            raise DaemonError("the door did not answer; see `journalctl -u facegate`") from None
+
+    def lock(self) -> None:
+        """Hold the strike, at the end."""
+        self._report(self._door.lock("stopped"))
+
+    # The act thread.
+
+    def run(self, stopping: threading.Event) -> None:
+        """Keep the door until told to stop, or until no more decisions come and it is locked."""
+        for name, line in self._inputs.items():
+            if name in ("contact", "tamper") and line.read():
+                self._take_edge(name, Edge(self._clock(), True))
+        while not stopping.is_set():
+            edges = wait_for_edges(self._inputs, self._wait_s(), self._bell.fileno())
+            self._bell.clear()
+            self._report(self._door.tick())
+            for name, edge in edges:
+                self._take_edge(name, edge)
+            self._take_commands()
+            more = self._take_decisions()
+            if more:
+                hours = self._schedule.unlocked(self._wall_clock())
+                self._report(self._door.hours(hours))
+            self._show()
+            if not more and self._door.deadline_s is None:
+                return
+
+    def close(self) -> None:
+        """Give the keeper's descriptor back."""
+        self._bell.close()
+
+    def _wait_s(self) -> float:
+        ends = [e for e in (self._door.deadline_s, self._panel.deadline_s) if e is not None]
+        return min([TICK_S, *(end - self._clock() for end in ends)])
+
+    def _take_edge(self, name: str, edge: Edge) -> None:
+        if name == "contact":
+            self._report(self._door.contact(edge.active, edge.at_s))
+        elif name == "tamper":
+            self._report(self._door.tamper(edge.active))
+        elif not edge.active:
+            return  # buttons count when they go down
+        elif name == "exit_button":
+            self._report(self._door.exit_requested())
+        elif name == "factor_button":
+            self._report(self._door.button())
+        elif name == "enrol_button":
+            self._enrol_pressed()
+
+    def _enrol_pressed(self) -> None:
+        if self._enroller.active or self._arming.press(bool(self._admins)):
+            self._enroller.press()
+        else:
+            self._panel.show(PanelState.DENIED)
+            self.say("enrol_button_ignored", "no administrator was recognised before it")
+
+    def _take_commands(self) -> None:
+        while True:
+            try:
+                command, done = self._commands.get_nowait()
+            except Empty:
+                return
+            if not done.set_running_or_notify_cancel():
+                continue
+            try:
+                self._report(command(self._door))
+            except LineError as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
+    def _take_decisions(self) -> bool:
+        """Act on what was decided; returns whether more may come."""
+        try:
+            while (decision := self.decisions.get(0)) is not None:
+                self._act_on(decision)
+        except ChannelClosed:
+            return False
+        return True
+
+    def _act_on(self, decision: Decision) -> None:
+        verdict, name = decision.verdict, decision.name
+        facts: Facts = {
+            "track": decision.track_id,
+            "seq": decision.seq,
+            "reason": decision.reason,
+            "distance": decision.distance,
+            "confidence": decision.confidence,
+        }
+        if decision.person_id is not None:
+            facts["person"] = decision.person_id
+        if verdict is Verdict.GRANT:
+            if decision.person_id in self._admins:
+                self._arm(name)
+            if name is not None and not self._schedule.admits(name, self._wall_clock()):
+                self.say("grant_refused", f"{name}: not within their hours", **facts)
+                self._panel.show(PanelState.DENIED)
+                return
+        elif verdict is Verdict.DENY:
+            self.say("denied", f"{name}: not let in, too near to another person", **facts)
+            self._panel.show(PanelState.DENIED)
+        elif verdict is Verdict.UNKNOWN:
+            self.say("unknown", "nobody enrolled looks like this", **facts)
+            self._panel.show(PanelState.DENIED)
+        events = self._door.apply(decision)
+        facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
+        self._report(events, facts)
+
+    def _arm(self, name: str | None) -> None:
+        if self._inputs.get("enrol_button") is not None and not self._arming.armed:
+            self.say("enrol_armed", f"by {name}")
+        self._arming.admin_recognised()
+
+    # What it says.
+
+    def _report(self, events: list[DoorEvent], facts: Facts | None = None) -> None:
+        for event in events:
+            about = dict(facts or {}) if event.person is not None else {}
+            if event.name != "granted":
+                about.pop("latency_ms", None)
+                about["reason"] = event.cause
+            if event.before is not event.after:
+                about["door"] = event.after.value
+            self.say(event.name, sentence(event, self._door.settings), **about)
+            if event.name == "granted":
+                self._panel.show(PanelState.GRANTED)
+            elif event.name in ("grant_refused", "second_factor_refused"):
+                self._panel.show(PanelState.DENIED)
+
+    def say(self, name: EventName, message: str, **facts: str | int | float) -> None:
+        """Write an event."""
+        self.last_event = f"{name}: {message}"
+        self._journal.emit(name, message, **facts)
+
+    def _show(self) -> None:
+        if not self._panel_works:
+            return
+        self._panel.show(self._panel_state())
+        try:
+            self._panel.tick()
+        except LineError as error:  # a broken lamp keeps nobody out
+            self._panel_works = False
+            self.say("panel_failed", str(error))
+
+    def _panel_state(self) -> PanelState:
+        if self._door.state in ALARMS or self._door.tampered:
+            return PanelState.ALARM
+        if self._door.state is DoorState.HELD_OPEN_WARNING:
+            return PanelState.WARNING
+        if self._enroller.active:
+            return PanelState.ENROLLING
+        if self._arming.armed:
+            return PanelState.ARMED
+        state, until_s = self._advice
+        return state if self._clock() < until_s else PanelState.IDLE

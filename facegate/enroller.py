@@ -1,0 +1,182 @@
+"""Enrolment through the gate's own camera, by the button or by command, and from embeddings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from facegate import parts
+from facegate.access.enrolment import EnrolmentSession, check_newcomer
+from facegate.access.store import Person, Store
+from facegate.config import Config
+from facegate.errors import DaemonError, FacegateError, InputError
+from facegate.journal import Journal
+from facegate.roster import Roster
+from facegate.types import F32, Frame, Match, Track
+from facegate.vision.quality import ADVICE
+
+LOOK_EVERY_S = 0.05
+
+Progress = Callable[[int, str], None]
+
+
+class Enroller:
+    """Collects looks at one person, checks them, and stores all of them or none.
+
+    Args:
+        config: settings.
+        vision: networks.
+        store: takes the person.
+        roster: who is enrolled already.
+        journal: where events go.
+        clock: monotonic seconds.
+        watching: whether the camera still delivers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vision: parts.Vision,
+        store: Store,
+        roster: Roster,
+        journal: Journal,
+        clock: Callable[[], float],
+        watching: Callable[[], bool],
+    ) -> None:
+        self._config, self._vision, self._store, self._roster = config, vision, store, roster
+        self._journal, self._clock, self._watching = journal, clock, watching
+        self._session: EnrolmentSession | None = None
+        self._busy = threading.Lock()
+        self._cancelled = threading.Event()
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody is being enrolled."""
+        return self._busy.locked()
+
+    # From the identify thread.
+
+    def collect(self, frame: Frame, tracks: tuple[Track, ...]) -> None:
+        """Take what a frame shows."""
+        session = self._session
+        if session is None:
+            return
+        now_s = frame.captured_at_s
+        if len(tracks) != 1:
+            session.refuse("one person at a time" if tracks else "nobody to be seen")
+            return
+        if not session.wants(now_s):
+            return
+        face = self._vision.reader.look(frame.pixels, tracks[0].detection)
+        if face.quality.passed:
+            session.offer(self._vision.reader.embed(face), now_s)
+        else:
+            session.refuse(ADVICE[face.quality.reasons[0]])
+
+    # From other threads.
+
+    def press(self) -> None:
+        """Take a press of the enrolment button that may enrol: begin, or cancel what goes on."""
+        if self.active:
+            self._cancelled.set()
+            return
+        threading.Thread(target=self._by_button, name="facegate-enrol", daemon=True).start()
+
+    def _by_button(self) -> None:
+        name = self._store.next_name()
+        role = "member" if self._roster.admins else "admin"
+        try:
+            self.enrol(name, False, lambda *_: None, self._config.enrolment.countdown_s, role)
+        except FacegateError:
+            return  # said in the journal
+
+    def enrol(
+        self,
+        name: str,
+        allow_duplicate: bool,
+        progress: Progress,
+        countdown_s: float = 0.0,
+        role: str = "member",
+    ) -> Person:
+        """Enrol the person in front of the camera; blocks until done.
+
+        Args:
+            name: who it is.
+            allow_duplicate: skip the check whether the face is enrolled under another name.
+            progress: called with the looks collected so far and what to do next.
+            countdown_s: seconds until the first look is taken.
+            role: of the person.
+
+        Raises:
+            InputError: the name is taken or unusable, the face is enrolled already, the enrolment
+                was cancelled, or time is up.
+            DaemonError: another enrolment is going on, or the camera has stopped.
+        """
+        self._store.check_new_name(name)
+        if not self._busy.acquire(blocking=False):
+            raise DaemonError("another enrolment is going on; wait for it to end")
+        try:
+            self._journal.emit("enrol_began", name)
+            self._cancelled.clear()
+            vectors = self._looks(name, progress, countdown_s)
+            return self.add(name, vectors, allow_duplicate, role)
+        except FacegateError as error:
+            self._journal.emit("enrolment_refused", str(error))
+            raise
+        finally:
+            self._session = None
+            self._busy.release()
+
+    def _looks(self, name: str, progress: Progress, countdown_s: float) -> list[F32]:
+        starts_s = self._clock() + countdown_s
+        session = EnrolmentSession(
+            name,
+            parts.enrolment_settings(self._config),
+            self._vision.calibration.midpoint,
+            starts_s,
+        )
+        said = ""
+        while not session.done:
+            now_s = self._clock()
+            if now_s >= starts_s:
+                self._session = session
+                saying = session.guidance
+            else:
+                saying = f"look at the camera: {starts_s - now_s:.0f}"
+            if saying != said:
+                said = saying
+                progress(session.captured, said)
+            if session.expired(now_s):
+                raise InputError(
+                    f"{name}: only {session.captured} good looks in time ({session.guidance}); "
+                    "nobody was enrolled"
+                )
+            if not self._watching():
+                raise DaemonError("the camera has stopped; nobody was enrolled")
+            if self._cancelled.wait(LOOK_EVERY_S):
+                raise InputError(f"{name}: cancelled; nobody was enrolled")
+        return session.vectors()
+
+    def add(
+        self, name: str, vectors: list[F32], allow_duplicate: bool = False, role: str = "member"
+    ) -> Person:
+        """Enrol a person from embeddings of the running model.
+
+        Raises:
+            InputError: they show different people, somebody enrolled already, or the name is taken.
+        """
+        matcher = self._roster.matcher
+        matches: list[Match] = [] if allow_duplicate else [matcher.match(v) for v in vectors]
+        check_newcomer(
+            name,
+            vectors,
+            matches,
+            self._roster.names,
+            self._roster.limits.threshold,
+            self._vision.calibration.midpoint,
+        )
+        person = self._store.add(name, vectors, role)
+        self._journal.emit(
+            "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
+        )
+        return person

@@ -1,0 +1,260 @@
+"""Every event that facegate writes: its name, MESSAGE_ID, priority, and what to make of it.
+
+The names and ids never change: operators filter by them. The texts are those of the message
+catalog, which `journalctl -x` shows below the entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+EventName = Literal[
+    "started",
+    "ready",
+    "stopping",
+    "stopped",
+    "camera_opened",
+    "granted",
+    "grant_refused",
+    "denied",
+    "unknown",
+    "face_refused",
+    "decision_too_old",
+    "duress",
+    "second_factor_wanted",
+    "second_factor_refused",
+    "second_factor_expired",
+    "door_unlocked",
+    "door_prolonged",
+    "door_locked",
+    "door_opened",
+    "door_closed",
+    "door_authorised",
+    "door_held_open_warning",
+    "door_held_open",
+    "door_forced_open",
+    "tamper_began",
+    "tamper_ended",
+    "lockdown_began",
+    "lockdown_ended",
+    "lockout_began",
+    "lockout_ended",
+    "enrol_armed",
+    "enrol_button_ignored",
+    "enrol_began",
+    "enrolled",
+    "enrolment_refused",
+    "person_renamed",
+    "person_removed",
+    "role_changed",
+    "store_reloaded",
+    "panel_failed",
+    "part_failed",
+]
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """What all events of one name have in common.
+
+    Attributes:
+        message_id: 128-bit hexadecimal id of the systemd journal.
+        priority: of syslog; 6 is info, 4 a warning, 3 an error, 2 critical, 1 an alert.
+        subject: one line.
+        advice: what an operator should know or do; may be empty.
+    """
+
+    message_id: str
+    priority: int
+    subject: str
+    advice: str = ""
+
+
+EVENTS: dict[EventName, EventKind] = {
+    "started": EventKind(
+        "26ab6358015b4cff96f216478f93f1ce",
+        6,
+        "facegate is starting",
+        "The networks are loaded. The strike is held since before this line.",
+    ),
+    "ready": EventKind(
+        "825debd64ca8487d80f025d58e1f389b",
+        6,
+        "The gate watches the door",
+        "Camera, store and networks are at work.",
+    ),
+    "stopping": EventKind(
+        "6d179a7388954c2199a0881a0bbdc447",
+        6,
+        "facegate is stopping",
+        "It was told to stop. The strike is held.",
+    ),
+    "stopped": EventKind(
+        "fe0e323e30a24780a9c2baeb1f09f0ea",
+        6,
+        "facegate has stopped",
+        "The strike is held and its line released.",
+    ),
+    "camera_opened": EventKind("fe44e669c7394b78b91a755d106f30b0", 6, "The camera was opened"),
+    "granted": EventKind(
+        "c02070966d594635b76d9f7dba37e33d",
+        6,
+        "Somebody was let in",
+        "Enough looks at one face agreed on an enrolled person. FACEGATE_LATENCY_MS is the "
+        "time from the frame to the relay.",
+    ),
+    "grant_refused": EventKind(
+        "900024c57fe449369eaf984068e85765",
+        5,
+        "A known person was not let in",
+        "The face was recognised, but lockdown, tamper, a lockout or the hours kept it out. "
+        "See FACEGATE_REASON; `facegate status` shows what is in force.",
+    ),
+    "denied": EventKind(
+        "b2b2f5b6a0d54d9b928c4281ff0819f7",
+        5,
+        "A face was too near to two people",
+        "It resembled an enrolled person, but the runner-up almost as much. Enrol both again "
+        "in good light.",
+    ),
+    "unknown": EventKind(
+        "ace869b733b74737a42ca7a04b5955a6",
+        5,
+        "A stranger stood before the door",
+        "If this was somebody enrolled, enrol them again in the light of the door, and see "
+        "FACEGATE_DISTANCE against the threshold in `facegate status`.",
+    ),
+    "face_refused": EventKind(
+        "0db148c2b53b4148a67ba38a4e515b44",
+        6,
+        "A face was not good enough to be compared",
+        "FACEGATE_REASONS says why: size, light, blur or pose. Often: more light, or the "
+        "camera lower.",
+    ),
+    "decision_too_old": EventKind(
+        "7f2baa4b30524e79a591d48d9ec7ad3b",
+        4,
+        "A decision came too late and opened nothing",
+        "The processor is too slow or too hot for the work. `facegate status` shows the "
+        "dropped frames.",
+    ),
+    "duress": EventKind(
+        "2b84991c729b419c92f20cd63dd9c879",
+        1,
+        "A person enrolled for duress was seen",
+        "Whoever came gave the sign agreed for a threat. Act as agreed; do not call back at "
+        "the door.",
+    ),
+    "second_factor_wanted": EventKind(
+        "2688f858e57042278199480cc48d6d8d", 6, "The door waits for the second factor"
+    ),
+    "second_factor_refused": EventKind(
+        "483efa2658304542ae12598aacf22805",
+        4,
+        "The second factor was wrong",
+        "The face must be shown again.",
+    ),
+    "second_factor_expired": EventKind(
+        "aabdbc6df4184553bb256094aa63f3ff", 5, "The second factor did not come in time"
+    ),
+    "door_unlocked": EventKind("8e6fbf2d627447a6ab1b48b9c404e6d8", 6, "The strike was released"),
+    "door_prolonged": EventKind(
+        "c4549f5b36ba4424b170f74d63dbeaab",
+        6,
+        "The strike stays released longer",
+        "A second grant came during the pulse.",
+    ),
+    "door_locked": EventKind("46d2000100354f65a7115cbc965c0a7b", 6, "The strike is held again"),
+    "door_opened": EventKind("c1cde5aa9c5f4baebfd4e24e211d7233", 6, "The door was opened"),
+    "door_closed": EventKind("fd28e47b0412486ca2a09b3e619ebc2b", 6, "The door was closed"),
+    "door_authorised": EventKind(
+        "ba8e8c1dbda84aa5825b37552bcaca82",
+        6,
+        "The door may stand open again",
+        "Somebody with the right to came while it stood open.",
+    ),
+    "door_held_open_warning": EventKind(
+        "ad2cd8942f4e46d4b19dc083c426fa77",
+        4,
+        "The door stands open",
+        "Close it, or the alarm follows.",
+    ),
+    "door_held_open": EventKind(
+        "e326f27f75fb4f38a0ae76a4fdff217d",
+        2,
+        "The door was left open",
+        "It stood open for door.held_open_alarm_s. Close it and see what holds it.",
+    ),
+    "door_forced_open": EventKind(
+        "228cf1ace9494144a92b6cf791483c7a",
+        1,
+        "The door was forced open",
+        "It opened while the strike was held. Look for damage; if the door is sound, the "
+        "contact's wiring or the latch's play is wrong.",
+    ),
+    "tamper_began": EventKind(
+        "e7f996a11160453e8193d912faf149e9",
+        1,
+        "The tamper switch tripped",
+        "Somebody opened the case. Faces and unlock hours are kept out until it is closed.",
+    ),
+    "tamper_ended": EventKind(
+        "6e60dcf744924dbcbd76d8268e0baee0", 4, "The tamper switch is closed again"
+    ),
+    "lockdown_began": EventKind(
+        "9478d2e98a6e444d84f549a6ce70a787",
+        4,
+        "Lockdown",
+        "Faces and unlock hours are kept out; the exit button still opens. `facegate door "
+        "lockdown off` ends it.",
+    ),
+    "lockdown_ended": EventKind("fe83ff08125049a3a0f2c6b8e49ce5eb", 5, "Lockdown is over"),
+    "lockout_began": EventKind(
+        "5e10e51fc70f49558e67df3618fcb8a0",
+        4,
+        "Too many refusals: faces are locked out for a while",
+        "Somebody was refused door.lockout_attempts times in a row.",
+    ),
+    "lockout_ended": EventKind(
+        "eb0a567d53f44645b8aaa8781f874f8b", 5, "Faces are let in again after a lockout"
+    ),
+    "enrol_armed": EventKind(
+        "6a2f73e01ce1478c95cc23aed4cbbf0a",
+        5,
+        "The enrolment button is armed",
+        "An administrator was recognised.",
+    ),
+    "enrol_button_ignored": EventKind(
+        "37700308e954470fb487267eceef4f08",
+        4,
+        "The enrolment button was pressed while not armed",
+        "An administrator has to be recognised first; nothing was changed.",
+    ),
+    "enrol_began": EventKind("040ccad34e47409ebdb0ec50fc199708", 5, "An enrolment began"),
+    "enrolled": EventKind("9298466fb17d4b2a92d576b464764f1e", 5, "A person was enrolled"),
+    "enrolment_refused": EventKind(
+        "00d1169b29554c17a6f8fef6af4866ee",
+        4,
+        "An enrolment was refused",
+        "Nobody was enrolled; the message says why.",
+    ),
+    "person_renamed": EventKind("2ba6e8a6d842414b8f0527faae964b5e", 5, "A person was renamed"),
+    "person_removed": EventKind("1aba3752dad54d20b080614e059a45ec", 5, "A person was removed"),
+    "role_changed": EventKind("e029de9a67454a12a879f0eaa12e9778", 5, "A person's role was changed"),
+    "store_reloaded": EventKind(
+        "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"
+    ),
+    "panel_failed": EventKind(
+        "3090d072d3cb4a6f91925b388a49cda5",
+        4,
+        "The panel cannot be driven",
+        "The door goes on without lights. Check the panel's lines and wiring.",
+    ),
+    "part_failed": EventKind(
+        "079165f2d0064d87aff692ce87bf39e8",
+        3,
+        "A part failed and facegate ends",
+        "The strike is held; systemd starts facegate again. The message names the part.",
+    ),
+}

@@ -1,0 +1,176 @@
+"""Every setting with its default, unit and range, one class a section of `config.yaml`.
+
+`config.yaml` beside the package says the same with comments; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facegate.types import MAX_PULSE_S
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM")]
+
+
+class Section(BaseModel):
+    """Base of all sections: read-only, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CameraConfig(Section):
+    """Where pictures come from."""
+
+    source: str = "picamera2"
+    width_px: Annotated[int, Field(ge=160, le=4608)] = 1920
+    height_px: Annotated[int, Field(ge=120, le=2592)] = 1080
+    small_width_px: Annotated[int, Field(ge=160, le=1920)] = 640
+    small_height_px: Annotated[int, Field(ge=120, le=1080)] = 360
+    fps: Annotated[float, Field(gt=0, le=120)] = 15.0
+    pacing: Literal["real-time", "fast"] = "real-time"
+    loop: bool = False
+
+
+class ModelsConfig(Section):
+    """Which networks run, and on how many threads."""
+
+    detector: str | None = None
+    embedder: str | None = None
+    detector_threads: Annotated[int, Field(ge=1, le=16)] = 1
+    embedder_threads: Annotated[int, Field(ge=1, le=16)] = 2
+
+
+class DetectionConfig(Section):
+    """When something is a face, and the same face as before."""
+
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    track_min_iou: Share = 0.3
+    track_max_lost_frames: Annotated[int, Field(ge=0, le=100)] = 5
+
+
+class QualityConfig(Section):
+    """Which faces are good enough to be compared."""
+
+    min_size_px: Annotated[float, Field(ge=12, le=1000)] = 48.0
+    min_sharpness: Annotated[float, Field(ge=0)] = 6.0
+    min_brightness: Annotated[float, Field(ge=0, le=255)] = 25.0
+    max_brightness: Annotated[float, Field(ge=0, le=255)] = 235.0
+    max_yaw: Annotated[float, Field(gt=0, le=1)] = 0.35
+    max_roll_deg: Annotated[float, Field(gt=0, le=90)] = 35.0
+
+
+class AccessConfig(Section):
+    """When a face is a person."""
+
+    target_fmr: Annotated[float, Field(gt=0, le=0.5)] = 0.001
+    threshold: Annotated[float, Field(gt=0, le=2)] | None = None
+    min_margin: Annotated[float, Field(ge=0, le=2)] = 0.04
+    votes_needed: Annotated[int, Field(ge=1, le=20)] = 3
+    votes_of: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class EnrolmentConfig(Section):
+    """How people are enrolled with the camera."""
+
+    captures: Annotated[int, Field(ge=1, le=20)] = 5
+    interval_s: Annotated[float, Field(ge=0, le=10)] = 0.4
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    countdown_s: Annotated[float, Field(ge=0, le=30)] = 3.0
+    arm_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+
+class GpioConfig(Section):
+    """The chip that all lines are on."""
+
+    driver: Literal["gpiod", "fake"] = "gpiod"
+    chip: str = "pinctrl-bcm2711"
+
+
+class OutputConfig(Section):
+    """A line that is driven; a line of null is not there."""
+
+    line: str | int | None = None
+    active_low: bool = False
+
+
+class InputConfig(Section):
+    """A line that is read; a line of null is not there."""
+
+    line: str | int | None = None
+    active_low: bool = True
+    bias: Literal["pull-up", "pull-down", "none"] = "pull-up"
+    debounce_s: Annotated[float, Field(ge=0, le=1)] = 0.02
+
+
+class RelayConfig(Section):
+    """The line that opens the door."""
+
+    line: str | int = "GPIO17"
+    active_low: bool = False
+
+
+class DoorConfig(Section):
+    """How the door opens, and what is wired to it."""
+
+    relay: RelayConfig = RelayConfig()
+    exit_button: InputConfig = InputConfig()
+    contact: InputConfig = InputConfig()
+    tamper: InputConfig = InputConfig()
+    factor_button: InputConfig = InputConfig()
+    pulse_s: Annotated[float, Field(gt=0, le=MAX_PULSE_S)] = 4.0
+    max_decision_age_s: Annotated[float, Field(gt=0, le=10)] = 2.0
+    relock_on_close: bool = True
+    held_open_warning_s: Annotated[float, Field(gt=0, le=86_400)] = 20.0
+    held_open_alarm_s: Annotated[float, Field(gt=0, le=86_400)] = 30.0
+    second_factor: Literal["button"] | None = None
+    second_factor_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    lockout_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    lockout_within_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    lockout_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+
+
+class WindowConfig(Section):
+    """Hours on some days of the week."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(min_length=1)
+    start: Clock
+    end: Clock
+
+
+class GroupConfig(Section):
+    """People and the hours at which they may come in."""
+
+    people: list[str] | None = None
+    windows: list[WindowConfig] = []
+    holidays: bool = False
+
+
+class ScheduleConfig(Section):
+    """Who may come in when, and when the door stands unlocked."""
+
+    time_zone: str | None = None
+    holidays: list[date] = []
+    groups: list[GroupConfig] = []
+    unlock: list[WindowConfig] = []
+
+
+class PanelConfig(Section):
+    """The enrolment button, lights and buzzer."""
+
+    button: InputConfig = InputConfig()
+    green: OutputConfig = OutputConfig()
+    red: OutputConfig = OutputConfig()
+    blue: OutputConfig = OutputConfig()
+    buzzer: OutputConfig = OutputConfig()
+
+
+class StateConfig(Section):
+    """Where facegate keeps things; null means the place that fits who runs it."""
+
+    folder: str | None = None
+    key_file: str | None = None
+    socket: str | None = None
