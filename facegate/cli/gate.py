@@ -70,11 +70,15 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     emit(answer, as_json, _lines(answer))
 
 
+def _in_force(s: dict[str, Any]) -> str:
+    return "".join(f", {rule}" for rule in ("lockdown", "tamper", "lockout") if s[rule])
+
+
 def _lines(s: dict[str, Any]) -> list[str]:
     lines = [
         f"camera      {s['camera']}",
         f"up          {s['uptime_s']:.0f} s, {s['detected_fps']:.1f} frames a second",
-        f"door        {s['door']}",
+        f"door        {s['door']}{_in_force(s)}",
         f"people      {s['people']} (threshold {s['threshold']:.3f})",
         f"model       {s['model_id']}",
         f"last event  {s['last_event']}",

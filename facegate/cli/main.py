@@ -13,6 +13,7 @@ from facegate.cli import (
     config,
     demo,
     doctor,
+    door,
     evaluate,
     export,
     gate,
@@ -57,6 +58,7 @@ app.command()(doctor.doctor)
 app.command()(demo.demo)
 app.command()(export.export)
 app.add_typer(people.app, name="people")
+app.add_typer(door.app, name="door")
 app.add_typer(config.app, name="config")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")

@@ -42,6 +42,10 @@ class Directory(Protocol):
         """Rename a person."""
         ...
 
+    def set_role(self, name: str, role: str) -> Person:
+        """Give a person another role."""
+        ...
+
     def remove(self, name: str) -> Person:
         """Forget a person."""
         ...

@@ -26,7 +26,7 @@ from facegate.config import Config, load_config
 from facegate.errors import InputError
 from facegate.types import F32, Match
 
-app = typer.Typer(help="List, show, rename and remove enrolled people.", no_args_is_help=True)
+app = typer.Typer(help="List, show, rename and remove people; give roles.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
 
@@ -96,6 +96,19 @@ def rename(
     with directory(config) as people:
         person = people.rename(old, new)
     emit(asdict(person), as_json, [f"{old} is now {person.name}."])
+
+
+@app.command()
+def role(
+    name: Name,
+    role: Annotated[str, typer.Argument(help="member, admin or duress.", show_default=False)],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a person another role: an admin arms the enrolment button, duress raises an alert."""
+    with directory(config) as people:
+        person = people.set_role(name, role)
+    emit(asdict(person), as_json, [f"{person.name} is now {person.role}."])
 
 
 @app.command()

@@ -83,6 +83,18 @@ class ControlClient:
         """Rename a person."""
         return Person(**self._call("PATCH", f"/v1/people/{quote(old, safe='')}", {"name": new}))
 
+    def set_role(self, name: str, role: str) -> Person:
+        """Give a person another role."""
+        return Person(**self._call("PATCH", f"/v1/people/{quote(name, safe='')}", {"role": role}))
+
+    def unlock(self) -> None:
+        """Release the strike for one pulse."""
+        self._call("POST", "/v1/door/unlock", {})
+
+    def lockdown(self, on: bool) -> None:
+        """Begin or end a lockdown."""
+        self._call("POST", "/v1/door/lockdown", {"on": on})
+
     def remove(self, name: str) -> Person:
         """Forget a person."""
         return Person(**self._call("DELETE", f"/v1/people/{quote(name, safe='')}"))

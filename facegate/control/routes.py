@@ -41,6 +41,18 @@ class Gatekeeper(Protocol):
         """Rename a person."""
         ...
 
+    def set_role(self, name: str, role: str) -> Any:
+        """Give a person another role."""
+        ...
+
+    def unlock(self) -> None:
+        """Release the strike for one pulse."""
+        ...
+
+    def lockdown(self, on: bool) -> None:
+        """Begin or end a lockdown."""
+        ...
+
     def remove(self, name: str) -> Any:
         """Forget a person."""
         ...
@@ -74,8 +86,18 @@ def routes(gate: Gatekeeper) -> list[Route]:
         )
         return {"person": asdict(person)}
 
-    def rename(named: Body, body: Body) -> Answer:
+    def change(named: Body, body: Body) -> Answer:
+        if "role" in body:
+            return asdict(gate.set_role(named["name"], take(body, "role", str)))
         return asdict(gate.rename(named["name"], take(body, "name", str)))
+
+    def unlock(_: Body, __: Body) -> Answer:
+        gate.unlock()
+        return {}
+
+    def lockdown(_: Body, body: Body) -> Answer:
+        gate.lockdown(take(body, "on", bool))
+        return {}
 
     def remove(named: Body, _: Body) -> Answer:
         return asdict(gate.remove(named["name"]))
@@ -84,8 +106,10 @@ def routes(gate: Gatekeeper) -> list[Route]:
         Route("GET", "/v1/status", status),
         Route("GET", "/v1/people", people),
         Route("POST", "/v1/people", add),
-        Route("PATCH", "/v1/people/{name}", rename),
+        Route("PATCH", "/v1/people/{name}", change),
         Route("DELETE", "/v1/people/{name}", remove),
+        Route("POST", "/v1/door/unlock", unlock),
+        Route("POST", "/v1/door/lockdown", lockdown),
         Route("POST", "/v1/identities", identify),
         Route("POST", "/v1/enrolments", enrol, streams=True),
     ]

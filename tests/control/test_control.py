@@ -1,4 +1,5 @@
 import http.client
+import json
 import os
 import socket
 import stat
@@ -54,6 +55,15 @@ class Gate:
         if old not in self.rows:
             raise InputError(f"{old}: nobody of this name is enrolled")
         return Row(1, new)
+
+    def set_role(self, name, role):
+        return Row(1, name, role)
+
+    def unlock(self):
+        self.unlocked = True
+
+    def lockdown(self, on):
+        self.locked_down = on
 
     def remove(self, name):
         raise StoreError("the disk is full")
@@ -203,3 +213,20 @@ def test_a_stranger_gets_nothing(gate, tmp_path):
             os._exit(1 if b"locked" in got else 0)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_the_door_is_commanded_and_roles_are_given(client, gate):
+    client.unlock()
+    assert gate.unlocked
+    for on in (True, False):
+        client.lockdown(on)
+        assert gate.locked_down is on
+    assert client.set_role("Ann", "admin").role == "admin"
+
+
+@pytest.mark.parametrize("on", ["yes", 1, None])
+def test_a_lockdown_is_true_or_false(client, gate, on):
+    status, answer = raw(client, "POST", "/v1/door/lockdown", json.dumps({"on": on}))
+    assert status == 400
+    assert "on" in answer
+    assert not hasattr(gate, "locked_down")

@@ -1,0 +1,248 @@
+"""The act thread with shipped fakes: real threads, real time, a door of its own."""
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from datetime import time as clock_time
+
+import pytest
+
+from facegate.access.arming import Arming
+from facegate.access.door import Door
+from facegate.access.door_events import DoorSettings
+from facegate.access.schedule import Group, Schedule, Window
+from facegate.doorkeeper import DoorKeeper
+from facegate.errors import DaemonError
+from facegate.hardware.fake import FakeInput, FakeOutput
+from facegate.hardware.panel import LAMPS, Panel, PanelState
+from facegate.journal import Journal
+from facegate.types import Decision, Verdict
+
+INPUTS = ("exit_button", "contact", "tamper", "factor_button", "enrol_button")
+PULSE_S = 0.3
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
+ADMIN, MEMBER = 1, 2
+
+
+class Enroller:
+    """Counts presses."""
+
+    active = False
+    presses = 0
+
+    def press(self):
+        self.presses += 1
+
+
+class Kept:
+    def __init__(self, schedule=None, **settings):
+        clock = time.monotonic
+        self.relay = FakeOutput("relay")
+        self.inputs = {name: FakeInput(name) for name in INPUTS}
+        self.lamps = {lamp: FakeOutput(lamp) for lamp in LAMPS}
+        self.enroller, self.events = Enroller(), []
+        self.keeper = DoorKeeper(
+            Door(self.relay, DoorSettings(pulse_s=PULSE_S, **settings), clock),
+            self.inputs,
+            Panel(self.lamps, clock),
+            schedule or Schedule(),
+            Arming(30.0, clock),
+            self.enroller,
+            Journal(self.events.append),
+            clock,
+            wall_clock=lambda: NOON,
+        )
+        self.keeper.follow(frozenset({ADMIN}), frozenset())
+
+    def names(self):
+        return [e.name for e in self.events]
+
+    def face(self, verdict=Verdict.GRANT, person=MEMBER, name="Ben"):
+        now_s = time.monotonic()
+        self.keeper.decisions.put(
+            Decision(verdict, "match", 1, person, name, 0.3, 0.99, now_s, 1, now_s)
+        )
+
+    @contextmanager
+    def running(self):
+        stopping = threading.Event()
+        thread = threading.Thread(target=self.keeper.run, args=(stopping,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            stopping.set()
+            self.keeper.decisions.close()
+            thread.join(5)
+            assert not thread.is_alive()
+            self.keeper.close()
+
+
+def until(condition, seconds=5.0):
+    end_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end_s, "waited in vain"
+        time.sleep(0.002)
+
+
+def pulse(kept):
+    until(lambda: len(kept.relay.edges) == 2)
+    on, off = kept.relay.edges
+    return off.at_s - on.at_s
+
+
+def test_the_exit_button_opens_at_once_and_for_one_pulse():
+    with Kept().running() as kept:
+        pressed_s = time.monotonic()
+        kept.inputs["exit_button"].press()
+        assert pulse(kept) == pytest.approx(PULSE_S, abs=0.02)
+        assert kept.relay.edges[0].at_s - pressed_s < 0.1
+    assert kept.names() == ["door_unlocked", "door_locked"]
+    assert "exit button" not in kept.events[1].message
+
+
+def test_a_grant_says_how_long_it_took_from_the_frame_to_the_relay():
+    with Kept().running() as kept:
+        kept.face()
+        assert pulse(kept) == pytest.approx(PULSE_S, abs=0.02)
+    granted = kept.events[0]
+    assert (granted.name, granted.fields["person"]) == ("granted", MEMBER)
+    assert 0 < granted.fields["latency_ms"] < 100
+
+
+def test_the_door_is_closed_the_strike_is_held():
+    with Kept().running() as kept:
+        kept.face()
+        until(lambda: kept.relay.active)
+        kept.inputs["contact"].drive(True)
+        kept.inputs["contact"].drive(False)
+        assert pulse(kept) < PULSE_S / 2
+    assert kept.names()[-2:] == ["door_closed", "door_locked"]
+
+
+def test_a_forced_door_alarms_on_the_panel():
+    with Kept().running() as kept:
+        kept.inputs["contact"].drive(True)
+        until(lambda: "door_forced_open" in kept.names())
+        until(lambda: kept.keeper.state["panel"] == PanelState.ALARM.value)
+        until(lambda: kept.lamps["red"].edges)
+    assert not kept.relay.edges
+
+
+def test_lockdown_by_command_keeps_faces_out_but_lets_people_out():
+    with Kept().running() as kept:
+        kept.keeper.command(lambda door: door.lockdown(True))
+        kept.face()
+        until(lambda: "grant_refused" in kept.names())
+        assert not kept.relay.edges
+        kept.inputs["exit_button"].press()
+        assert pulse(kept) == pytest.approx(PULSE_S, abs=0.02)
+        kept.keeper.command(lambda door: door.lockdown(False))
+        kept.face()
+        until(lambda: "granted" in kept.names())
+
+
+def test_a_command_to_a_thread_that_does_not_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr("facegate.doorkeeper.COMMAND_TIMEOUT_S", 0.05)
+    with pytest.raises(DaemonError, match="did not answer"):
+        Kept().keeper.command(lambda door: door.lockdown(True))
+
+
+def test_outside_their_hours_nobody_is_let_in():
+    morning = Window(frozenset(range(7)), clock_time(8), clock_time(10))
+    schedule = Schedule(groups=(Group(None, (morning,)),))
+    with Kept(schedule).running() as kept:
+        kept.face()
+        until(lambda: "grant_refused" in kept.names())
+    assert not kept.relay.edges
+    assert "hours" in kept.events[0].message
+
+
+def test_within_unlock_hours_the_door_stands_unlocked():
+    day = Window(frozenset(range(7)), clock_time(8), clock_time(18))
+    kept = Kept(Schedule(unlock=(day,)))
+    with kept.running():
+        until(lambda: kept.relay.active)
+        time.sleep(PULSE_S + 2.5)
+        assert kept.relay.active
+        assert len(kept.relay.edges) == 1
+
+
+@pytest.mark.parametrize("count", [50])
+def test_every_press_of_an_unarmed_button_is_logged_and_changes_nothing(count):
+    with Kept().running() as kept:
+        for _ in range(count):
+            kept.inputs["enrol_button"].press()
+        until(lambda: len(kept.events) == count)
+    assert kept.names() == ["enrol_button_ignored"] * count
+    assert kept.enroller.presses == 0
+    assert not kept.relay.edges
+
+
+def test_an_administrators_face_arms_the_button_once():
+    with Kept().running() as kept:
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: "granted" in kept.names())
+        kept.inputs["enrol_button"].press()
+        until(lambda: kept.enroller.presses == 1)
+        kept.inputs["enrol_button"].press()
+        until(lambda: "enrol_button_ignored" in kept.names())
+    assert kept.enroller.presses == 1
+    assert "enrol_armed" in kept.names()
+
+
+def test_a_member_does_not_arm_it():
+    with Kept().running() as kept:
+        kept.face()
+        until(lambda: "granted" in kept.names())
+        kept.inputs["enrol_button"].press()
+        until(lambda: "enrol_button_ignored" in kept.names())
+    assert kept.enroller.presses == 0
+
+
+def test_before_there_is_an_administrator_the_button_enrols():
+    kept = Kept()
+    kept.keeper.follow(frozenset(), frozenset())
+    with kept.running():
+        kept.inputs["enrol_button"].press()
+        until(lambda: kept.enroller.presses == 1)
+
+
+def test_a_face_and_the_button_open_together_only():
+    with Kept(second_factor="button").running() as kept:
+        kept.inputs["factor_button"].press()
+        kept.face()
+        until(lambda: "second_factor_wanted" in kept.names())
+        time.sleep(0.05)
+        assert not kept.relay.edges
+        kept.inputs["factor_button"].press()
+        pulse(kept)
+
+
+def test_duress_opens_and_raises_an_alert():
+    kept = Kept()
+    kept.keeper.follow(frozenset({ADMIN}), frozenset({"ben"}))
+    with kept.running():
+        kept.face()
+        pulse(kept)
+    assert "duress" in kept.names()
+
+
+def test_a_broken_lamp_keeps_nobody_out():
+    kept = Kept()
+    kept.lamps["blue"].failure = kept.lamps["green"].failure = "unplugged"
+    with kept.running():
+        kept.face()
+        pulse(kept)
+    assert kept.names().count("panel_failed") == 1
+
+
+def test_strangers_are_told_apart_from_people_who_look_alike():
+    with Kept().running() as kept:
+        kept.face(Verdict.UNKNOWN, None, None)
+        kept.face(Verdict.DENY)
+        until(lambda: len(kept.events) == 2)
+        until(lambda: kept.lamps["red"].edges)
+    assert kept.names() == ["unknown", "denied"]
+    assert not kept.relay.edges
