@@ -29,7 +29,12 @@ def settings(folder, source, **camera):
             "state": {"folder": str(folder / "state")},
             "gpio": {"driver": "fake"},
             "door": {"pulse_s": PULSE_S},
-            "enrolment": {"captures": 3, "interval_s": 0.05, "timeout_s": 20.0},
+            "enrolment": {
+                "captures": 3,
+                "interval_s": 0.05,
+                "timeout_s": 20.0,
+                "countdown_s": 0.3,
+            },
         },
         "test",
     )
@@ -275,3 +280,44 @@ def test_a_broken_relay_ends_the_daemon(opened, vision, films):
     with pytest.raises(DaemonError, match="no such device"):
         door.gate.run(threading.Event())
     assert not door.relay.active
+
+
+def test_by_the_button_from_the_press_to_the_first_grant(opened, films):
+    """The first person needs no administrator, becomes one, and is let in."""
+    door = opened(films["friend"], loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        door.lines.inputs["enrol_button"].press()
+        until(lambda: door.named("enrolled"))
+        until(lambda: door.named("granted"))
+        until(lambda: door.relay.edges)  # prolonged again and again: the film is shown fast
+    assert not door.relay.active
+    (person,) = door.store.people()
+    assert (person.name, person.role) == ("person-0001", "admin")
+    assert person.templates == 3
+
+
+def test_a_second_press_cancels_and_nobody_is_half_enrolled(opened, films):
+    door = opened(films["nobody"], loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        button = door.lines.inputs["enrol_button"]
+        button.press()
+        until(lambda: door.named("enrol_began"))
+        button.press()
+        until(lambda: door.named("enrolment_refused"))
+    assert "cancelled" in door.named("enrolment_refused")[0].message
+    assert door.store.people() == []
+
+
+def test_the_exit_button_opens_though_the_rest_hangs(opened, vision, films):
+    hanging = threading.Event()
+    door = opened(films["friend"], observe=lambda _: hanging.wait(20), loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        time.sleep(0.5)
+        door.lines.inputs["exit_button"].press()
+        until(lambda: len(door.relay.edges) == 2)
+        hanging.set()
+    on, off = (e.at_s for e in door.relay.edges)
+    assert off - on == pytest.approx(PULSE_S, abs=0.02)
