@@ -25,9 +25,10 @@ from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import LineError, ModelError
+from facegate.errors import LineError, ModelError, StoreError
 from facegate.hardware.camera import Camera
 from facegate.hardware.panel import Panel, PanelState
+from facegate.health import Health
 from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
@@ -128,6 +129,7 @@ class Gate:
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
         self.decisions = self._keeper.decisions
         self._refused: dict[int, tuple[str, ...]] = {}
+        self._stalled: list[str] = []
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
 
@@ -154,15 +156,35 @@ class Gate:
         ]
         try:
             with Pipeline(stages, self._wake) as pipeline:
+                health = Health(
+                    {
+                        "camera": lambda: self.frames.counts.put,
+                        "detector": lambda: self.faces.counts.put,
+                        "door": lambda: self._keeper.beats,
+                    },
+                    self._clock,
+                )
                 while not stopping.is_set() and not pipeline.wait(WATCHDOG_S):
-                    notify_systemd(f"WATCHDOG=1\nSTATUS={self._status_line()}")
-                    if stopping.is_set():
-                        break
+                    self._prove_alive(health)
         finally:
             notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it
                 self._keeper.lock()
             self._keeper.close()
+
+    def _prove_alive(self, health: Health) -> None:
+        """Tell systemd's watchdog that all is well, only if it is; it restarts us otherwise."""
+        stalled = health.stalled()
+        try:
+            _ = self._store.revision
+        except StoreError:
+            stalled.append("store")
+        if not stalled:
+            notify_systemd(f"WATCHDOG=1\nSTATUS={self._status_line()}")
+        elif stalled != self._stalled:
+            self._journal.emit("stalled", f"no sign of life: {', '.join(stalled)}")
+            notify_systemd(f"STATUS=stalled: {', '.join(stalled)}")
+        self._stalled = stalled
 
     @property
     def channels(self) -> dict[str, Channel[Any]]:

@@ -69,6 +69,7 @@ class DoorKeeper:
     Attributes:
         decisions: what the identify thread decided; the keeper's owner closes it.
         last_event: for the status.
+        beats: rounds of the act thread so far; it stands still when the thread does.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class DoorKeeper:
         self._panel_works = True
         self._admins: frozenset[int] = frozenset()
         self.last_event = "none"
+        self.beats = 0
         self.decisions: Channel[Decision] = Channel(
             queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
         )
@@ -149,6 +151,7 @@ class DoorKeeper:
         while not stopping.is_set():
             edges = wait_for_edges(self._inputs, self._wait_s(), self._bell.fileno())
             self._bell.clear()
+            self.beats += 1
             self._report(self._door.tick())
             for name, edge in edges:
                 self._take_edge(name, edge)

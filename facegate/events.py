@@ -50,6 +50,7 @@ EventName = Literal[
     "role_changed",
     "store_reloaded",
     "panel_failed",
+    "stalled",
     "part_failed",
 ]
 
@@ -250,6 +251,13 @@ EVENTS: dict[EventName, EventKind] = {
         4,
         "The panel cannot be driven",
         "The door goes on without lights. Check the panel's lines and wiring.",
+    ),
+    "stalled": EventKind(
+        "84160298de5c4f11b90e49fc958be53d",
+        3,
+        "A part of facegate stands still",
+        "systemd restarts facegate when it goes on. The camera: check its cable, and dmesg. The "
+        "store: check the card.",
     ),
     "part_failed": EventKind(
         "079165f2d0064d87aff692ce87bf39e8",

@@ -1,0 +1,39 @@
+"""Is the gate alive? Whatever must move has moved lately."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+STALL_S = 6.0
+"""So long a camera may take to start, and a hot Pi for one frame."""
+
+
+class Health:
+    """Watches numbers that rise while the gate works.
+
+    Args:
+        gauges: by the name of the part whose work they count.
+        clock: monotonic seconds.
+        stall_s: a number that stood still for longer is a stalled part.
+    """
+
+    def __init__(
+        self,
+        gauges: Mapping[str, Callable[[], int]],
+        clock: Callable[[], float],
+        stall_s: float = STALL_S,
+    ) -> None:
+        self._gauges, self._clock, self._stall_s = gauges, clock, stall_s
+        self._last = {name: (gauge(), clock()) for name, gauge in gauges.items()}
+
+    def stalled(self) -> list[str]:
+        """Name the parts that stand still."""
+        now_s = self._clock()
+        names = []
+        for name, gauge in self._gauges.items():
+            value, since_s = self._last[name]
+            if (current := gauge()) != value:
+                self._last[name] = (current, now_s)
+            elif now_s - since_s > self._stall_s:
+                names.append(name)
+        return names

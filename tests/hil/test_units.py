@@ -1,0 +1,77 @@
+"""The unit files, judged by systemd's own tools."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from facegate.catalog import catalog
+
+pytestmark = pytest.mark.host
+UNITS = Path(__file__).parents[2] / "systemd"
+MAX_EXPOSURE = 1.5
+
+
+def tool(name):
+    if shutil.which(name) is None:
+        pytest.skip(f"this machine has no {name}")
+    return name
+
+
+def test_the_shipped_catalog_is_the_events():
+    shipped = (UNITS / "facegate.catalog").read_text()
+    assert shipped == catalog(), "run: python -m facegate.catalog > systemd/facegate.catalog"
+
+
+def test_journalctl_takes_the_catalog(tmp_path):
+    journalctl = tool("journalctl")
+    database = tmp_path / "var/lib/systemd/catalog/database"
+    folder = tmp_path / "usr/lib/systemd/catalog"
+    folder.mkdir(parents=True)
+    database.parent.mkdir(parents=True)
+    shutil.copy(UNITS / "facegate.catalog", folder)
+    subprocess.run([journalctl, f"--root={tmp_path}", "--update-catalog"], check=True)
+    listed = subprocess.run(
+        [journalctl, f"--root={tmp_path}", "--list-catalog"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "The door was forced open" in listed
+
+
+def test_systemd_takes_the_service(tmp_path):
+    analyze = tool("systemd-analyze")
+    unit = tmp_path / "facegate.service"
+    text = (UNITS / "facegate.service").read_text()
+    unit.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.M))
+    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "facegate.service" not in done.stderr
+
+
+def test_the_service_is_exposed_little():
+    analyze = tool("systemd-analyze")
+    done = subprocess.run(
+        [
+            analyze, "security", "--offline=true", f"--threshold={round(MAX_EXPOSURE * 10)}",
+            str(UNITS / "facegate.service"),
+        ],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-300:]
+    exposure = float(re.search(r"exposure level .*?: ([\d.]+)", done.stdout)[1])
+    assert 0 < exposure <= MAX_EXPOSURE
+
+
+def test_nothing_hides_the_processor_from_the_interpreter():
+    """ProcSubset=pid hides /proc/cpuinfo, and inference becomes four times slower."""
+    settings = [
+        line
+        for line in (UNITS / "facegate.service").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    assert not any(line.startswith(("ProcSubset", "PrivateUsers")) for line in settings)
