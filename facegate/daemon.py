@@ -39,6 +39,8 @@ from facegate.vision.quality import ADVICE
 from facegate.vision.tracker import Tracker
 
 WATCHDOG_S = 2.0
+STOP_LOOK_S = 0.1
+"""A signal only sets an event, and is noticed within so long."""
 
 ADVICE_LIGHTS = {
     "too_small": PanelState.COME_CLOSER,
@@ -164,8 +166,11 @@ class Gate:
                     },
                     self._clock,
                 )
-                while not stopping.is_set() and not pipeline.wait(WATCHDOG_S):
-                    self._prove_alive(health)
+                proof_due_s = 0.0
+                while not stopping.is_set() and not pipeline.wait(STOP_LOOK_S):
+                    if self._clock() >= proof_due_s:
+                        self._prove_alive(health)
+                        proof_due_s = self._clock() + WATCHDOG_S
         finally:
             notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it

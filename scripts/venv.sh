@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: prepare EXTRAS makes .venv and installs facegate with them.
 
 prepare() {

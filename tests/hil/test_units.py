@@ -75,3 +75,13 @@ def test_nothing_hides_the_processor_from_the_interpreter():
         if not line.startswith("#")
     ]
     assert not any(line.startswith(("ProcSubset", "PrivateUsers")) for line in settings)
+
+
+def test_the_scripts_are_sound():
+    shellcheck = tool("shellcheck")
+    root = UNITS.parent
+    scripts = [*root.glob("deploy/*.sh"), *root.glob("scripts/*"), root / ".ci/run"]
+    done = subprocess.run(
+        [shellcheck, "-x", *map(str, scripts)], capture_output=True, text=True, cwd=root
+    )
+    assert done.returncode == 0, done.stdout
