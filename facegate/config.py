@@ -152,6 +152,8 @@ def _explain(error: dict[str, Any]) -> str:
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"{path}: unknown setting; {hint}"
+    if error["loc"][-1] in ("start", "end"):
+        return f'{path}: {error["input"]!r}: must be a time of day in quotes, as "08:00"'
     message = str(error["msg"])
     return f"{path}: {error['input']!r}: {message[:1].lower()}{message[1:]}"
 

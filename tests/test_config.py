@@ -72,3 +72,24 @@ def test_systemd_says_where_state_lies(monkeypatch):
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/r")
     assert Config().store_path == Path("/s/people.db")
     assert Config().socket_path == Path("/r/control.sock")
+
+
+@pytest.mark.parametrize("start", [480, "8:00", "24:00", "noon"])
+def test_a_time_of_day_is_asked_for_in_quotes(start):
+    window = {"days": ["mon"], "start": start, "end": "18:00"}
+    with pytest.raises(ConfigError, match='schedule.unlock.0.start: .* in quotes, as "08:00"'):
+        parse_config({"schedule": {"unlock": [window]}}, "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"schedule": {"time_zone": "Mars/Base"}}, "schedule.time_zone: 'Mars/Base' is not known"),
+        ({"panel": {"green": {"line": "GPIO17"}}}, "panel.green.line: GPIO17 is already door.rel"),
+        ({"door": {"second_factor": "button"}}, "needs door.factor_button.line"),
+        ({"door": {"held_open_warning_s": 30.0}}, "must be below door.held_open_alarm_s"),
+    ],
+)
+def test_what_cannot_work_together_is_told(content, told):
+    with pytest.raises(ConfigError, match=told):
+        parse_config(content, "x")
