@@ -6,6 +6,7 @@ Unknown keys are errors, and all errors are reported at once.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,11 @@ class Config(Section):
         return self.state_folder / "people.db"
 
     @property
+    def audit_path(self) -> Path:
+        """The audit trail."""
+        return self.state_folder / "audit.jsonl"
+
+    @property
     def key_path(self) -> Path:
         """The key file: configured, a systemd credential, or beside the store."""
         if self.state.key_file:
@@ -93,6 +99,11 @@ def find_config() -> Path | None:
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     return SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None
+
+
+def fingerprint(config: Config) -> str:
+    """Give 16 hexadecimal digits that change with any setting."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
 
 
 def load_config(path: Path | None = None) -> Config:

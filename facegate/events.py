@@ -50,6 +50,7 @@ EventName = Literal[
     "role_changed",
     "store_reloaded",
     "panel_failed",
+    "audit_failed",
     "stalled",
     "part_failed",
 ]
@@ -251,6 +252,13 @@ EVENTS: dict[EventName, EventKind] = {
         4,
         "The panel cannot be driven",
         "The door goes on without lights. Check the panel's lines and wiring.",
+    ),
+    "audit_failed": EventKind(
+        "f859bfe66fa54dda87f8e79ef844d75c",
+        3,
+        "The audit trail cannot be written",
+        "The door goes on, unrecorded but for this journal. Usually the card is full: make room, "
+        "then restart facegate.",
     ),
     "stalled": EventKind(
         "84160298de5c4f11b90e49fc958be53d",

@@ -26,12 +26,14 @@ class Event:
         message: one line for people.
         fields: short facts; upper-case `FACEGATE_*` in the journal.
         wall_s: wall-clock time, for people only.
+        mono_s: monotonic time.
     """
 
     name: EventName
     message: str
     fields: dict[str, str | int | float] = field(default_factory=dict)
     wall_s: float = field(default_factory=time.time)
+    mono_s: float = field(default_factory=time.monotonic)
 
 
 class Sink(Protocol):
@@ -46,8 +48,13 @@ class Journal:
     """Hands every event to all sinks, one at a time."""
 
     def __init__(self, *sinks: Sink) -> None:
-        self._sinks = sinks
+        self._sinks = list(sinks)
         self._lock = threading.Lock()
+
+    def add(self, sink: Sink) -> None:
+        """Hand events to one more sink from now on."""
+        with self._lock:
+            self._sinks.append(sink)
 
     def emit(self, name: EventName, message: str, **fields: str | int | float) -> None:
         """Say that something happened."""

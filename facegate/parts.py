@@ -9,6 +9,7 @@ from datetime import UTC, time, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from facegate.access.audit import AuditTrail
 from facegate.access.door_events import DoorSettings
 from facegate.access.enrolment import EnrolmentSettings
 from facegate.access.names import same_name_key
@@ -139,6 +140,15 @@ def open_store(config: Config, model_id: str) -> Store:
     if not key.exists() and not config.store_path.exists():
         create_key(key)
     return Store.open(config.store_path, load_key(key), model_id)
+
+
+def open_audit(config: Config) -> AuditTrail:
+    """Open the audit trail beside the store, whose key must be there already.
+
+    Raises:
+        StoreError: the trail or the key cannot be used.
+    """
+    return AuditTrail.open(config.audit_path, load_key(config.key_path))
 
 
 def camera_from(config: Config, source: str | None = None) -> Camera:

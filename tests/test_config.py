@@ -77,7 +77,7 @@ def test_systemd_says_where_state_lies(monkeypatch):
 @pytest.mark.parametrize("start", [480, "8:00", "24:00", "noon"])
 def test_a_time_of_day_is_asked_for_in_quotes(start):
     window = {"days": ["mon"], "start": start, "end": "18:00"}
-    with pytest.raises(ConfigError, match='schedule.unlock.0.start: .* in quotes, as "08:00"'):
+    with pytest.raises(ConfigError, match=r'start: .* in quotes, as "08:00"'):
         parse_config({"schedule": {"unlock": [window]}}, "x")
 
 

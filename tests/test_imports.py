@@ -24,6 +24,7 @@ ALLOWED = {
     "config": {"errors", "settings"},
     "parts": {"types", "errors", "settings", "config", "hardware", "vision", "access"},
     "sentences": {"access"},
+    "recorder": {"errors", "events", "journal", "access"},
     "roster": {"config", "parts", "vision", "access"},
     "doorkeeper": {
         "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",

@@ -12,12 +12,13 @@ import typer
 from facegate import parts
 from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.cli.output import AsJson, emit
-from facegate.config import load_config
+from facegate.config import fingerprint, load_config
 from facegate.control.routes import routes
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError
 from facegate.journal import default_journal
+from facegate.recorder import Recorder
 
 
 def run(
@@ -37,13 +38,18 @@ def run(
     with ExitStack() as stack:
         lines = stack.enter_context(parts.lines_from(settings))
         vision = parts.load_vision(settings)
+        store = stack.enter_context(parts.open_store(settings, vision.model_id))
+        trail = stack.enter_context(parts.open_audit(settings))
+        journal.add(
+            stack.enter_context(Recorder(trail, lambda why: journal.emit("audit_failed", why)))
+        )
         journal.emit(
             "started",
             f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
             f"{vision.embedder.model.delegate}",
             model=vision.model_id,
+            settings=fingerprint(settings),
         )
-        store = stack.enter_context(parts.open_store(settings, vision.model_id))
         eye = stack.enter_context(parts.camera_from(settings))
         journal.emit("camera_opened", eye.description)
         gate = Gate(settings, vision, store, eye, lines, journal)
@@ -54,8 +60,8 @@ def run(
             journal.emit("part_failed", str(error))
             raise
         counts = {name: c.counts for name, c in gate.channels.items()}
-    dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
-    journal.emit("stopped", f"relay released; dropped: {dropped}")
+        dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
+        journal.emit("stopped", f"relay released; dropped: {dropped}")
 
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facegate.cli import (
+    audit,
     bench,
     config,
     demo,
@@ -59,6 +60,7 @@ app.command()(demo.demo)
 app.command()(export.export)
 app.add_typer(people.app, name="people")
 app.add_typer(door.app, name="door")
+app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")

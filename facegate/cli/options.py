@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
 from facegate.errors import InputError
+from facegate.events import EventName
 from facegate.types import U8
 from facegate.vision.card import read_card
 from facegate.vision.faces import Face, FaceReader
@@ -57,6 +59,27 @@ def daemon_of(config: Config) -> ControlClient | None:
     return client if client.running() else None
 
 
+class _Recorded:
+    """The store, with every change recorded in the audit trail."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config, self._store = config, store
+        self.people = store.people
+
+    def rename(self, old: str, new: str) -> Person:
+        return self._done("person_renamed", self._store.rename(old, new))
+
+    def set_role(self, name: str, role: str) -> Person:
+        return self._done("role_changed", self._store.set_role(name, role))
+
+    def remove(self, name: str) -> Person:
+        return self._done("person_removed", self._store.remove(name))
+
+    def _done(self, event: EventName, person: Person) -> Person:
+        record(self._config, event, person)
+        return person
+
+
 @contextmanager
 def directory(config_file: Path | None) -> Iterator[Directory]:
     """Open whatever owns the enrolled people."""
@@ -65,7 +88,13 @@ def directory(config_file: Path | None) -> Iterator[Directory]:
         yield client
         return
     with offline_store(config) as store:
-        yield store
+        yield _Recorded(config, store)
+
+
+def record(config: Config, event: EventName, person: Person) -> None:
+    """Record a change made without the daemon."""
+    with parts.open_audit(config) as trail:
+        trail.append(event, {"person": person.person_id, "by": f"uid {os.getuid()}"})
 
 
 def offline_store(config: Config) -> Store:

@@ -20,6 +20,7 @@ from facegate.cli.options import (
     daemon_of,
     directory,
     only_face,
+    record,
 )
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
@@ -190,4 +191,6 @@ def _add_offline(
         check_newcomer(
             name, vectors, matches, dict(gallery.names), limit, vision.calibration.midpoint
         )
-        return store.add(name, vectors)
+        person = store.add(name, vectors)
+    record(config, "enrolled", person)
+    return person

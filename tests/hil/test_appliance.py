@@ -77,6 +77,11 @@ sh("systemctl", "stop", "facegate")
 seen["stop_s"] = time.monotonic() - began
 seen["result"] = show("Result")
 seen["stopped_events"] = len(events("stopped"))
+audit = sh("facegate", "audit", "verify", "--json", "--config", "/etc/facegate/config.yaml")
+seen["audit"] = json.loads(audit.stdout)
+recorded = sh("facegate", "audit", "show", "--json", "--last", "1000",
+              "--config", "/etc/facegate/config.yaml")
+seen["recorded"] = [record["event"] for record in json.loads(recorded.stdout)]
 with open("/srv/seen.json", "w") as file:
     json.dump(seen, file)
 """
@@ -204,6 +209,14 @@ def test_it_stops_cleanly_within_two_seconds(seen):
     assert seen["stop_s"] < 2
     assert seen["result"] == "success"
     assert seen["stopped_events"] == 1
+
+
+def test_the_trail_holds_through_kills_and_restarts(seen):
+    assert seen["audit"]["problem"] is None
+    assert seen["audit"]["records"] == len(seen["recorded"])
+    assert seen["recorded"].count("started") == 4
+    assert {"enrolled", "granted", "door_unlocked"} <= set(seen["recorded"])
+    assert seen["recorded"][-1] == "stopped"
 
 
 def test_others_get_nothing(seen):

@@ -1,0 +1,113 @@
+"""`audit`: check, show and export the trail of what happened at the door."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facegate.access.audit import Record, read
+from facegate.access.audit import verify as verify_trail
+from facegate.access.keys import load_key
+from facegate.cli.options import ConfigFile
+from facegate.cli.output import AsJson, emit
+from facegate.config import load_config
+from facegate.errors import InputError
+
+app = typer.Typer(help="Check, show and export the audit trail.", no_args_is_help=True)
+
+Event = Annotated[list[str] | None, typer.Option(help="Only this event; repeat for more.")]
+PersonId = Annotated[int | None, typer.Option(help="Only this person's number.")]
+Since = Annotated[str | None, typer.Option(help="Not before, as 2026-11-24 or 2026-11-24T18:00.")]
+
+
+@app.command()
+def verify(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Say whether the trail is whole; exit code 1 where it was changed, cut or reordered."""
+    settings = load_config(config)
+    finding = verify_trail(settings.audit_path, load_key(settings.key_path))
+    if finding.problem is None:
+        lines = [f"{finding.records} records, all in order."]
+    else:
+        lines = [f"{finding.records} records are sound, then: {finding.problem}"]
+    emit(asdict(finding), as_json, lines)
+    if finding.problem is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    event: Event = None,
+    person: PersonId = None,
+    since: Since = None,
+    last: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened."""
+    settings = load_config(config)
+    records = list(read(settings.audit_path, _filter(event, person, since)))[-last:]
+    emit([asdict(r) for r in records], as_json, [_line(r) for r in records])
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="A .csv or .json file.", show_default=False)],
+    event: Event = None,
+    person: PersonId = None,
+    since: Since = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the trail into a file."""
+    settings = load_config(config)
+    records = list(read(settings.audit_path, _filter(event, person, since)))
+    if out.suffix not in (".csv", ".json"):
+        raise InputError(f"{out}: say by its ending what to write: .csv or .json")
+    try:
+        with out.open("w", newline="") as file:
+            if out.suffix == ".json":
+                json.dump([asdict(r) for r in records], file, indent=1)
+            else:
+                writer = csv.writer(file)
+                writer.writerow(["seq", "time", "event", "facts", "boot", "mono_s", "hash"])
+                for r in records:
+                    facts = json.dumps(r.facts)
+                    writer.writerow([r.seq, _time(r), r.event, facts, r.boot, r.mono_s, r.hash])
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    print(f"{len(records)} records in {out}", file=sys.stderr)
+
+
+def _filter(
+    events: list[str] | None, person: int | None, since: str | None
+) -> Callable[[Record], bool]:
+    try:
+        from_s = 0.0 if since is None else datetime.fromisoformat(since).timestamp()
+    except ValueError:
+        raise InputError(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
+
+    def keep(record: Record) -> bool:
+        return (
+            (not events or record.event in events)
+            and (person is None or record.facts.get("person") == person)
+            and record.wall_s >= from_s
+        )
+
+    return keep
+
+
+def _time(record: Record) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.wall_s))
+
+
+def _line(record: Record) -> str:
+    facts = "  ".join(f"{k}={v}" for k, v in record.facts.items())
+    return f"{record.seq:>6}  {_time(record)}  {record.event:<20} {facts}"

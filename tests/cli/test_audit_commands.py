@@ -1,0 +1,60 @@
+import csv
+import json
+
+import pytest
+
+
+@pytest.fixture
+def happened(facegate, eileen):
+    """Enrol, rename and remove somebody without a daemon."""
+    assert facegate("enroll", "Eileen", "--image", eileen).code == 0
+    assert facegate("people", "role", "Eileen", "admin").code == 0
+    assert facegate("people", "rename", "Eileen", "Collins").code == 0
+    assert facegate("people", "remove", "Collins", "--yes").code == 0
+    return facegate
+
+
+def test_what_was_done_without_the_daemon_is_recorded_too(happened):
+    done = happened("audit", "verify", "--json")
+    assert json.loads(done.out) == {"records": 4, "problem": None}
+    events = [r["event"] for r in json.loads(happened("audit", "show", "--json").out)]
+    assert events == ["enrolled", "role_changed", "person_renamed", "person_removed"]
+    assert "Eileen" not in happened("audit", "show").out
+
+
+def test_filters_and_exports(happened, tmp_path):
+    only = happened("audit", "show", "--event", "enrolled", "--person", 1, "--json")
+    assert len(json.loads(only.out)) == 1
+    assert json.loads(happened("audit", "show", "--since", "2999-01-01", "--json").out) == []
+    for name in ("trail.csv", "trail.json"):
+        assert happened("audit", "export", tmp_path / name).code == 0
+    with (tmp_path / "trail.csv").open() as file:
+        assert next(row["event"] for row in csv.DictReader(file)) == "enrolled"
+    assert len(json.loads((tmp_path / "trail.json").read_text())) == 4
+
+
+def test_a_changed_trail_is_exit_code_one_and_says_where(happened, tmp_path):
+    (path,) = tmp_path.rglob("audit.jsonl")
+    path.write_text(path.read_text().replace("role_changed", "enrolled", 1))
+    done = happened("audit", "verify")
+    assert done.code == 1
+    assert "line 2: record 2 was changed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("export", "trail.txt"), ".csv or .json"),
+        (("show", "--since", "yesterday"), "--since yesterday"),
+    ],
+)
+def test_wrong_input_is_one_line(happened, words, told):
+    done = happened("audit", *words)
+    assert done.code == 3
+    assert told in done.complaint
+
+
+def test_before_anything_happened(facegate):
+    done = facegate("audit", "show")
+    assert done.code == 5
+    assert "nothing was recorded" in done.complaint
