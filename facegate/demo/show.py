@@ -126,7 +126,8 @@ def timeline(
             colour = COLOURS[event.name]
             faces.axvline(at_s, color=colour, lw=1.2)
             text = event.message.split(":")[0] if event.name == "granted" else event.name
-            faces.text(at_s, top * 1.12, f" {text}", color=colour, fontsize=8, rotation=35)
+            height = 1.26 if event.name == "granted" else 1.14  # two at once do not overlap
+            faces.text(at_s, top * height, f" {text}", color=colour, fontsize=8)
     for number, (start_s, title) in enumerate(acts):
         stop_s = acts[number + 1][0] if number + 1 < len(acts) else end_s
         if number % 2:
