@@ -106,7 +106,16 @@ class Gate:
             clock,
         )
         self._enroller = Enroller(
-            config, vision, store, self._roster, journal, clock, lambda: not self.faces.closed
+            config,
+            vision,
+            store,
+            self._roster,
+            journal,
+            clock,
+            watching=lambda: not self.faces.closed,
+            ended=lambda well: self._keeper.flash(
+                PanelState.ENROLLED if well else PanelState.DENIED
+            ),
         )
         contact = lines.inputs.get("contact")
         self._keeper = DoorKeeper(
@@ -184,6 +193,7 @@ class Gate:
             _ = self._store.revision
         except StoreError:
             stalled.append("store")
+        self._keeper.stalled = bool(stalled)
         if not stalled:
             notify_systemd(f"WATCHDOG=1\nSTATUS={self._status_line()}")
         elif stalled != self._stalled:

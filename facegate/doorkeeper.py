@@ -69,6 +69,7 @@ class DoorKeeper:
     Attributes:
         decisions: what the identify thread decided; the keeper's owner closes it.
         last_event: for the status.
+        stalled: whether a part of the gate shows no sign of life; the panel says so.
         beats: rounds of the act thread so far; it stands still when the thread does.
     """
 
@@ -94,7 +95,9 @@ class DoorKeeper:
         self._panel_works = True
         self._admins: frozenset[int] = frozenset()
         self.last_event = "none"
+        self.stalled = False
         self.beats = 0
+        self._flash: PanelState | None = None
         self.decisions: Channel[Decision] = Channel(
             queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
         )
@@ -115,6 +118,11 @@ class DoorKeeper:
     def advise(self, state: PanelState) -> None:
         """Say on the panel what a visitor should do; forgotten when it is not said again."""
         self._advice = (state, self._clock() + ADVICE_LASTS_S)
+
+    def flash(self, state: PanelState) -> None:
+        """Say something on the panel once."""
+        self._flash = state
+        self._bell.ring()
 
     def follow(self, admins: frozenset[int], duress: frozenset[str]) -> None:
         """Take on who the administrators are, and whose coming means a threat."""
@@ -275,6 +283,9 @@ class DoorKeeper:
         if not self._panel_works:
             return
         self._panel.show(self._panel_state())
+        flash, self._flash = self._flash, None
+        if flash is not None:
+            self._panel.show(flash)
         try:
             self._panel.tick()
         except LineError as error:  # a broken lamp keeps nobody out
@@ -286,6 +297,8 @@ class DoorKeeper:
             return PanelState.ALARM
         if self._door.state is DoorState.HELD_OPEN_WARNING:
             return PanelState.WARNING
+        if self.stalled:
+            return PanelState.ERROR
         if self._enroller.active:
             return PanelState.ENROLLING
         if self._arming.armed:

@@ -31,6 +31,7 @@ class Enroller:
         journal: where events go.
         clock: monotonic seconds.
         watching: whether the camera still delivers.
+        ended: called after each enrolment through the camera, with whether it went well.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Enroller:
         journal: Journal,
         clock: Callable[[], float],
         watching: Callable[[], bool],
+        ended: Callable[[bool], None],
     ) -> None:
         self._config, self._vision, self._store, self._roster = config, vision, store, roster
-        self._journal, self._clock, self._watching = journal, clock, watching
+        self._journal, self._clock = journal, clock
+        self._watching, self._ended = watching, ended
         self._session: EnrolmentSession | None = None
         self._busy = threading.Lock()
         self._cancelled = threading.Event()
@@ -115,17 +118,21 @@ class Enroller:
         self._store.check_new_name(name)
         if not self._busy.acquire(blocking=False):
             raise DaemonError("another enrolment is going on; wait for it to end")
+        well = False
         try:
             self._journal.emit("enrol_began", name)
             self._cancelled.clear()
             vectors = self._looks(name, progress, countdown_s)
-            return self.add(name, vectors, allow_duplicate, role)
+            person = self.add(name, vectors, allow_duplicate, role)
+            well = True
+            return person
         except FacegateError as error:
             self._journal.emit("enrolment_refused", str(error))
             raise
         finally:
             self._session = None
             self._busy.release()
+            self._ended(well)
 
     def _looks(self, name: str, progress: Progress, countdown_s: float) -> list[F32]:
         starts_s = self._clock() + countdown_s

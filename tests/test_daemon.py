@@ -289,6 +289,7 @@ def test_by_the_button_from_the_press_to_the_first_grant(opened, films):
         until(lambda: door.named("ready"))
         door.lines.inputs["enrol_button"].press()
         until(lambda: door.named("enrolled"))
+        until(lambda: any(e.active for e in door.lines.lamps["green"].edges))
         until(lambda: door.named("granted"))
         until(lambda: door.relay.edges)  # prolonged again and again: the film is shown fast
     assert not door.relay.active

@@ -246,3 +246,11 @@ def test_strangers_are_told_apart_from_people_who_look_alike():
         until(lambda: kept.lamps["red"].edges)
     assert kept.names() == ["unknown", "denied"]
     assert not kept.relay.edges
+
+
+def test_the_panel_says_how_an_enrolment_ended_and_that_a_part_stands_still():
+    with Kept().running() as kept:
+        kept.keeper.flash(PanelState.ENROLLED)
+        until(lambda: kept.keeper.state["panel"] == PanelState.ENROLLED.value)
+        kept.keeper.stalled = True
+        until(lambda: kept.keeper.state["panel"] == PanelState.ERROR.value)
