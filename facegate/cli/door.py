@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from facegate.cli.options import ConfigFile, daemon_of
+from facegate.cli.options import ConfigFile, running_daemon
 from facegate.config import load_config
-from facegate.control.client import ControlClient
-from facegate.errors import DaemonError
 
 app = typer.Typer(help="Unlock the door, or lock it down.", no_args_is_help=True)
 
@@ -17,7 +15,7 @@ app = typer.Typer(help="Unlock the door, or lock it down.", no_args_is_help=True
 @app.command()
 def unlock(config: ConfigFile = None) -> None:
     """Release the strike for one pulse."""
-    _daemon(config).unlock()
+    running_daemon(load_config(config)).unlock()
     typer.echo("The strike is released for one pulse.")
 
 
@@ -27,15 +25,5 @@ def lockdown(
     config: ConfigFile = None,
 ) -> None:
     """Keep faces and unlock hours out; the exit button still opens."""
-    _daemon(config).lockdown(state == "on")
+    running_daemon(load_config(config)).lockdown(state == "on")
     typer.echo("Lockdown." if state == "on" else "Lockdown is over.")
-
-
-def _daemon(config: ConfigFile) -> ControlClient:
-    settings = load_config(config)
-    client = daemon_of(settings)
-    if client is None:
-        raise DaemonError(
-            f"{settings.socket_path}: no daemon is running; start it with `facegate run`"
-        )
-    return client

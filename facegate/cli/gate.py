@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from facegate import parts
-from facegate.cli.options import CameraSource, ConfigFile, daemon_of
+from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
 from facegate.config import fingerprint, load_config
 from facegate.control.routes import routes
@@ -66,13 +66,7 @@ def run(
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Say how the running gate is doing."""
-    settings = load_config(config)
-    client = daemon_of(settings)
-    if client is None:
-        raise DaemonError(
-            f"{settings.socket_path}: no daemon is running; start it with `facegate run`"
-        )
-    answer = client.status()
+    answer = running_daemon(load_config(config)).status()
     emit(answer, as_json, _lines(answer))
 
 

@@ -14,7 +14,7 @@ from facegate import parts
 from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
-from facegate.errors import InputError
+from facegate.errors import DaemonError, InputError
 from facegate.events import EventName
 from facegate.types import U8
 from facegate.vision.card import read_card
@@ -57,6 +57,20 @@ def daemon_of(config: Config) -> ControlClient | None:
     """Give the running daemon, or None."""
     client = ControlClient(config.socket_path)
     return client if client.running() else None
+
+
+def running_daemon(config: Config) -> ControlClient:
+    """Give the running daemon.
+
+    Raises:
+        DaemonError: there is none.
+    """
+    client = daemon_of(config)
+    if client is None:
+        raise DaemonError(
+            f"{config.socket_path}: no daemon is running; start it with `facegate run`"
+        )
+    return client
 
 
 class _Recorded:
