@@ -25,7 +25,7 @@ from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import LineError, ModelError, StoreError
+from facegate.errors import DaemonError, LineError, ModelError, StoreError
 from facegate.hardware.camera import Camera
 from facegate.hardware.panel import Panel, PanelState
 from facegate.health import Health
@@ -33,6 +33,7 @@ from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
 from facegate.roster import Roster
+from facegate.sentences import WHY
 from facegate.types import F32, Decision, Frame, Identity, Quality, Track, Verdict
 from facegate.vision.faces import Face
 from facegate.vision.quality import ADVICE
@@ -344,8 +345,17 @@ class Gate:
         return person
 
     def unlock(self) -> None:
-        """Release the strike for one pulse, by command."""
-        self._keeper.command(lambda door: door.command_unlock())
+        """Release the strike for one pulse, by command.
+
+        Raises:
+            DaemonError: lockdown or tamper keep the door shut.
+        """
+        for event in self._keeper.command(lambda door: door.command_unlock()):
+            if event.name == "grant_refused":
+                raise DaemonError(
+                    f"not unlocked: {WHY[event.cause]}; see `facegate status`, and end a lockdown "
+                    "with `facegate door lockdown off`"
+                )
 
     def lockdown(self, on: bool) -> None:
         """Keep faces and unlock hours out, or end that."""

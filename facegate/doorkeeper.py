@@ -90,7 +90,7 @@ class DoorKeeper:
         self._schedule, self._arming, self._enroller = schedule, arming, enroller
         self._journal, self._clock, self._wall_clock = journal, clock, wall_clock
         self._bell = Bell()
-        self._commands: SimpleQueue[tuple[Command, Future[None]]] = SimpleQueue()
+        self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
         self._panel_works = True
         self._admins: frozenset[int] = frozenset()
@@ -129,18 +129,18 @@ class DoorKeeper:
         self._admins = admins
         self._door.settings = replace(self._door.settings, duress=duress)
 
-    def command(self, command: Command) -> None:
-        """Have the act thread do something to the door, and wait for it.
+    def command(self, command: Command) -> list[DoorEvent]:
+        """Have the act thread do something to the door, and wait for what comes of it.
 
         Raises:
             DaemonError: the act thread did not get to it in time.
             LineError: the relay cannot be driven.
         """
-        done: Future[None] = Future()
+        done: Future[list[DoorEvent]] = Future()
         self._commands.put((command, done))
         self._bell.ring()
         try:
-            done.result(COMMAND_TIMEOUT_S)
+            return done.result(COMMAND_TIMEOUT_S)
         except TimeoutError:
             done.cancel()
             raise DaemonError("the door did not answer; see `journalctl -u facegate`") from None
@@ -210,11 +210,12 @@ class DoorKeeper:
             if not done.set_running_or_notify_cancel():
                 continue
             try:
-                self._report(command(self._door))
+                events = command(self._door)
             except LineError as error:
                 done.set_exception(error)
                 raise
-            done.set_result(None)
+            done.set_result(events)
+            self._report(events)
 
     def _take_decisions(self) -> bool:
         """Act on what was decided; returns whether more may come."""

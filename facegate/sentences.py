@@ -51,6 +51,8 @@ def sentence(event: DoorEvent, settings: DoorSettings) -> str:
     why = WHY.get(event.cause, event.cause)
     if event.name == "door_unlocked" and event.cause == "hours":
         return why
+    if event.name == "grant_refused" and event.person is None:
+        return f"not unlocked: {why}"
     return SENTENCES[event.name].format(
         person=event.person or "somebody",
         cause=event.cause,

@@ -322,3 +322,16 @@ def test_the_exit_button_opens_though_the_rest_hangs(opened, vision, films):
         hanging.set()
     on, off = (e.at_s for e in door.relay.edges)
     assert off - on == pytest.approx(PULSE_S, abs=0.02)
+
+
+def test_a_command_unlocks_but_not_in_lockdown(opened, films):
+    door = opened(films["nobody"], loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        door.gate.lockdown(True)
+        with pytest.raises(DaemonError, match="not unlocked: the door is in lockdown"):
+            door.gate.unlock()
+        assert not door.relay.edges
+        door.gate.lockdown(False)
+        door.gate.unlock()
+        until(lambda: len(door.relay.edges) == 2)

@@ -32,7 +32,7 @@ ALLOWED = {
     "enroller": {"types", "errors", "config", "journal", "parts", "roster", "vision", "access"},
     "daemon": {
         "types", "errors", "config", "journal", "health", "parts", "roster", "doorkeeper",
-        "enroller", "hardware", "vision", "access", "pipeline",
+        "enroller", "sentences", "hardware", "vision", "access", "pipeline",
     },
     "demo": {"types", "errors", "daemon", "journal", "vision"},
     "training": {"types", "errors", "vision"},
