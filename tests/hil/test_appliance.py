@@ -6,11 +6,11 @@ One container is built and booted once; a probe inside it tries everything and w
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from debian import boot, build, inside, needs_root_and, run
 
 pytestmark = pytest.mark.appliance
 ROOT = Path(__file__).parents[2]
@@ -98,41 +98,17 @@ WantedBy=default.target
 """
 
 
-def run(*words, **options):
-    done = subprocess.run(
-        words, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return done.stdout
-
-
-def contained(tree, *words):
-    return run(
-        "systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-network",
-        "-D", str(tree), "--console=pipe", *words,
-    )  # fmt: skip
-
-
-def needs():
-    if os.geteuid() != 0:
-        pytest.skip("containers need root")
-    for tool in ("systemd-nspawn", "mmdebstrap"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"this machine has no {tool}")
-
-
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory, request):
     """A bookworm tree with facegate installed from wheels, without a network."""
-    needs()
+    needs_root_and("systemd-nspawn", "mmdebstrap")
     import cv2
 
     walkup = pytest.importorskip("facegate.demo.walkup", reason="needs facegate[demo]")
     pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
     folder = tmp_path_factory.mktemp("appliance")
     tree = folder / "tree"
-    run("mmdebstrap", "--quiet", "--variant=apt", "--components=main", f"--include={PACKAGES}",
-        "bookworm", str(tree))  # fmt: skip
+    build(tree, "bookworm", PACKAGES)
     source = tree / "root/source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "facegate-demo"))
     wheels = tree / "root/wheels"
@@ -152,7 +128,7 @@ def tree(tmp_path_factory, request):
 
 
 def install(tree, *options):
-    return contained(
+    return inside(
         tree, "/root/source/deploy/install.sh", "--no-apt", "--wheels", "/root/wheels", *options
     )
 
@@ -164,22 +140,13 @@ def seen(tree):
     settings.parent.mkdir(parents=True)
     settings.write_text(SETTINGS)
     install(tree)
-    contained(tree, "/usr/bin/systemctl", "enable", "facegate.service")
+    inside(tree, "/usr/bin/systemctl", "enable", "facegate.service")
     (tree / "srv/probe.py").write_text(PROBE)
     (tree / "etc/systemd/system/probe.service").write_text(PROBE_UNIT)
-    contained(tree, "/usr/bin/systemctl", "enable", "probe.service")
-    done = subprocess.run(
-        [
-            "systemd-nspawn", "-q", "--boot", "--register=no", "--keep-unit", "--private-network",
-            "-D", str(tree), "--console=pipe",
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )  # fmt: skip
+    inside(tree, "/usr/bin/systemctl", "enable", "probe.service")
+    console = boot(tree, timeout_s=300)
     result = tree / "srv/seen.json"
-    assert result.exists(), done.stdout[-3000:]
+    assert result.exists(), console[-3000:]
     return json.loads(result.read_text())
 
 
@@ -245,7 +212,7 @@ def test_a_version_that_fails_its_check_is_not_switched_to(seen, tree):
 
 
 def test_uninstalling_keeps_what_it_says(seen, tree):
-    contained(tree, "/root/source/deploy/install.sh", "--uninstall")
+    inside(tree, "/root/source/deploy/install.sh", "--uninstall")
     assert not (tree / "opt/facegate").exists()
     assert not (tree / "etc/systemd/system/facegate.service").exists()
     assert (tree / "var/lib/facegate/people.db").exists()

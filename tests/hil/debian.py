@@ -1,0 +1,61 @@
+"""Whole Debian systems for tests: built by mmdebstrap, entered or booted by systemd-nspawn."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NSPAWN = ("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-network")
+
+
+def run(*words: str | Path, **options) -> str:
+    """Run a command that must succeed; its standard output."""
+    done = subprocess.run(
+        [str(w) for w in words], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout
+
+
+def needs_root_and(*tools: str) -> None:
+    """Skip, by name, where the machine cannot build or boot such a system."""
+    if os.geteuid() != 0:
+        pytest.skip("containers need root")
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"this machine has no {tool}")
+
+
+def build(tree: Path, suite: str, packages: str, *options: str) -> None:
+    """Make a Debian system in a folder.
+
+    Args:
+        tree: the folder, made.
+        suite: for example "bookworm".
+        packages: beside the variant's own, with commas.
+        options: of mmdebstrap, such as "--architectures=arm64".
+    """
+    variant = () if any(o.startswith("--variant") for o in options) else ("--variant=apt",)
+    run(
+        "mmdebstrap", "--quiet", *variant, "--components=main", f"--include={packages}",
+        *options, suite, tree,
+    )  # fmt: skip
+
+
+def inside(tree: Path, *words: str) -> str:
+    """Run a command in the system, not booted; it must succeed."""
+    return run(*NSPAWN, "-D", tree, "--console=pipe", *words)
+
+
+def boot(tree: Path, timeout_s: float) -> str:
+    """Boot the system until something in it ends it; what its console showed."""
+    done = subprocess.run(
+        [*NSPAWN, "--boot", "-D", str(tree), "--console=pipe"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+    )
+    return done.stdout
