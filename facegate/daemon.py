@@ -22,13 +22,16 @@ from facegate.access.arming import Arming
 from facegate.access.door import Door
 from facegate.access.policy import Look, Policy, identity_of
 from facegate.access.store import Person, Store
+from facegate.canary import Canary
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import DaemonError, LineError, ModelError, StoreError
+from facegate.errors import DaemonError, LineError, ModelError
 from facegate.hardware.camera import Camera
+from facegate.hardware.camera_reopen import LastingCamera, Reopening
 from facegate.hardware.panel import Panel, PanelState
 from facegate.health import Health
+from facegate.heartbeat import Heartbeat
 from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
@@ -39,7 +42,6 @@ from facegate.vision.faces import Face
 from facegate.vision.quality import ADVICE
 from facegate.vision.tracker import Tracker
 
-WATCHDOG_S = 2.0
 STOP_LOOK_S = 0.1
 """A signal only sets an event, and is noticed within so long."""
 
@@ -81,6 +83,7 @@ class Gate:
         journal: where events go.
         observe: called from the identify thread for every frame (the demo draws with it).
         clock: monotonic seconds.
+        reopen: opens the camera again when it is lost; without it a lost camera ends the gate.
     """
 
     def __init__(
@@ -93,9 +96,18 @@ class Gate:
         journal: Journal,
         observe: Callable[[Seen], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        reopen: Callable[[], Camera] | None = None,
     ) -> None:
         self._config, self._vision, self._store = config, vision, store
-        self._camera, self._journal, self._observe, self._clock = camera, journal, observe, clock
+        self._journal, self._observe, self._clock = journal, observe, clock
+        self._camera = LastingCamera(
+            camera,
+            reopen,
+            Reopening(config.camera.reopen_attempts, config.camera.reopen_wait_s),
+            lost=lambda why: journal.emit("camera_lost", why),
+            back=self._camera_back,
+            clock=clock,
+        )
         self._tracker = Tracker(
             config.detection.track_min_iou, config.detection.track_max_lost_frames
         )
@@ -141,7 +153,9 @@ class Gate:
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
         self.decisions = self._keeper.decisions
         self._refused: dict[int, tuple[str, ...]] = {}
-        self._stalled: list[str] = []
+        self._canaries = {
+            name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
+        }
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
 
@@ -168,39 +182,45 @@ class Gate:
         ]
         try:
             with Pipeline(stages, self._wake) as pipeline:
-                health = Health(
-                    {
-                        "camera": lambda: self.frames.counts.put,
-                        "detector": lambda: self.faces.counts.put,
-                        "door": lambda: self._keeper.beats,
-                    },
-                    self._clock,
-                )
-                proof_due_s = 0.0
+                heartbeat = self._heartbeat()
                 while not stopping.is_set() and not pipeline.wait(STOP_LOOK_S):
-                    if self._clock() >= proof_due_s:
-                        self._prove_alive(health)
-                        proof_due_s = self._clock() + WATCHDOG_S
+                    heartbeat.beat_if_due()
+                    self._keeper.stalled = heartbeat.amiss
         finally:
             notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it
                 self._keeper.lock()
             self._keeper.close()
 
-    def _prove_alive(self, health: Health) -> None:
-        """Tell systemd's watchdog that all is well, only if it is; it restarts us otherwise."""
-        stalled = health.stalled()
-        try:
-            _ = self._store.revision
-        except StoreError:
-            stalled.append("store")
-        self._keeper.stalled = bool(stalled)
-        if not stalled:
-            notify_systemd(f"WATCHDOG=1\nSTATUS={self._status_line()}")
-        elif stalled != self._stalled:
-            self._journal.emit("stalled", f"no sign of life: {', '.join(stalled)}")
-            notify_systemd(f"STATUS=stalled: {', '.join(stalled)}")
-        self._stalled = stalled
+    def _heartbeat(self) -> Heartbeat:
+        """Count the work of every part; what waits for a lost camera counts as alive."""
+        health = Health(
+            {
+                "camera": lambda: self.frames.counts.put + self._camera.signs,
+                "detector": lambda: self.faces.counts.put + self._camera.signs,
+                "embedder": lambda: self.faces.counts.got + self._camera.signs,
+                "door": lambda: self._keeper.beats,
+            },
+            self._clock,
+        )
+        return Heartbeat(
+            health,
+            read_store=lambda: self._store.revision,
+            camera_lost=lambda: self._camera.lost_for,
+            status_line=self._status_line,
+            tell=notify_systemd,
+            journal=self._journal,
+            clock=self._clock,
+            resumed=self._ask_canaries_soon,
+        )
+
+    def _camera_back(self, away_s: float) -> None:
+        self._journal.emit("camera_back", f"pictures again after {away_s:.1f} s", away_s=away_s)
+        self._ask_canaries_soon()
+
+    def _ask_canaries_soon(self) -> None:
+        for canary in self._canaries.values():
+            canary.ask_soon()
 
     @property
     def channels(self) -> dict[str, Channel[Any]]:
@@ -214,16 +234,19 @@ class Gate:
     # The four threads.
 
     def _capture(self, stopping: threading.Event) -> None:
-        for frame in self._camera.frames(stopping):
-            try:
+        try:
+            for frame in self._camera.frames(stopping):
                 self.frames.put(frame)
-            except ChannelClosed:
-                return
+        except ChannelClosed:
+            return
+        finally:
+            self._camera.close()
 
     def _detect(self, stopping: threading.Event) -> None:
         for frame in self.frames:
             if stopping.is_set():
                 return
+            self._canaries["detector"].ask_if_due()
             detections = self._vision.reader.find(frame.pixels, frame.small)
             tracks = self._tracker.update(detections, frame.captured_at_s)
             self._recent.append(frame.captured_at_s)
@@ -236,6 +259,7 @@ class Gate:
         for seen in self.faces:
             if stopping.is_set():
                 return
+            self._canaries["embedder"].ask_if_due()
             self._reload_if_changed()
             self._policy.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
@@ -371,6 +395,7 @@ class Gate:
         span_s = recent[-1] - recent[0] if len(recent) > 1 else 0.0
         return {
             "camera": self._camera.description,
+            "camera_lost": self._camera.lost_for,
             "uptime_s": self._clock() - self._started_at_s,
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,

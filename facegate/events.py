@@ -15,6 +15,8 @@ EventName = Literal[
     "stopping",
     "stopped",
     "camera_opened",
+    "camera_lost",
+    "camera_back",
     "granted",
     "grant_refused",
     "denied",
@@ -99,6 +101,15 @@ EVENTS: dict[EventName, EventKind] = {
         "The strike is held and its line released.",
     ),
     "camera_opened": EventKind("fe44e669c7394b78b91a755d106f30b0", 6, "The camera was opened"),
+    "camera_lost": EventKind(
+        "8b107c9d8f854dd7ba4fc4aff958ab99",
+        3,
+        "The camera is lost",
+        "Nobody is recognised; the exit button and commands still open. The camera is opened again "
+        "camera.reopen_attempts times, then facegate ends and systemd starts it again. Check the "
+        "ribbon or USB cable, the power (`facegate doctor`) and dmesg.",
+    ),
+    "camera_back": EventKind("734a62f1c23b488eb7696ea2e96fbd80", 5, "The camera is back"),
     "granted": EventKind(
         "c02070966d594635b76d9f7dba37e33d",
         6,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import UTC, time, tzinfo
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from facegate.access.audit import AuditTrail
 from facegate.access.door_events import DoorSettings
@@ -23,12 +26,13 @@ from facegate.hardware.fake import FakeInput, FakeOutput
 from facegate.hardware.lines import GpiodInput, GpiodOutput, InputLine, OutputLine
 from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
+from facegate.types import F32, U8
 from facegate.vision.card import Calibration, ModelCard
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
 from facegate.vision.quality import QualityLimits
-from facegate.vision.tflite import model_folder
+from facegate.vision.tflite import TFLiteModel, model_folder
 
 LOCAL_TIME = Path("/etc/localtime")
 DETECTOR_FILE = "yunet_like.tflite"
@@ -48,6 +52,19 @@ class Vision:
     def model_id(self) -> str:
         """The embedder's id, which the store is bound to."""
         return self.embedder.model_id
+
+    @property
+    def canaries(self) -> dict[str, tuple[Callable[[U8], F32], tuple[int, int, int]]]:
+        """What asks each network for all it says of a picture, and the picture's shape."""
+        models = {"detector": self.detector.model, "embedder": self.embedder.model}
+        return {
+            name: (partial(_all_outputs, model), model.input_shape)
+            for name, model in models.items()
+        }
+
+
+def _all_outputs(model: TFLiteModel, picture: U8) -> F32:
+    return np.concatenate([values.ravel() for values in model.run(picture).values()])
 
 
 def detector_path(config: Config) -> Path:

@@ -14,6 +14,7 @@ from facegate.journal import Event
 RECORDED: frozenset[EventName] = frozenset(
     {
         *("started", "ready", "stopped", "stalled", "part_failed"),
+        *("camera_lost", "camera_back"),
         *("granted", "grant_refused", "denied", "unknown", "duress"),
         *("second_factor_refused", "decision_too_old"),
         *("door_unlocked", "door_locked", "door_opened", "door_closed"),

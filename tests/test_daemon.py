@@ -12,6 +12,7 @@ from facegate import parts
 from facegate.config import parse_config
 from facegate.daemon import Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError
+from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
 from facegate.types import Frame
 
@@ -99,14 +100,16 @@ def opened(tmp_path, vision):
     """Make a gate that looks through a file camera, or through `camera`."""
     closing = []
 
-    def make(source=None, camera=None, observe=None, **options):
+    def make(source=None, camera=None, observe=None, reopen=None, **options):
         config = settings(tmp_path, f"file:{source}", **options)
         eye = camera or parts.camera_from(config)
         store = parts.open_store(config, vision.model_id)
         closing.extend([eye, store])
         lines, events = parts.lines_from(config), []
         closing.append(lines)
-        gate = Gate(config, vision, store, eye, lines, Journal(events.append), observe)
+        gate = Gate(
+            config, vision, store, eye, lines, Journal(events.append), observe, reopen=reopen
+        )
         return Opened(gate, store, lines, events)
 
     yield make
@@ -254,6 +257,56 @@ def test_a_lost_camera_ends_the_daemon_with_the_door_locked(opened, vision):
     with pytest.raises(DaemonError, match="cable is off"):
         door.gate.run(threading.Event())
     assert not door.relay.active
+
+
+def test_a_camera_that_comes_back_lets_people_in_again(opened, vision, films):
+    """Meanwhile the door and its exit button go on, and the panel shows that something is amiss."""
+    there = threading.Event()
+
+    def reopen():
+        if not there.is_set():
+            raise CameraError("/dev/video0: no such camera")
+        return parts.camera_from(settings(films["friend"], f"file:{films['friend']}"))
+
+    door = opened(camera=BrokenCamera(), reopen=reopen, reopen_attempts=100, reopen_wait_s=0.01)
+    door.gate._camera._reopening = Reopening(10_000, 0.01)
+    door.gate._camera._wait = lambda stopping, seconds: stopping.wait(min(seconds, 0.02))
+    enrol_friend(door, vision)
+    with door.running() as failed:
+        until(lambda: door.named("camera_lost"))
+        assert "cable is off" in door.gate.status()["camera_lost"]
+        door.lines.inputs["exit_button"].press()
+        until(lambda: len(door.relay.edges) == 2)
+        until(lambda: door.gate.status()["panel"] == "error")
+        there.set()
+        until(lambda: door.named("camera_back"))
+        until(lambda: door.named("granted"))
+        assert door.gate.status()["camera_lost"] is None
+    assert not failed
+
+
+def test_a_camera_that_stays_away_ends_the_daemon(opened, vision):
+    def reopen():
+        raise CameraError("/dev/video0: no such camera")
+
+    door = opened(camera=BrokenCamera(), reopen=reopen, reopen_attempts=3, reopen_wait_s=0.01)
+    with pytest.raises(DaemonError, match="no such camera; given up after 3 attempts"):
+        door.gate.run(threading.Event())
+    assert len(door.named("camera_lost")) == 1
+    assert not door.relay.active
+
+
+def test_a_network_that_answers_otherwise_ends_the_daemon(opened, films):
+    """Memory that went bad must not decide who comes in."""
+    door = opened(films["nobody"], loop=True)
+    canary = door.gate._canaries["embedder"]
+    ask = canary._ask
+    with door.running() as failed:
+        until(lambda: canary._first is not None)
+        canary._ask = lambda picture: -ask(picture)
+        canary.ask_soon()
+        until(lambda: failed)
+    assert "embedder answers a known picture otherwise" in str(failed[0])
 
 
 @pytest.mark.parametrize("loop", [True, False])

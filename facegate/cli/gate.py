@@ -52,7 +52,15 @@ def run(
         )
         eye = stack.enter_context(parts.camera_from(settings))
         journal.emit("camera_opened", eye.description)
-        gate = Gate(settings, vision, store, eye, lines, journal)
+        gate = Gate(
+            settings,
+            vision,
+            store,
+            eye,
+            lines,
+            journal,
+            reopen=lambda: parts.camera_from(settings),
+        )
         stack.enter_context(ControlServer(settings.socket_path, routes(gate)))
         try:
             gate.run(stopping)

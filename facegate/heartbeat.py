@@ -1,0 +1,74 @@
+"""What systemd's watchdog is told: that all is well, only if it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from facegate.errors import StoreError
+from facegate.health import Health
+from facegate.journal import Journal
+
+BEAT_S = 2.0
+
+
+class Heartbeat:
+    """Feeds the watchdog while every part shows life and the store can be read.
+
+    A camera that is lost and being opened again is a known loss, not a stalled part: the door and
+    its exit button go on meanwhile. A part that stands still is not fed for, and systemd restarts.
+
+    Args:
+        health: of the parts that must move.
+        read_store: reads something of the store.
+        camera_lost: why there is no picture while the camera is opened again, else None.
+        status_line: for `STATUS=`.
+        tell: systemd.
+        journal: where events go.
+        clock: monotonic seconds.
+
+    Attributes:
+        amiss: whether a part stands still or is lost; the panel says so.
+        resumed: called when what stood still moves again.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        read_store: Callable[[], object],
+        camera_lost: Callable[[], str | None],
+        status_line: Callable[[], str],
+        tell: Callable[[str], None],
+        journal: Journal,
+        clock: Callable[[], float],
+        resumed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._health, self._read_store, self._camera_lost = health, read_store, camera_lost
+        self._status_line, self._tell, self._journal = status_line, tell, journal
+        self._clock, self._resumed = clock, resumed
+        self._stalled: list[str] = []
+        self._due_s = clock()
+        self.amiss = False
+
+    def beat_if_due(self) -> None:
+        """Look at all parts every `BEAT_S`, and tell systemd."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + BEAT_S
+        stalled = self._health.stalled()
+        try:
+            self._read_store()
+        except StoreError:
+            stalled.append("store")
+        lost = self._camera_lost()
+        self.amiss = bool(stalled) or lost is not None
+        if stalled:
+            if stalled != self._stalled:
+                self._journal.emit("stalled", f"no sign of life: {', '.join(stalled)}")
+            self._tell(f"STATUS=stalled: {', '.join(stalled)}")
+        else:
+            if self._stalled:
+                self._resumed()
+            status = self._status_line() if lost is None else f"camera lost: {lost}"
+            self._tell(f"WATCHDOG=1\nSTATUS={status}")
+        self._stalled = stalled
