@@ -74,6 +74,11 @@ class Config(Section):
         return self.state_folder / "audit.jsonl"
 
     @property
+    def pin_path(self) -> Path:
+        """The hash of the door's PIN."""
+        return self.state_folder / "pin"
+
+    @property
     def key_path(self) -> Path:
         """The key file: configured, a systemd credential, or beside the store."""
         if self.state.key_file:

@@ -20,13 +20,14 @@ from typing import Any
 from facegate import parts
 from facegate.access.arming import Arming
 from facegate.access.door import Door
+from facegate.access.pin import PinFile
 from facegate.access.policy import Look, Policy, identity_of
 from facegate.access.store import Person, Store
 from facegate.canary import Canary
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import DaemonError, LineError, ModelError
+from facegate.errors import DaemonError, InputError, LineError, ModelError
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import LastingCamera, Reopening
 from facegate.hardware.panel import Panel, PanelState
@@ -152,6 +153,7 @@ class Gate:
         self.frames: Channel[Frame] = Channel(1, overflow)
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
         self.decisions = self._keeper.decisions
+        self._pin = PinFile(config.pin_path)
         self._refused: dict[int, tuple[str, ...]] = {}
         self._canaries = {
             name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
@@ -380,6 +382,33 @@ class Gate:
                     f"not unlocked: {WHY[event.cause]}; see `facegate status`, and end a lockdown "
                     "with `facegate door lockdown off`"
                 )
+
+    def enter_pin(self, pin: str) -> None:
+        """Take what was typed at the door as the second factor of the face before it.
+
+        Whether it was right is looked at only while the door waits, and one wrong PIN ends that:
+        each try costs a face, and counts towards the lockout.
+
+        Raises:
+            DaemonError: the door waits for no PIN, or is shut to faces meanwhile.
+            InputError: it is wrong.
+            StoreError: no PIN was set.
+        """
+        if self._keeper.waiting and self._config.door.second_factor == "pin":
+            correct = self._pin.matches(pin)
+            for event in self._keeper.command(lambda door: door.pin(correct)):
+                if event.name == "granted":
+                    return
+                if event.name == "second_factor_refused":
+                    raise InputError("wrong PIN; show your face again")
+                if event.name == "grant_refused":
+                    raise DaemonError(f"not unlocked: {WHY[event.cause]}; see `facegate status`")
+        raise DaemonError("the door waits for no PIN; show your face first")
+
+    def set_pin(self, pin: str) -> None:
+        """Take a new PIN for the door."""
+        self._pin.set(pin)
+        self._journal.emit("pin_set", "the door has a new PIN")
 
     def lockdown(self, on: bool) -> None:
         """Keep faces and unlock hours out, or end that."""

@@ -94,6 +94,7 @@ class DoorKeeper:
         self._advice = (PanelState.IDLE, float("-inf"))
         self._panel_works = True
         self._admins: frozenset[int] = frozenset()
+        self._asked: Facts = {}
         self.last_event = "none"
         self.stalled = False
         self.beats = 0
@@ -112,6 +113,11 @@ class DoorKeeper:
             "lockout": self._door.locked_out,
             "panel": self._panel.state.value,
         }
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the door waits for a second factor."""
+        return self._door.waiting
 
     # From other threads.
 
@@ -252,6 +258,8 @@ class DoorKeeper:
             self._panel.show(PanelState.DENIED)
         events = self._door.apply(decision)
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
+        if self._door.waiting:
+            self._asked = facts
         self._report(events, facts)
 
     def _arm(self, name: str | None) -> None:
@@ -263,8 +271,9 @@ class DoorKeeper:
 
     def _report(self, events: list[DoorEvent], facts: Facts | None = None) -> None:
         for event in events:
-            about = dict(facts or {}) if event.person is not None else {}
-            if event.name != "granted":
+            # Without facts of its own, an event about a person is about the second factor.
+            about = dict(facts or self._asked) if event.person is not None else {}
+            if (event.name, event.cause) != ("granted", "grant"):
                 about.pop("latency_ms", None)
                 about["reason"] = event.cause
             if event.before is not event.after:

@@ -50,6 +50,7 @@ EventName = Literal[
     "person_renamed",
     "person_removed",
     "role_changed",
+    "pin_set",
     "store_reloaded",
     "panel_failed",
     "audit_failed",
@@ -255,6 +256,12 @@ EVENTS: dict[EventName, EventKind] = {
     "person_renamed": EventKind("2ba6e8a6d842414b8f0527faae964b5e", 5, "A person was renamed"),
     "person_removed": EventKind("1aba3752dad54d20b080614e059a45ec", 5, "A person was removed"),
     "role_changed": EventKind("e029de9a67454a12a879f0eaa12e9778", 5, "A person's role was changed"),
+    "pin_set": EventKind(
+        "d5b3da79af2248a2b1cfbcbd4c0a6f6c",
+        5,
+        "The door has a new PIN",
+        "Whoever may talk to the daemon can set it, with `facegate door pin`.",
+    ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"
     ),

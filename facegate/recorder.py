@@ -21,7 +21,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("door_held_open", "door_forced_open", "tamper_began", "tamper_ended"),
         *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
-        *("person_renamed", "person_removed", "role_changed"),
+        *("person_renamed", "person_removed", "role_changed", "pin_set"),
     }
 )
 WAITING_AT_MOST = 4096

@@ -128,7 +128,7 @@ class DoorConfig(Section):
     relock_on_close: bool = True
     held_open_warning_s: Annotated[float, Field(gt=0, le=86_400)] = 20.0
     held_open_alarm_s: Annotated[float, Field(gt=0, le=86_400)] = 30.0
-    second_factor: Literal["button"] | None = None
+    second_factor: Literal["button", "pin"] | None = None
     second_factor_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     lockout_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
     lockout_within_s: Annotated[float, Field(gt=0, le=3600)] = 60.0

@@ -11,7 +11,7 @@ import pytest
 from facegate import parts
 from facegate.config import parse_config
 from facegate.daemon import Gate
-from facegate.errors import CameraError, DaemonError, InputError, ModelError
+from facegate.errors import CameraError, DaemonError, InputError, ModelError, StoreError
 from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
 from facegate.types import Frame
@@ -23,13 +23,13 @@ pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
 PULSE_S = 0.6
 
 
-def settings(folder, source, **camera):
+def settings(folder, source, door=None, **camera):
     return parse_config(
         {
             "camera": {"source": source, "pacing": "fast", **camera},
             "state": {"folder": str(folder / "state")},
             "gpio": {"driver": "fake"},
-            "door": {"pulse_s": PULSE_S},
+            "door": {"pulse_s": PULSE_S, **(door or {})},
             "enrolment": {
                 "captures": 3,
                 "interval_s": 0.05,
@@ -388,3 +388,63 @@ def test_a_command_unlocks_but_not_in_lockdown(opened, films):
         door.gate.lockdown(False)
         door.gate.unlock()
         until(lambda: len(door.relay.edges) == 2)
+
+
+class Visits:
+    """A camera before which the friend comes and goes once for every cue."""
+
+    description = "file on cue"
+
+    def __init__(self, films):
+        paths = [p for name in ("friend", "nobody") for p in sorted(films[name].iterdir())]
+        self.pictures = [cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2RGB) for p in paths]
+        self.cue = threading.Semaphore(0)
+
+    def frames(self, stopping):
+        seq = 0
+        while not stopping.is_set():
+            if not self.cue.acquire(timeout=0.05):
+                continue
+            for pixels in self.pictures:
+                yield Frame(pixels, time.monotonic(), seq)
+                seq += 1
+
+    def close(self):
+        pass
+
+
+def test_a_face_opens_only_with_the_pin_after_it(opened, vision, films):
+    camera = Visits(films)
+    rules = {"second_factor": "pin", "second_factor_s": 60.0, "lockout_attempts": 2}
+    door = opened(camera=camera, door=rules)
+    enrol_friend(door, vision)
+
+    def visit():
+        before = len(door.named("second_factor_wanted"))
+        camera.cue.release()
+        until(lambda: len(door.named("second_factor_wanted")) > before)
+
+    with door.running():
+        visit()
+        with pytest.raises(StoreError, match="no PIN yet"):
+            door.gate.enter_pin("4829")
+        door.gate.set_pin("4829")
+        with pytest.raises(InputError, match="wrong PIN"):
+            door.gate.enter_pin("4828")
+        with pytest.raises(DaemonError, match="waits for no PIN"):
+            door.gate.enter_pin("4829")
+        assert not door.relay.edges
+        visit()
+        door.gate.enter_pin("4829")
+        until(lambda: len(door.relay.edges) == 2)
+        for _ in range(2):
+            visit()
+            with pytest.raises(InputError, match="wrong PIN"):
+                door.gate.enter_pin("0000")
+        until(lambda: door.named("lockout_began"))
+        assert len(door.relay.edges) == 2
+    assert "4829" not in " ".join(e.message for e in door.events)
+    granted = door.named("granted")[0].fields
+    assert (granted["reason"], granted["person"]) == ("pin", 1)
+    assert "latency_ms" not in granted, "a person typed meanwhile"
+    assert door.named("second_factor_refused")[0].fields["person"] == 1

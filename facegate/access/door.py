@@ -89,9 +89,9 @@ class Door:
         return max(ends, default=None)
 
     @property
-    def waits_for(self) -> str | None:
-        """Whose second factor the door waits for."""
-        return None if self._waiting is None else self._waiting[0]
+    def waiting(self) -> bool:
+        """Whether the door waits for a second factor."""
+        return self._waiting is not None
 
     @property
     def locked_out(self) -> bool:
@@ -114,13 +114,13 @@ class Door:
             return [*events, self._event("decision_too_old", "age", person)]
         if (why := self._shut_to_faces()) is not None:
             return [*events, self._event("grant_refused", why, person)]
-        self._lockout.forgive()
         if self.settings.second_factor is not None:
             self._waiting = (person, now_s + self.settings.second_factor_s)
             return [
                 *events,
                 self._event("second_factor_wanted", self.settings.second_factor, person),
             ]
+        self._lockout.forgive()
         events.append(self._event("granted", "grant", person))
         return events + self._unlock("grant", person)
 
@@ -131,14 +131,14 @@ class Door:
             return events
         return events + self._confirm("button")
 
-    def pin(self, person: str, correct: bool) -> list[DoorEvent]:
+    def pin(self, correct: bool) -> list[DoorEvent]:
         """Take a PIN as the second factor; a wrong one asks for the face again."""
         events = self.tick()
         if self._waiting is None or self.settings.second_factor != "pin":
             return events
-        if correct and self._waiting[0] == person:
+        if correct:
             return events + self._confirm("pin")
-        self._waiting = None
+        person, self._waiting = self._waiting[0], None
         events.append(self._event("second_factor_refused", "pin", person))
         return events + self._refused(self._clock(), "pin")
 
@@ -249,9 +249,11 @@ class Door:
         return [self._event("lockout_began", cause)] if self._lockout.refuse(now_s) else []
 
     def _confirm(self, factor: str) -> list[DoorEvent]:
-        person, self._waiting = self.waits_for, None
+        person = None if self._waiting is None else self._waiting[0]
+        self._waiting = None
         if (why := self._shut_to_faces()) is not None:
             return [self._event("grant_refused", why, person)]
+        self._lockout.forgive()
         return [self._event("granted", factor, person), *self._unlock("grant", person)]
 
     def _unlock(self, cause: str, person: str | None = None) -> list[DoorEvent]:

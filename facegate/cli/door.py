@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 import typer
 
 from facegate.cli.options import ConfigFile, running_daemon
 from facegate.config import load_config
+from facegate.errors import InputError
 
-app = typer.Typer(help="Unlock the door, or lock it down.", no_args_is_help=True)
+app = typer.Typer(help="Unlock the door, lock it down, set its PIN.", no_args_is_help=True)
 
 
 @app.command()
@@ -27,3 +29,17 @@ def lockdown(
     """Keep faces and unlock hours out; the exit button still opens."""
     running_daemon(load_config(config)).lockdown(state == "on")
     typer.echo("Lockdown." if state == "on" else "Lockdown is over.")
+
+
+@app.command()
+def pin(config: ConfigFile = None) -> None:
+    """Give the door a new PIN, asked for twice; from a pipe, its first line is taken."""
+    daemon = running_daemon(load_config(config))
+    if sys.stdin.isatty():
+        chosen = typer.prompt("New PIN", hide_input=True)
+        if typer.prompt("The same again", hide_input=True) != chosen:
+            raise InputError("the two are not the same; nothing was changed")
+    else:
+        chosen = sys.stdin.readline().strip()
+    daemon.set_pin(chosen)
+    typer.echo("The door has a new PIN.")

@@ -91,6 +91,14 @@ class ControlClient:
         """Release the strike for one pulse."""
         self._call("POST", "/v1/door/unlock", {})
 
+    def enter_pin(self, pin: str) -> None:
+        """Type the PIN as the second factor of the face before the door."""
+        self._call("POST", "/v1/door/pin", {"pin": pin})
+
+    def set_pin(self, pin: str) -> None:
+        """Give the door a new PIN."""
+        self._call("PUT", "/v1/door/pin", {"pin": pin})
+
     def lockdown(self, on: bool) -> None:
         """Begin or end a lockdown."""
         self._call("POST", "/v1/door/lockdown", {"on": on})

@@ -49,6 +49,14 @@ class Gatekeeper(Protocol):
         """Release the strike for one pulse."""
         ...
 
+    def enter_pin(self, pin: str) -> None:
+        """Take a PIN as the second factor."""
+        ...
+
+    def set_pin(self, pin: str) -> None:
+        """Give the door a new PIN."""
+        ...
+
     def lockdown(self, on: bool) -> None:
         """Begin or end a lockdown."""
         ...
@@ -95,6 +103,14 @@ def routes(gate: Gatekeeper) -> list[Route]:
         gate.unlock()
         return {}
 
+    def enter_pin(_: Body, body: Body) -> Answer:
+        gate.enter_pin(take(body, "pin", str))
+        return {}
+
+    def set_pin(_: Body, body: Body) -> Answer:
+        gate.set_pin(take(body, "pin", str))
+        return {}
+
     def lockdown(_: Body, body: Body) -> Answer:
         gate.lockdown(take(body, "on", bool))
         return {}
@@ -110,6 +126,8 @@ def routes(gate: Gatekeeper) -> list[Route]:
         Route("DELETE", "/v1/people/{name}", remove),
         Route("POST", "/v1/door/unlock", unlock),
         Route("POST", "/v1/door/lockdown", lockdown),
+        Route("POST", "/v1/door/pin", enter_pin),
+        Route("PUT", "/v1/door/pin", set_pin),
         Route("POST", "/v1/identities", identify),
         Route("POST", "/v1/enrolments", enrol, streams=True),
     ]

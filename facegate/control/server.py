@@ -37,7 +37,7 @@ class Route:
     """One method and path; `{name}` in the path is handed to the handler.
 
     Args:
-        method: GET, POST, PATCH or DELETE.
+        method: GET, POST, PUT, PATCH or DELETE.
         path: for example `/v1/people/{name}`.
         answer: takes the path's parts and the JSON body, returns what is sent as JSON.
         streams: `answer` takes a third argument, a function that sends one JSON line at once; its
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is not None:
             self._send(status, answer)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _route(self) -> tuple[HTTPStatus, Answer | None]:
         path = self.path.split("?")[0]

@@ -337,23 +337,33 @@ def test_a_second_factor_comes_too_late(make, relay, clock):
     assert relay.edges == []
 
 
-def test_a_pin_confirms_the_face_it_belongs_to(make, relay):
+def test_a_pin_confirms_the_face_before_it(make, relay):
     door = make(second_factor="pin", lockout_attempts=2)
-    assert door.pin("Ann", True) == []
+    assert door.pin(True) == []
     door.apply(decision())
-    assert names(door.pin("Ben", True)) == ["second_factor_refused"]
-    door.apply(decision())
-    assert names(door.pin("Ann", False)) == ["second_factor_refused"]
+    assert names(door.pin(False)) == ["second_factor_refused"]
     door.apply(decision())
     assert door.button() == []
-    assert names(door.pin("Ann", True)) == ["granted", "door_unlocked"]
+    assert names(door.pin(True)) == ["granted", "door_unlocked"]
     assert relay.edges == [True]
 
 
 def test_wrong_pins_lock_faces_out(make):
-    door = make(second_factor="pin", lockout_attempts=1)
+    door = make(second_factor="pin", lockout_attempts=3)
+    for told in ([], [], ["lockout_began"]):
+        door.apply(decision())
+        assert names(door.pin(False)) == ["second_factor_refused", *told]
+
+
+def test_only_a_right_pin_forgives_the_wrong_ones(make):
+    door = make(second_factor="pin", lockout_attempts=2)
+    for correct in (False, True, False):
+        door.apply(decision())
+        door.pin(correct)
+    assert not door.locked_out
     door.apply(decision())
-    assert names(door.pin("Ann", False)) == ["second_factor_refused", "lockout_began"]
+    door.pin(False)
+    assert door.locked_out
 
 
 def test_a_lockdown_forgets_whom_it_waited_for(make):

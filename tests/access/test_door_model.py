@@ -94,7 +94,7 @@ class Watched:
             if correct and in_time and not shut:
                 self.cause_s = self.now_s
             self.face_s = float("-inf")
-        act = self.door.button if kind == "button" else lambda: self.door.pin("Ann", correct)
+        act = self.door.button if kind == "button" else lambda: self.door.pin(correct)
         self.watch(act)
 
     def give(self, name, seconds=1.0):

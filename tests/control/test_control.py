@@ -62,6 +62,13 @@ class Gate:
     def unlock(self):
         self.unlocked = True
 
+    def enter_pin(self, pin):
+        if pin != "4829":
+            raise InputError("wrong PIN; show your face again")
+
+    def set_pin(self, pin):
+        self.new_pin = pin
+
     def lockdown(self, on):
         self.locked_down = on
 
@@ -222,6 +229,15 @@ def test_the_door_is_commanded_and_roles_are_given(client, gate):
         client.lockdown(on)
         assert gate.locked_down is on
     assert client.set_role("Ann", "admin").role == "admin"
+
+
+def test_a_pin_is_set_and_entered(client, gate):
+    client.set_pin("4829")
+    assert gate.new_pin == "4829"
+    client.enter_pin("4829")
+    with pytest.raises(InputError, match="wrong PIN"):
+        client.enter_pin("1111")
+    assert raw(client, "POST", "/v1/door/pin", json.dumps({"pin": 4829}))[0] == 400
 
 
 @pytest.mark.parametrize("on", ["yes", 1, None])

@@ -1,0 +1,51 @@
+import stat
+
+import pytest
+
+from facegate.access.pin import PinFile
+from facegate.errors import InputError, StoreError
+
+
+@pytest.fixture
+def pins(tmp_path):
+    return PinFile(tmp_path / "pin")
+
+
+def test_only_the_pin_that_was_set_matches(pins):
+    pins.set("482915")
+    assert pins.matches("482915")
+    for wrong in ("482916", "48291", "", "4829150", "４８２９１５"):
+        assert not pins.matches(wrong)
+    pins.set("1207")
+    assert pins.matches("1207")
+    assert not pins.matches("482915")
+
+
+def test_the_file_holds_no_pin_and_is_ours_alone(pins):
+    pins.set("482915")
+    kept = pins.path.read_text()
+    pins.set("482915")
+    assert "482915" not in kept
+    assert pins.path.read_text() != kept, "the same PIN has another salt each time"
+    assert stat.S_IMODE(pins.path.stat().st_mode) == 0o600
+    assert [p.name for p in pins.path.parent.iterdir()] == ["pin"]
+
+
+@pytest.mark.parametrize("pin", ["", "123", "1234567890123", "12a4", "４８２９", "7777", "12 34"])
+def test_a_poor_pin_is_refused_and_the_old_one_stays(pins, pin):
+    pins.set("482915")
+    with pytest.raises(InputError, match="choose another"):
+        pins.set(pin)
+    assert pins.matches("482915")
+
+
+@pytest.mark.parametrize("content", ["", "one", "a b c", "?? ??"])
+def test_a_damaged_file_says_what_to_do(pins, content):
+    pins.path.write_text(content)
+    with pytest.raises(StoreError, match="facegate door pin"):
+        pins.matches("1234")
+
+
+def test_without_a_pin_nothing_matches(pins):
+    with pytest.raises(StoreError, match="no PIN yet"):
+        pins.matches("1234")
