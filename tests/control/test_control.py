@@ -146,7 +146,8 @@ def test_an_enrolment_that_fails_raises(client):
     ("method", "path", "body", "status", "told"),
     [
         ("GET", "/v1/none", None, 404, "no such path"),
-        ("PUT", "/v1/status", None, 501, ""),
+        ("PUT", "/v1/status", None, 405, ""),
+        ("HEAD", "/v1/status", None, 501, ""),
         ("DELETE", "/v1/status", None, 405, "not offered"),
         ("POST", "/v1/people", "not json", 400, "not JSON"),
         ("POST", "/v1/people", "[1]", 400, "JSON object"),
