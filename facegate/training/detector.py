@@ -15,7 +15,14 @@ from torch.nn import functional as F
 
 from facegate.training import architectures
 from facegate.training.data import Scene, read_scenes
-from facegate.training.loop import Checkpoint, Log, averaged, learning_rate, pick_device
+from facegate.training.loop import (
+    Checkpoint,
+    Log,
+    averaged,
+    learning_rate,
+    mixed_precision,
+    pick_device,
+)
 from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
@@ -119,7 +126,7 @@ def train(
         x = ((batch.pixels.to(device).permute(0, 3, 1, 2).float() - 127.5) / 128).contiguous(
             memory_format=torch.channels_last
         )
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             maps = network(x)
         terms = loss_terms(maps, batch, centres, strides)
         loss = terms["score"] + 2 * terms["box"] + LANDMARK_WEIGHT * terms["landmarks"]

@@ -22,6 +22,7 @@ from facegate.training.loop import (
     Log,
     averaged,
     learning_rate,
+    mixed_precision,
     pick_device,
 )
 from facegate.training.metrics import fold_accuracy
@@ -115,7 +116,7 @@ def train(
                 group["lr"] = learning_rate(progress, settings.peak_rate)
             rows = torch.from_numpy(next(batches))
             views = augment(held.pixels_of(rows), stage.side, stage.strength, random)
-            with torch.autocast(device.type, torch.bfloat16):
+            with mixed_precision(device):
                 raw = network["trunk"](views)
             unit = F.normalize(raw.float(), dim=1)
             loss, told = _objective(network["head"], unit, rows, held, stage, settings, random)
@@ -229,7 +230,7 @@ def held_out_accuracy(trunk: torch.nn.Module, data: Path, side: int, device: tor
     was_training = trunk.training
     trunk.eval()
     found: list[F32] = []
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+    with torch.no_grad(), mixed_precision(device):
         for start in range(0, len(crops.pixels), 256):
             batch = torch.from_numpy(crops.pixels[start : start + 256]).to(device)
             x = ((batch.permute(0, 3, 1, 2).float() - 127.5) / 128).contiguous(

@@ -24,6 +24,16 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Compute in bfloat16 where the hardware does, in float32 elsewhere.
+
+    A processor without bfloat16 instructions (AVX-512 BF16 or AMX) emulates them, five to seven
+    times slower than float32.
+    """
+    native = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+
+
 def learning_rate(progress: float, peak: float, warm_up: float = 0.03) -> float:
     """Linear warm-up, then half a cosine down to one hundredth of the peak."""
     if progress < warm_up:
