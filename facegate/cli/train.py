@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from facegate.cli.training import needs
+from facegate.vision.card import card_path
 
 STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
 
@@ -22,7 +23,12 @@ Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 StartFrom = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="Weights to begin with.")
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Weights to begin with: of a run (.weights.h5), .keras, .h5, or an exported .tflite.",
+    ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all if not given.")]
 
@@ -80,7 +86,9 @@ def detector(
     views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
-    start_from: StartFrom = None,
+    start_from: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Weights to begin with.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
@@ -121,14 +129,20 @@ def without_paths(words: list[str]) -> list[str]:
     return named
 
 
+def _commands_behind(weights: Path) -> list[str]:
+    """Give the commands that made weights: a model's card has them, or the run they lie in."""
+    exported = weights.suffix == ".tflite"
+    path = card_path(weights) if exported else weights.parent / "run.json"
+    return json.loads(path.read_text())["commands"] if path.is_file() else []
+
+
 def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> None:
     """Write the command and settings beside the weights, for the card; folders are left out.
 
     Where the run begins with the weights of another, that one's commands come first.
     """
     words = without_paths(["facegate", *sys.argv[1:]])
-    earlier = start_from.parent / "run.json" if start_from is not None else None
-    before = json.loads(earlier.read_text())["commands"] if earlier and earlier.is_file() else []
+    before = _commands_behind(start_from) if start_from is not None else []
     out.mkdir(parents=True, exist_ok=True)
     run = {"commands": [*before, shlex.join(words)], "settings": settings}
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

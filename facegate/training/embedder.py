@@ -29,9 +29,12 @@ from facegate.training.metrics import fold_accuracy
 from facegate.training.recipe import Settings, Stage
 from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
+from facegate.training.weights import load_weights, settle
 from facegate.types import F32, I64
 
 BANK_SIZE = 4096
+SETTLING_VIEWS, SETTLING_BATCH = 1024, 64
+RIDGE = 1e-3
 COLLAPSED_SPREAD = 0.02
 COLLAPSED_STEPS = 100
 COLLAPSE_CHECKED_EVERY = 10
@@ -52,7 +55,7 @@ def train(
             the accuracy that is printed between stages.
         out: the run's folder; an interrupted run there goes on where it stopped.
         settings: how the training goes.
-        start_from: weights of an earlier run to begin with.
+        start_from: weights to begin with: of an earlier run, or an exported `.tflite`.
         say: takes the lines about stages and accuracy.
         checkpoint_every_s: seconds between two checkpoints: the most that a kill can cost.
 
@@ -62,24 +65,27 @@ def train(
     """
     keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
     device = pick_device()
+    random = torch.Generator(device).manual_seed(settings.seed)
     model = architectures.EMBEDDERS[settings.architecture](width=settings.width)
-    if start_from is not None:
-        model.load_weights(start_from)
+    checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
+    state = checkpoint.load(device)
+    if start_from is not None and state is None:
+        load_weights(model, start_from)
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model),
             "head": torch.nn.Linear(architectures.EMBEDDING_SIZE, 512, bias=False),
         }
     ).to(device, memory_format=torch.channels_last)
+    if start_from is not None and state is None:
+        _settle_in(network, data, settings.stages[0], random)
     average = averaged(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
     )
-    random = torch.Generator(device).manual_seed(settings.seed)
-    checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
     log, alarm = Log(out), CollapseAlarm(say)
     stage_at, step_at = 0, 0
-    if state := checkpoint.load(device):
+    if state is not None:
         stage_at, step_at = state["stage"], state["step"]
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
@@ -138,6 +144,31 @@ def train(
     path = out / "embedder.weights.h5"
     twin.store().save_weights(path)
     return path
+
+
+def _settle_in(
+    network: torch.nn.ModuleDict, data: Path, stage: Stage, random: torch.Generator
+) -> None:
+    """Fit to a trained trunk what its weights' file does not hold, before the first step.
+
+    BatchNorms get the statistics of the first stage's views. The head that is thrown away after
+    training is fitted by ridge regression: a random one would first pull the trunk out of shape.
+    """
+    crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1], _stored_side(stage))
+    pixels = torch.from_numpy(crops.pixels[:SETTLING_VIEWS]).to(random.device)
+    batches = augment(pixels, stage.side, stage.strength, random).split(SETTLING_BATCH)
+    whole = [b for b in batches if len(b) == len(batches[0])]
+    trunk = network["trunk"]
+    settle(trunk, whole)
+    if not crops.target.shape[1]:
+        return
+    trunk.eval()
+    with torch.no_grad():
+        unit = torch.cat([F.normalize(trunk(b).float(), dim=1) for b in whole])
+        target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
+        gram = unit.T @ unit + RIDGE * len(unit) * torch.eye(unit.shape[1], device=unit.device)
+        network["head"].weight.copy_(torch.linalg.solve(gram, unit.T @ target).T)
+    trunk.train()
 
 
 class _Held:

@@ -28,6 +28,7 @@ from facegate.errors import DataError, InputError, ModelError
 from facegate.training import architectures
 from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.partitions import interpreter_of
+from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import card_path, sha256_of
 from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
@@ -58,8 +59,6 @@ def build(source: Source) -> keras.Model:
         InputError: the weights are missing or do not fit the architecture, or there is none of
             that name.
     """
-    if not source.weights.is_file():
-        raise InputError(f"{source.weights}: no such file; train first")
     known = (
         architectures.EMBEDDERS
         if source.kind == "embedder"
@@ -68,17 +67,7 @@ def build(source: Source) -> keras.Model:
     if source.architecture not in known:
         raise InputError(f"architecture {source.architecture}: known are {', '.join(known)}")
     model = known[source.architecture](batch_size=1, **source.arguments)
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns of layers that it leaves at random weights.
-            warnings.simplefilter("error", UserWarning)
-            model.load_weights(source.weights)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        found = "not every layer is in it" if isinstance(error, UserWarning) else str(error)
-        raise InputError(
-            f"{source.weights}: these weights do not fit {source.architecture} "
-            f"{source.arguments or ''}: {found.splitlines()[0]}"
-        ) from error
+    load_weights(model, source.weights)
     return for_xnnpack(model)
 
 

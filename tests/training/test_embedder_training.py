@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -191,6 +192,36 @@ def test_a_run_killed_three_times_ends_where_an_undisturbed_one_does(taught, und
 def checkpoint_time(out):
     path = out / "checkpoint.pt"
     return path.stat().st_mtime_ns if path.exists() else None
+
+
+def test_a_run_begins_with_a_shipped_model(taught, tmp_path):
+    from facegate.training import architectures
+
+    shipped = Path(__file__).parents[2] / "models" / "inception_resnet_lite.tflite"
+    still = settings("32:0:16", width=1.0, peak_rate=1e-9)
+    path = training.train(taught, tmp_path / "run", still, start_from=shipped)
+    views = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (4, 3, SIDE, SIDE))).float()
+    answers = []
+    for source in (path, shipped):
+        model = architectures.inception_resnet_lite()
+        training.load_weights(model, source)
+        with torch.no_grad():
+            raw = training.TorchTwin(model).eval()(views)
+        answers.append(torch.nn.functional.normalize(raw, dim=1))
+    assert (answers[0] * answers[1]).sum(1).min() > 0.999
+
+
+def test_the_head_is_fitted_before_the_first_step(taught, tmp_path):
+    shipped = Path(__file__).parents[2] / "models" / "inception_resnet_lite.tflite"
+    still = {"width": 1.0, "peak_rate": 1e-9}
+    for name, start in (("fitted", shipped), ("fresh", None)):
+        training.train(taught, tmp_path / name, settings("32:0:80", **still), start_from=start)
+    assert cosine_of(tmp_path / "fitted") > cosine_of(tmp_path / "fresh") + 0.1
+
+
+def cosine_of(run):
+    with (run / "train.csv").open() as file:
+        return float(list(csv.DictReader(file))[-1]["cosine"])
 
 
 def test_distillation_without_a_teacher_is_refused(people, tmp_path):
