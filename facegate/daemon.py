@@ -19,6 +19,7 @@ from typing import Any
 
 from facegate import parts
 from facegate.access.arming import Arming
+from facegate.access.continuity import Continuity
 from facegate.access.door import Door
 from facegate.access.pin import PinFile
 from facegate.access.policy import Look, Policy, identity_of
@@ -109,9 +110,8 @@ class Gate:
             back=self._camera_back,
             clock=clock,
         )
-        self._tracker = Tracker(
-            config.detection.track_min_iou, config.detection.track_max_lost_frames
-        )
+        self._tracker = Tracker(config.detection.track_max_lost_frames)
+        self._continuity = Continuity(vision.calibration.midpoint)
         self._roster = Roster(config, vision.calibration, store)
         self._policy = Policy(
             self._roster.limits,
@@ -264,6 +264,7 @@ class Gate:
             self._canaries["embedder"].ask_if_due()
             self._reload_if_changed()
             self._policy.forget_all_but(seen.alive)
+            self._continuity.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
             if self._enroller.active:
                 self._enroller.collect(seen.frame, seen.tracks)
@@ -273,7 +274,9 @@ class Gate:
             for track in seen.tracks:
                 face = self._vision.reader.look(seen.frame.pixels, track.detection)
                 faces.append((track, face.quality))
-                if self._policy.settled(track.track_id):
+                if self._policy.settled(track.track_id) and not self._continuity.due(
+                    track.track_id, seen.frame.captured_at_s
+                ):
                     continue
                 decision = self._look_at(track, face, seen.frame)
                 if decision is None:
@@ -304,7 +307,20 @@ class Gate:
                     seq=frame.seq,
                 )
             return None
-        match = self._roster.matcher.match(self._vision.reader.embed(face).vector)
+        vector = self._vision.reader.embed(face).vector
+        if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
+            self._policy.restart(track.track_id)
+            self._tracker.end(track.track_id)
+            self._journal.emit(
+                "person_changed",
+                f"track {track.track_id}: somebody else stepped in",
+                track=track.track_id,
+                seq=frame.seq,
+            )
+            return None
+        if self._policy.settled(track.track_id):
+            return None
+        match = self._roster.matcher.match(vector)
         return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
 
     def _reload_if_changed(self) -> None:

@@ -22,6 +22,7 @@ EventName = Literal[
     "denied",
     "unknown",
     "face_refused",
+    "person_changed",
     "decision_too_old",
     "duress",
     "second_factor_wanted",
@@ -145,6 +146,13 @@ EVENTS: dict[EventName, EventKind] = {
         "A face was not good enough to be compared",
         "FACEGATE_REASONS says why: size, light, blur or pose. Often: more light, or the "
         "camera lower.",
+    ),
+    "person_changed": EventKind(
+        "d51751e848e145208d54bd52c1a8e95a",
+        6,
+        "Somebody else stepped before the camera in one person's place",
+        "Their looks do not resemble each other. What was known of the first counts no more: the "
+        "second is judged from the beginning.",
     ),
     "decision_too_old": EventKind(
         "7f2baa4b30524e79a591d48d9ec7ad3b",

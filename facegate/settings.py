@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from facegate.types import MAX_PULSE_S
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM")]
 
 
@@ -50,7 +49,6 @@ class DetectionConfig(Section):
     """When something is a face, and the same face as before."""
 
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    track_min_iou: Share = 0.3
     track_max_lost_frames: Annotated[int, Field(ge=0, le=100)] = 5
 
 

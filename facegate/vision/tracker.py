@@ -1,34 +1,103 @@
-"""Follow faces from frame to frame by the overlap of their boxes."""
+"""Follow faces from frame to frame: where each should be by its motion, and whose box is nearest.
+
+An identity is never guessed. Where one box may be either of two faces that pass each other, nobody
+gets it: both are carried on by their motion until they are apart again, or lost.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from facegate.types import F32, Detection, Track
 
+F64 = np.ndarray
 
-@dataclass
+LEAST_GAINS = (0.5, 0.2)
+"""The filter's gains for place and velocity never fall below these, so that it follows a turn."""
+
+JITTER = 0.25
+"""No box lies farther off its face's true place, in face widths, nor misses its size by more."""
+
+PACE_LAG = 2.0
+"""Face widths a second by which the filter's pace lags behind a walker who brakes: 16 / 15 × 2, of
+`ACCELERATION`, 15 frames a second, and (2g - h) / 2h of `LEAST_GAINS`."""
+
+ACCELERATION = 16.0
+"""Face widths per second squared that a walker can brake and turn back with: 2.5 m/s², a head being
+about 0.16 m wide."""
+
+START_PACE = 9.0
+"""Face widths a second of a face whose pace is not known yet: 1.5 m/s, a brisk walk."""
+
+MAX_RESIZE = 0.5
+"""Natural logarithm; no face grows or shrinks by more from one sight to the next."""
+
+CLEAR_LEAD = 0.35
+"""An assignment counts only if it costs so much less than the next best, in units of `_costs`:
+about 0.14 face widths of distance, four times what a detector's boxes jitter."""
+
+HIDES_WITHIN, HIDES_S = 1.0, 1.0
+"""A face may hide another that was lost within so many face widths of it, for so long."""
+
+STRICT_JITTER = 0.2
+"""A face that may hide another keeps its number only so near to where it is expected, for the box
+may be the other's; in face widths, and for the logarithm of the size."""
+
+MAX_GAP_S = 2.0
+"""A face unseen for longer is nobody's any more, however few frames that were."""
+
+
+@dataclass(eq=False)
 class _Followed:
+    """One face: where it was last (centre x, y, log width, log height) and its change a second."""
+
     track_id: int
-    detection: Detection
+    place: F64
+    velocity: F64
+    placed_at_s: float
     hits: int
     first_seen_s: float
     lost_frames: int = 0
+    rivals: set[int] = field(default_factory=set)
+
+    def expected(self, now_s: float) -> F64:
+        return self.place + self.velocity * max(0.0, now_s - self.placed_at_s)
+
+    def see(self, place: F64, now_s: float) -> None:
+        """Correct place and velocity by what was seen.
+
+        Source: the g-h filter whose gains fall as its memory grows, Brookner 1998, "Tracking and
+        Kalman Filtering Made Easy", section 1.2.10.
+        """
+        n, since_s = self.hits, now_s - self.placed_at_s
+        gain = max(LEAST_GAINS[0], 2 * (2 * n + 1) / ((n + 1) * (n + 2)))
+        pace_gain = min(1.0, max(LEAST_GAINS[1], 6 / ((n + 1) * (n + 2))))
+        expected = self.expected(now_s)
+        off = place - expected
+        self.place = expected + gain * off
+        if since_s > 0:
+            self.velocity = self.velocity + pace_gain * off / since_s
+        self.placed_at_s, self.lost_frames = now_s, 0
+        self.rivals.clear()
+        self.hits += 1
 
 
 class Tracker:
-    """Give every face a number that stays with it.
+    """Give every face a number that stays with it, and with nobody else.
 
     Args:
-        min_iou: least overlap with the last box to be the same face.
         max_lost_frames: frames a face may be missing before its track ends.
     """
 
-    def __init__(self, min_iou: float = 0.3, max_lost_frames: int = 5) -> None:
-        self._min_iou, self._max_lost = min_iou, max_lost_frames
+    def __init__(self, max_lost_frames: int = 5) -> None:
+        self._max_lost = max_lost_frames
         self._followed: list[_Followed] = []
+        self._gone: list[_Followed] = []
+        self._changed: deque[int] = deque()
         self._next_id = 1
 
     @property
@@ -36,44 +105,152 @@ class Tracker:
         """Numbers of the tracks that have not ended, seen in the last frame or not."""
         return frozenset(f.track_id for f in self._followed)
 
+    def end(self, track_id: int) -> None:
+        """Say that a track shows another person than before: what it shows gets a new number.
+
+        May be called from another thread; the next `update` does it.
+        """
+        self._changed.append(track_id)
+
     def update(self, detections: list[Detection], now_s: float) -> list[Track]:
         """Take the faces of the next frame.
 
+        Args:
+            detections: of one frame.
+            now_s: monotonic time of its capture.
+
         Returns:
-            The tracks seen in this frame, in the order of `detections`.
+            The tracks seen in this frame, in the order of `detections`; a face of which it is not
+            certain whose it is has none.
         """
-        taken = self._assign(detections)
+        while self._changed:
+            track_id = self._changed.popleft()
+            for followed in [f for f in self._followed if f.track_id == track_id]:
+                self._renumber(followed, now_s)
+        self._drop(lambda f: now_s - f.placed_at_s > MAX_GAP_S)
+        self._gone = [f for f in self._gone if now_s - f.placed_at_s <= HIDES_S]
+        places = _places(detections)
+        owners, unclear = self._assign(places, now_s)
         seen: list[Track] = []
-        for index, detection in enumerate(detections):
-            followed = taken.get(index)
+        for row, detection in enumerate(detections):
+            if row in unclear:
+                continue
+            followed = owners.get(row)
             if followed is None:
-                followed = _Followed(self._next_id, detection, 0, now_s)
-                self._next_id += 1
-                self._followed.append(followed)
-            followed.detection, followed.lost_frames = detection, 0
-            followed.hits += 1
+                followed = self._begin(places[row], now_s)
+            else:
+                if self._doubtful(followed, places[row], now_s):
+                    self._renumber(followed, now_s)
+                followed.see(places[row], now_s)
             seen.append(Track(followed.track_id, detection, followed.hits, followed.first_seen_s))
         numbers = {t.track_id for t in seen}
         for followed in self._followed:
             if followed.track_id not in numbers:
                 followed.lost_frames += 1
-        self._followed = [f for f in self._followed if f.lost_frames <= self._max_lost]
+        self._drop(lambda f: f.lost_frames > self._max_lost)
         return seen
 
-    def _assign(self, detections: list[Detection]) -> dict[int, _Followed]:
-        """Pair detections with tracks, the best overlap first."""
-        if not detections or not self._followed:
-            return {}
-        new = np.stack([d.box for d in detections])
-        old = np.stack([f.detection.box for f in self._followed])
-        overlap = iou(new, old)
-        pairs: dict[int, _Followed] = {}
-        while overlap.size and overlap.max() >= self._min_iou:
-            d, f = (int(i) for i in np.unravel_index(int(overlap.argmax()), overlap.shape))
-            pairs[d] = self._followed[f]
-            overlap[d, :] = -1
-            overlap[:, f] = -1
-        return pairs
+    def _drop(self, over: Callable[[_Followed], bool]) -> None:
+        """End tracks, and with each those that it was taken for: whose is left may be either's."""
+        ended = {f.track_id for f in self._followed if over(f)}
+        gone = [f for f in self._followed if f.track_id in ended or f.rivals & ended]
+        self._followed = [f for f in self._followed if f not in gone]
+        self._gone += gone
+
+    def _begin(self, place: F64, now_s: float) -> _Followed:
+        followed = _Followed(self._next_id, place, np.zeros(4), now_s, 1, now_s)
+        self._next_id += 1
+        self._followed.append(followed)
+        return followed
+
+    def _renumber(self, followed: _Followed, now_s: float) -> None:
+        """End a track, and go on with another from the same place."""
+        followed.track_id, followed.first_seen_s, followed.hits = self._next_id, now_s, 0
+        self._next_id += 1
+
+    def _assign(self, places: F64, now_s: float) -> tuple[dict[int, _Followed], set[int]]:
+        """Pair detections with tracks, the cheapest first.
+
+        Returns:
+            Row → track, and the rows that may be either of two tracks.
+        """
+        if not len(places) or not self._followed:
+            return {}, set()
+        cost = self._costs(places, now_s)
+        pairs: dict[int, int] = {}
+        left = cost.copy()
+        while np.isfinite(least := left.min()):
+            row, column = (int(k) for k in np.argwhere(left == least)[0])
+            pairs[row] = column
+            left[row, :] = left[:, column] = np.inf
+        owner_row = {column: row for row, column in pairs.items()}
+        unclear: set[int] = set()
+        for row, column in pairs.items():
+            for rival in range(len(self._followed)):
+                if rival == column:
+                    continue
+                other = owner_row.get(rival)
+                swapped, kept = cost[row, rival], cost[row, column]
+                if other is not None:
+                    swapped, kept = swapped + cost[other, column], kept + cost[other, rival]
+                was_hidden = self._followed[column].lost_frames > 0
+                if swapped - kept < CLEAR_LEAD or (was_hidden and np.isfinite(swapped)):
+                    unclear |= {row} if other is None else {row, other}
+                    ours, theirs = self._followed[column], self._followed[rival]
+                    ours.rivals.add(theirs.track_id)
+                    theirs.rivals.add(ours.track_id)
+        return {r: self._followed[c] for r, c in pairs.items()}, unclear
+
+    def _costs(self, places: F64, now_s: float) -> F64:
+        """Give what each detection costs as each track: (K, L), infinite where nobody gets so far.
+
+        The cost is lack of overlap, plus distance in face widths, plus logarithm of the size ratio,
+        each against where the track is expected now.
+
+        Source: the terms of ByteTrack's and DeepSORT's association (Zhang et al. 2022, Wojke et al.
+        2017), for few faces and without an appearance network.
+        """
+        expected = np.stack([f.expected(now_s) for f in self._followed])
+        since_s = np.array([now_s - f.placed_at_s for f in self._followed])
+        pace = np.where([f.hits > 1 for f in self._followed], PACE_LAG, START_PACE)
+        reach = JITTER + pace * since_s + ACCELERATION / 2 * since_s**2
+        overlap = iou(_boxes(places), _boxes(expected))
+        off = places[:, None] - expected[None]
+        width = np.exp(expected[:, 2:].mean(1))
+        distance = np.hypot(off[..., 0], off[..., 1]) / width
+        resize = np.abs(off[..., 2:].mean(2))
+        near = (distance <= reach) & (resize <= MAX_RESIZE)
+        return np.where(near, (1 - overlap) + distance + resize, np.inf)
+
+    def _doubtful(self, followed: _Followed, place: F64, now_s: float) -> bool:
+        """Say whether a box may be that of a face that stood hidden behind this one."""
+        off, width = place - followed.expected(now_s), float(np.exp(place[2:].mean()))
+        near = float(np.hypot(off[0], off[1])) <= STRICT_JITTER * width
+        if near and abs(float(off[2:].mean())) <= STRICT_JITTER:
+            return False
+        return self._may_hide(followed)
+
+    def _may_hide(self, front: _Followed) -> bool:
+        """Say whether a face that was lost lately may stand behind this one."""
+        width = float(np.exp(front.place[2:].mean()))
+        lost = [f for f in self._followed if f.lost_frames and f is not front] + self._gone
+        return any(
+            float(np.hypot(*(f.place - front.place)[:2])) < HIDES_WITHIN * width for f in lost
+        )
+
+
+def _places(detections: list[Detection]) -> F64:
+    """Give centre x, y, log width and log height of every box: float64 (K, 4)."""
+    if not detections:
+        return np.zeros((0, 4))
+    boxes = np.stack([d.box for d in detections]).astype(np.float64)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, np.log(sides)], axis=1)
+
+
+def _boxes(places: F64) -> F32:
+    half = np.exp(places[:, 2:]) / 2
+    return np.concatenate([places[:, :2] - half, places[:, :2] + half], 1).astype(np.float32)
 
 
 def iou(a: F32, b: F32) -> F32:
