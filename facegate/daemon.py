@@ -272,6 +272,8 @@ class Gate:
             decisions = []
             faces = []
             for track in seen.tracks:
+                if self._continuity.over(track.track_id):
+                    continue
                 face = self._vision.reader.look(seen.frame.pixels, track.detection)
                 faces.append((track, face.quality))
                 if self._policy.settled(track.track_id) and not self._continuity.due(
@@ -309,7 +311,6 @@ class Gate:
             return None
         vector = self._vision.reader.embed(face).vector
         if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
-            self._policy.restart(track.track_id)
             self._tracker.end(track.track_id)
             self._journal.emit(
                 "person_changed",

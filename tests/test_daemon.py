@@ -145,6 +145,32 @@ def test_the_enrolled_person_is_let_in_for_one_pulse(opened, vision, films):
     ]  # fmt: skip
 
 
+def test_somebody_who_steps_into_a_granted_persons_place_begins_anew(opened, vision, tmp_path):
+    """Two faces in one place, one after the other: the tracker alone sees one face that moves."""
+    friend, stranger = walkup.portraits()
+    each = 36
+    for part, (portrait, size_px, up) in enumerate(
+        ((friend, 140.0, 0), (stranger, 118.0, 35), (friend, 140.0, 0))
+    ):
+        actor = walkup.Actor(portrait, lambda _t: 0.5, lambda _t, size=size_px: size)
+        frames = walkup.film((walkup.Act("", each / walkup.FPS, (actor,)),))
+        for number, (_, pixels) in enumerate(frames, start=part * each):
+            bgr = np.roll(pixels, -up, axis=0)[..., ::-1]
+            cv2.imwrite(str(tmp_path / f"{number:03d}.jpg"), bgr)
+    said = []
+    door = opened(tmp_path, observe=lambda seen: said.extend(seen.decisions), pacing="real-time")
+    enrol_friend(door, vision)
+    door.gate.run(threading.Event())
+    assert len(door.named("person_changed")) == 2
+    granted = [e.fields["track"] for e in door.named("granted")]
+    assert len(granted) == len(set(granted)) == 2
+    names = {d.track_id: set() for d in said}
+    for decision in said:
+        names[decision.track_id].add(decision.name)
+    assert all(len(seen) == 1 for seen in names.values()), names
+    assert None in set().union(*names.values())
+
+
 @pytest.mark.parametrize("who", ["stranger", "nobody"])
 def test_nobody_else_is(opened, vision, films, who):
     door = opened(films[who])

@@ -25,6 +25,11 @@ class Continuity:
         self._one_person = one_person
         self._looks: dict[int, deque[F32]] = {}
         self._checked_s: dict[int, float] = {}
+        self._over: set[int] = set()
+
+    def over(self, track_id: int) -> bool:
+        """Whether a track showed another person: its number, and every vote for it, is void."""
+        return track_id in self._over
 
     def due(self, track_id: int, now_s: float) -> bool:
         """Whether a track whose answer stands should be looked at again."""
@@ -34,20 +39,21 @@ class Continuity:
         """Take a look at a track, float32 (D,) of unit length.
 
         Returns:
-            Whether it resembles any of the looks before it; the first always does. After one that
-            does not, the track begins anew with it.
+            Whether it resembles any of the looks before it; the first always does. With one that
+            does not, the track is over.
         """
         self._checked_s[track_id] = now_s
         looks = self._looks.setdefault(track_id, deque(maxlen=LOOKS_KEPT))
         same = not looks or min(float(np.linalg.norm(v - vector)) for v in looks) <= (
             self._one_person
         )
-        if not same:
-            looks.clear()
         looks.append(vector)
+        if not same:
+            self._over.add(track_id)
         return same
 
     def forget_all_but(self, alive: frozenset[int]) -> None:
         """Drop what is known about tracks that have ended."""
         for track_id in [t for t in self._looks if t not in alive]:
             del self._looks[track_id], self._checked_s[track_id]
+        self._over &= alive

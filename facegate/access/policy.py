@@ -76,10 +76,6 @@ class Policy:
         for track_id in [t for t in self._cases if t not in alive]:
             del self._cases[track_id]
 
-    def restart(self, track_id: int) -> None:
-        """Drop what is known about a track: it shows another person, whom no old vote may help."""
-        self._cases.pop(track_id, None)
-
     def decide(self, look: Look) -> Decision:
         """Take one more look at a face.
 

@@ -17,11 +17,14 @@ def test_looks_that_change_slowly_are_one_person(continuity):
     assert all(continuity.same(1, look(0.3 * k), float(k)) for k in range(20))
 
 
-def test_a_jump_is_another_person_and_the_track_begins_anew_with_it(continuity):
+def test_a_jump_is_another_person_and_the_track_is_over(continuity):
     assert continuity.same(1, look(0.0), 0)
+    assert not continuity.over(1)
     assert not continuity.same(1, look(2.0), 1)
-    assert continuity.same(1, look(2.1), 2)
-    assert not continuity.same(1, look(0.0), 3)
+    assert continuity.over(1)
+    assert not continuity.over(2)
+    continuity.forget_all_but(frozenset({2}))
+    assert not continuity.over(1)
 
 
 def test_one_resembling_look_of_the_last_ones_is_enough(continuity):

@@ -86,12 +86,3 @@ def test_tracks_are_separate_and_forgotten_when_they_end(policy):
     assert not policy.settled(2)
     policy.forget_all_but(frozenset({2}))
     assert not policy.settled(1)
-
-
-def test_no_vote_carries_over_to_a_track_that_begins_anew(policy):
-    verdicts(policy, [look()] * 2)
-    policy.restart(1)
-    assert verdicts(policy, [look()] * 3) == [Verdict.WAIT, Verdict.WAIT, Verdict.GRANT]
-    policy.restart(1)
-    assert not policy.settled(1)
-    policy.restart(7)  # never looked at
