@@ -125,8 +125,8 @@ class Tracker:
         """
         while self._changed:
             track_id = self._changed.popleft()
-            for followed in [f for f in self._followed if f.track_id == track_id]:
-                self._renumber(followed, now_s)
+            for wrong in [f for f in self._followed if f.track_id == track_id]:
+                self._renumber(wrong, now_s)
         self._drop(lambda f: now_s - f.placed_at_s > MAX_GAP_S)
         self._gone = [f for f in self._gone if now_s - f.placed_at_s <= HIDES_S]
         places = _places(detections)
