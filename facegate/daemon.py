@@ -37,6 +37,7 @@ from facegate.heartbeat import Heartbeat
 from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
+from facegate.reload import merge
 from facegate.roster import Roster
 from facegate.sentences import WHY
 from facegate.types import F32, Decision, Frame, Identity, Quality, Track, Verdict
@@ -161,8 +162,12 @@ class Gate:
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: threading.Event, chores: Callable[[], None] = lambda: None) -> None:
         """Run until the camera ends, `stopping` is set, or a part fails; then lock the door.
+
+        Args:
+            stopping: ends it.
+            chores: called every `STOP_LOOK_S` from the thread that called this.
 
         Raises:
             DaemonError: a part failed or would not stop.
@@ -188,6 +193,7 @@ class Gate:
                 while not stopping.is_set() and not pipeline.wait(STOP_LOOK_S):
                     heartbeat.beat_if_due()
                     self._keeper.stalled = heartbeat.amiss
+                    chores()
         finally:
             notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it
@@ -399,6 +405,15 @@ class Gate:
                     f"not unlocked: {WHY[event.cause]}; see `facegate status`, and end a lockdown "
                     "with `facegate door lockdown off`"
                 )
+
+    def obey(self, wanted: Config) -> None:
+        """Take on changed settings, as far as they need no restart; say which do."""
+        self._config, waiting = merge(self._config, wanted)
+        self._roster.obey(self._config)
+        self._follow_roster()
+        self._keeper.obey(parts.door_settings(self._config), parts.schedule(self._config))
+        later = f"; a restart is needed for {', '.join(waiting)}" if waiting else ""
+        self._keeper.say("settings_reloaded", f"access, door and hours are in force{later}")
 
     def enter_pin(self, pin: str) -> None:
         """Take what was typed at the door as the second factor of the face before it.

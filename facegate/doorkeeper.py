@@ -17,7 +17,7 @@ from typing import Protocol
 
 from facegate.access.arming import Arming
 from facegate.access.door import Door
-from facegate.access.door_events import ALARMS, DoorEvent, DoorState
+from facegate.access.door_events import ALARMS, DoorEvent, DoorSettings, DoorState
 from facegate.access.schedule import Schedule
 from facegate.errors import DaemonError, LineError
 from facegate.events import EventName
@@ -95,6 +95,7 @@ class DoorKeeper:
         self._panel_works = True
         self._admins: frozenset[int] = frozenset()
         self._asked: Facts = {}
+        self._duress: frozenset[str] = frozenset()
         self.last_event = "none"
         self.stalled = False
         self.beats = 0
@@ -133,7 +134,22 @@ class DoorKeeper:
     def follow(self, admins: frozenset[int], duress: frozenset[str]) -> None:
         """Take on who the administrators are, and whose coming means a threat."""
         self._admins = admins
+        self._duress = duress
         self._door.settings = replace(self._door.settings, duress=duress)
+
+    def obey(self, settings: DoorSettings, schedule: Schedule) -> None:
+        """Take on other rules and hours.
+
+        Raises:
+            DaemonError: the act thread did not get to it in time.
+        """
+
+        def take(door: Door) -> list[DoorEvent]:
+            self._schedule = schedule
+            door.obey(replace(settings, duress=self._duress))
+            return []
+
+        self.command(take)
 
     def command(self, command: Command) -> list[DoorEvent]:
         """Have the act thread do something to the door, and wait for what comes of it.

@@ -52,6 +52,8 @@ EventName = Literal[
     "person_removed",
     "role_changed",
     "pin_set",
+    "settings_reloaded",
+    "settings_refused",
     "store_reloaded",
     "panel_failed",
     "audit_failed",
@@ -269,6 +271,18 @@ EVENTS: dict[EventName, EventKind] = {
         5,
         "The door has a new PIN",
         "Whoever may talk to the daemon can set it, with `facegate door pin`.",
+    ),
+    "settings_reloaded": EventKind(
+        "7dd5151189d440da80f9a35c330bde65",
+        5,
+        "The settings were read again",
+        "Access, door rules and hours are in force; the message names what waits for a restart.",
+    ),
+    "settings_refused": EventKind(
+        "b6d602b630414807a35908102f9b0318",
+        4,
+        "Changed settings were not taken on",
+        "The old ones stay in force. `facegate config check` finds every mistake.",
     ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"

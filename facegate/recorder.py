@@ -22,6 +22,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
         *("person_renamed", "person_removed", "role_changed", "pin_set"),
+        *("settings_reloaded", "settings_refused"),
     }
 )
 WAITING_AT_MOST = 4096

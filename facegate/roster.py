@@ -40,6 +40,11 @@ class Roster:
         self._read()
         return True
 
+    def obey(self, config: Config) -> None:
+        """Take on other settings; `limits` follow."""
+        self._config = config
+        self._read()
+
     def _read(self) -> None:
         # The revision first: what changes while reading is read again the next time.
         self._revision = self._store.revision

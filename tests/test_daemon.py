@@ -14,6 +14,7 @@ from facegate.daemon import Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError, StoreError
 from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
+from facegate.settings import EnrolmentConfig
 from facegate.types import Frame
 
 walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
@@ -474,3 +475,24 @@ def test_a_face_opens_only_with_the_pin_after_it(opened, vision, films):
     assert (granted["reason"], granted["person"]) == ("pin", 1)
     assert "latency_ms" not in granted, "a person typed meanwhile"
     assert door.named("second_factor_refused")[0].fields["person"] == 1
+
+
+def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):
+    door = opened(films["nobody"], loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        door.gate.unlock()
+        until(lambda: len(door.relay.edges) == 2)
+        changed = door.gate._config.model_copy(
+            update={
+                "door": door.gate._config.door.model_copy(update={"pulse_s": 30.0}),
+                "enrolment": EnrolmentConfig(captures=9),
+            }
+        )
+        door.gate.obey(changed)
+        told = door.named("settings_reloaded")[0].message
+        assert told == "access, door and hours are in force; a restart is needed for enrolment"
+        door.gate.unlock()
+        until(lambda: len(door.relay.edges) == 3)
+        assert "for 30 s" in door.named("door_unlocked")[1].message
+        assert len(door.relay.edges) == 3

@@ -27,6 +27,7 @@ ALLOWED = {
     "parts": {"types", "errors", "settings", "config", "hardware", "vision", "access"},
     "sentences": {"access"},
     "recorder": {"errors", "events", "journal", "access"},
+    "reload": {"config"},
     "roster": {"config", "parts", "vision", "access"},
     "doorkeeper": {
         "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",
@@ -34,7 +35,8 @@ ALLOWED = {
     "enroller": {"types", "errors", "config", "journal", "parts", "roster", "vision", "access"},
     "daemon": {
         "types", "errors", "config", "journal", "health", "heartbeat", "canary", "parts",
-        "roster", "doorkeeper", "enroller", "sentences", "hardware", "vision", "access", "pipeline",
+        "roster", "doorkeeper", "enroller", "reload", "sentences", "hardware", "vision", "access",
+        "pipeline",
     },
     "demo": {"types", "errors", "daemon", "journal", "vision"},
     "training": {"types", "errors", "vision"},

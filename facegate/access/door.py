@@ -98,6 +98,13 @@ class Door:
         """Whether too many refusals keep faces out."""
         return self._lockout.until_s is not None
 
+    def obey(self, settings: DoorSettings) -> None:
+        """Take on other rules; a pulse that runs keeps its end, a lockout goes on."""
+        self.settings = settings
+        self._lockout.limit(
+            settings.lockout_attempts, settings.lockout_within_s, settings.lockout_s
+        )
+
     # Inputs.
 
     def apply(self, decision: Decision) -> list[DoorEvent]:

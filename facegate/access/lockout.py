@@ -15,9 +15,14 @@ class Lockout:
     """
 
     def __init__(self, attempts: int | None, within_s: float, lasts_s: float) -> None:
-        self._attempts, self._within_s, self._lasts_s = attempts, within_s, lasts_s
-        self._refused_at_s: deque[float] = deque(maxlen=attempts or 1)
+        self._refused_at_s: deque[float] = deque()
         self.until_s: float | None = None
+        self.limit(attempts, within_s, lasts_s)
+
+    def limit(self, attempts: int | None, within_s: float, lasts_s: float) -> None:
+        """Take on other limits; a lockout that is on goes on."""
+        self._attempts, self._within_s, self._lasts_s = attempts, within_s, lasts_s
+        self._refused_at_s = deque(self._refused_at_s, maxlen=attempts or 1)
 
     def refuse(self, now_s: float) -> bool:
         """Count a refusal; returns whether a lockout begins with it."""

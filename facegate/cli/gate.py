@@ -16,7 +16,7 @@ from facegate.config import fingerprint, load_config
 from facegate.control.routes import routes
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
-from facegate.errors import DaemonError
+from facegate.errors import DaemonError, FacegateError
 from facegate.journal import default_journal
 from facegate.recorder import Recorder
 
@@ -28,11 +28,15 @@ def run(
         bool, typer.Option("--fake-relay", help="Drive no GPIO line; for trying things out.")
     ] = False,
 ) -> None:
-    """Watch the door until stopped (SIGTERM, Ctrl-C) or until a file camera ends."""
+    """Watch the door until stopped (SIGTERM, Ctrl-C) or until a file camera ends.
+
+    SIGHUP reads the settings again: access, door rules and hours change without a restart.
+    """
     settings = with_overrides(load_config(config), camera, fake_relay)
-    stopping = threading.Event()
+    stopping, reloading = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: reloading.set())
     journal = default_journal()
     # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
@@ -52,6 +56,16 @@ def run(
         )
         eye = stack.enter_context(parts.camera_from(settings))
         journal.emit("camera_opened", eye.description)
+
+        def reload_if_asked() -> None:
+            if not reloading.is_set():
+                return
+            reloading.clear()
+            try:
+                gate.obey(with_overrides(load_config(config), camera, fake_relay))
+            except FacegateError as error:
+                journal.emit("settings_refused", str(error))
+
         gate = Gate(
             settings,
             vision,
@@ -63,7 +77,7 @@ def run(
         )
         stack.enter_context(ControlServer(settings.socket_path, routes(gate)))
         try:
-            gate.run(stopping)
+            gate.run(stopping, reload_if_asked)
         except DaemonError as error:
             journal.emit("part_failed", str(error))
             raise

@@ -372,3 +372,19 @@ def test_a_lockdown_forgets_whom_it_waited_for(make):
     door.lockdown(True)
     door.lockdown(False)
     assert door.button() == []
+
+
+def test_other_rules_leave_a_lockout_and_a_pulse_alone(make, relay, clock):
+    door = make(lockout_attempts=2, lockout_s=60.0)
+    door.apply(decision())
+    door.apply(decision(Verdict.UNKNOWN))
+    door.obey(DoorSettings(pulse_s=1.0, lockout_attempts=2, lockout_s=5.0))
+    assert door.deadline_s == clock.now_s + 4.0
+    door.apply(decision(Verdict.UNKNOWN))
+    assert door.locked_out
+    door.obey(DoorSettings(pulse_s=1.0))
+    assert door.locked_out
+    clock.now_s += 5.0
+    door.tick()
+    assert not door.locked_out
+    assert relay.edges == [True, False]

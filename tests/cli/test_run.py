@@ -139,3 +139,18 @@ def test_status_without_a_daemon_says_how_to_start_one(daemon):
     done = daemon.command("status")
     assert done.returncode == 7
     assert "facegate run" in done.stderr
+
+
+def test_sighup_reads_the_settings_again_and_keeps_the_old_ones_if_they_are_wrong(daemon):
+    daemon.start()
+    settings = daemon.config.read_text()
+    trail = daemon.config.parent / "state/audit.jsonl"
+    for pulse_s, told in ((1.5, "settings_reloaded"), (99.0, "settings_refused")):
+        daemon.config.write_text(f"{settings}door: {{pulse_s: {pulse_s}}}\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for(lambda event=told: event in trail.read_text())
+    daemon.config.write_text(settings)
+    assert daemon.command("door", "unlock").returncode == 0
+    said = daemon.stop()
+    assert "for 1.5 s" in said
+    assert "door.pulse_s: 99.0" in said

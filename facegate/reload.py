@@ -1,0 +1,31 @@
+"""Changed settings for a gate that runs: what it takes on at once, and what needs a restart."""
+
+from __future__ import annotations
+
+from facegate.config import Config
+
+SECTIONS = ("access", "door", "schedule")
+"""What changes without a restart; of `door` the rules, not the lines."""
+
+LINES = frozenset({"relay", "exit_button", "contact", "tamper", "factor_button"})
+
+
+def merge(running: Config, wanted: Config) -> tuple[Config, list[str]]:
+    """Take from `wanted` what may change while the gate runs.
+
+    Returns:
+        The settings in force from now on, and the paths of those that wait for a restart.
+    """
+    lines = {name: getattr(running.door, name) for name in LINES}
+    waiting = [f"door.{n}" for n in sorted(LINES) if getattr(wanted.door, n) != lines[n]]
+    merged = running.model_copy(
+        update={
+            "access": wanted.access,
+            "door": wanted.door.model_copy(update=lines),
+            "schedule": wanted.schedule,
+        }
+    )
+    for name in type(wanted).model_fields:
+        if name not in SECTIONS and getattr(wanted, name) != getattr(running, name):
+            waiting.append(name)
+    return merged, waiting
