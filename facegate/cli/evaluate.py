@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facegate import parts
+from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress
 from facegate.config import load_config
 from facegate.errors import DataError
 from facegate.vision.embedder import TFLiteFaceEmbedder
+from facegate.vision.faces import FaceReader
+
+if TYPE_CHECKING:
+    from facegate.training.verification import Verification
 
 LOWEST_SCORE = 0.05
 """Where a precision-recall curve ends: below it there are only false alarms."""
@@ -28,47 +33,96 @@ Plots = Annotated[Path | None, typer.Option(help="Folder to write curves into, a
 @app.command()
 def embedder(
     data: Data = None,
-    images: Annotated[Path | None, typer.Option(help="Folder in LFW's layout.")] = None,
-    pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt, for --images.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of people, NAME/PICTURE; LFW's layout is one.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="LFW's pairs.txt for --images; else pairs are drawn.")
+    ] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV of NAME,GROUP for --images: false matches by group.")
+    ] = None,
+    sheets: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the worst pairs of --images, as PNG that shows faces."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawn pairs.")] = 0,
     model: Model = None,
     plots: Plots = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verification accuracy, EER and TAR at low FAR; fractions, not percent."""
-    if (data is None) == (images is None) or (images is None) != (pairs is None):
-        raise DataError("give either --data DIR, or --images DIR with --pairs FILE")
-    from facegate.training import named_pairs, verification
+    """Verification accuracy, EER and TAR at low FAR, with 95 % intervals; all as fractions."""
+    if (data is None) == (images is None):
+        raise DataError("give either --data DIR, or --images DIR (with or without --pairs FILE)")
+    for name, option in (("pairs", pairs), ("groups", groups), ("sheets", sheets)):
+        if option is not None and images is None:
+            raise DataError(f"--{name} belongs to --images DIR")
     from facegate.training import plots as drawing
+    from facegate.training import verification
 
     if plots:
         needs("matplotlib")
     settings = load_config(config)
     path = model or parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
+    result: dict[str, Any] = {"model": str(path), "model_id": embedder.model_id}
+    written: list[Path] = []
     if data is not None:
         needs("pyarrow")
-        result, found, _, _ = verification.embedder_on_data(embedder, data, progress)
-    elif images is not None and pairs is not None:
-        named = named_pairs.read_named_pairs(images, pairs)
+        figures, found, _, _ = verification.embedder_on_data(embedder, data, progress)
+    elif images is not None:
         reader = parts.reader_for(settings, embedder)
-        result, found = named_pairs.embedder_on_pictures(reader, named, progress)
-    result = {"model": str(path), "model_id": embedder.model_id, **result}
+        figures, found, written = _on_images(reader, images, pairs, groups, sheets, seed)
+    result |= figures
     if plots:
-        result["plots"] = [str(p) for p in drawing.verification_plots(plots, found)]
-    tar = "  ".join(f"{k} {v:.4f}" for k, v in result["tar_at_far"].items())
+        written += drawing.verification_plots(plots, found)
+    result["plots"] = [str(p) for p in written]
     emit(
         result,
         as_json,
-        [
-            f"model     {path}",
-            f"accuracy  {result['accuracy']:.4f} ± {result['accuracy_std']:.4f}",
-            f"EER       {result['eer']:.4f}",
-            f"TAR @ FAR {tar}",
-            f"refused   {result['refused']}",
-            *[f"wrote     {p}" for p in result.get("plots", [])],
-        ],
+        [f"model        {path}", *figure_lines(result), *[f"wrote        {p}" for p in written]],
     )
+
+
+def _on_images(
+    reader: FaceReader,
+    images: Path,
+    pairs: Path | None,
+    groups: Path | None,
+    sheets: Path | None,
+    seed: int,
+) -> tuple[dict[str, Any], Verification, list[Path]]:
+    """Measure on a folder of people; without a file of pairs everybody is compared too."""
+    import numpy as np
+
+    from facegate.training import identity_folder, named_pairs, verification
+    from facegate.training.groups import false_matches_by_group
+    from facegate.training.sampling import labels_of
+    from facegate.training.sheets import failure_sheets
+
+    if pairs is not None:
+        named = named_pairs.read_named_pairs(images, pairs)
+        paths = [*named.a, *named.b]
+    else:
+        pictures = identity_folder.read_folder(images)
+        named = identity_folder.draw_pairs(pictures, seed)
+        paths = [p.path for p in pictures]
+    people = {p.parent.name for p in paths}
+    group = identity_folder.read_groups(groups, people) if groups is not None else None
+    seen = named_pairs.see_pictures(reader, paths, progress)
+    found = named_pairs.verify_pictures(seen, named)
+    figures = verification.figures(found)
+    usable = np.flatnonzero(seen.found)
+    names = [seen.paths[k].parent.name for k in usable]
+    if pairs is None and len(set(names)) > 1:
+        figures["all_pairs"] = verification.low_far(seen.vectors[usable], labels_of(names))
+    if group is not None:
+        figures["groups"] = false_matches_by_group(
+            seen.vectors[usable], labels_of(names), [group[n] for n in names]
+        )
+    written = failure_sheets(sheets, seen, named) if sheets is not None else []
+    return figures, found, written
 
 
 @app.command()

@@ -76,6 +76,7 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     from facegate.training import calibration, detection, verification
     from facegate.training.data import read_pairs, read_scenes
     from facegate.training.export import FloatNetwork
+    from facegate.training.sampling import labels_of
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.embedder import TFLiteFaceEmbedder
 
@@ -104,7 +105,7 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
         "mean": float(cosine.mean()),
         "crops": len(cosine),
     }
-    genuine, impostor = verification.all_pairs(vectors, crops)
+    genuine, impostor = verification.all_pairs(vectors, labels_of(crops.identity))
     return {"figures": figures, "calibration": calibration.calibrate(genuine, impostor)}
 
 

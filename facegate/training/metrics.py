@@ -24,15 +24,21 @@ def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
 
     Source: the protocol of Labeled Faces in the Wild (Huang et al. 2007), view 2.
     """
+    correct = fold_correct(similarity, same, fold)
+    return np.array([correct[fold == f].mean() for f in np.unique(fold)], np.float32)
+
+
+def fold_correct(similarity: F32, same: Bools, fold: I64) -> Bools:
+    """Say of each pair whether `fold_accuracy` counts it as right: bool (N,)."""
     usable = ~np.isnan(similarity)
     folds = np.unique(fold)
-    scores = []
+    correct = np.zeros(len(similarity), bool)
     for f in folds:
         test = fold == f
         others = usable if len(folds) == 1 else usable & ~test
         threshold = best_threshold(similarity[others], same[others]) if others.any() else 0.0
-        scores.append((usable[test] & ((similarity[test] >= threshold) == same[test])).mean())
-    return np.array(scores, np.float32)
+        correct[test] = usable[test] & ((similarity[test] >= threshold) == same[test])
+    return correct
 
 
 def best_threshold(similarity: F32, same: Bools) -> float:

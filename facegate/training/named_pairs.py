@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.progress import Progress, quietly
+from facegate.training.sampling import labels_of
 from facegate.training.verification import Verification, figures
-from facegate.types import F32, Detection
+from facegate.types import F32, U8, Detection
 from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import read_picture
+from facegate.vision.preprocess import FACE_PX
 
 
 @dataclass(frozen=True)
@@ -84,30 +87,67 @@ def _picture(images: Path, name: str, number: int, where: str) -> Path:
     raise DataError(f"{where}: {stem}.jpg: no such picture (nor .jpeg, .png, .webp)")
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the whole way made of picture files.
+
+    Attributes:
+        paths: N files, sorted.
+        vectors: float32 (N, 128), unit length; NaN where no face was found.
+        crops: uint8 (N, 160, 160, 3), the aligned faces; black where none was found.
+    """
+
+    paths: list[Path]
+    vectors: F32
+    crops: U8
+
+    @property
+    def found(self) -> np.ndarray:
+        """Where a face was found: bool (N,)."""
+        return ~np.isnan(self.vectors[:, 0])
+
+
+def see_pictures(
+    reader: FaceReader, paths: Iterable[Path], progress: Progress[Any] = quietly
+) -> Seen:
+    """Take picture files the whole shipped way: detect, align, embed.
+
+    Of several faces the one that is large and near the middle is taken.
+    """
+    paths = sorted(set(paths))
+    vectors: list[F32 | None] = []
+    crops = np.zeros((len(paths), FACE_PX, FACE_PX, 3), np.uint8)
+    for row, path in enumerate(progress(paths, len(paths), "pictures")):
+        pixels = read_picture(path)
+        best = main_face(reader.find(pixels), pixels.shape[1], pixels.shape[0])
+        vectors.append(None)
+        if best is not None:
+            face = reader.look(pixels, best)
+            vectors[-1], crops[row] = reader.embed(face).vector, face.aligned
+    size = next((len(v) for v in vectors if v is not None), 1)
+    nothing = np.full(size, np.nan, np.float32)
+    return Seen(paths, np.stack([nothing if v is None else v for v in vectors]), crops)
+
+
+def verify_pictures(seen: Seen, named: NamedPairs) -> Verification:
+    """Compare pairs of pictures; those without a face are `refused`, as `figures` says."""
+    row = {path: k for k, path in enumerate(seen.paths)}
+    a, b = (np.array([row[p] for p in paths], np.int64) for paths in (named.a, named.b))
+    person = labels_of([p.parent.name for p in seen.paths])
+    return Verification(
+        (seen.vectors[a] * seen.vectors[b]).sum(1),
+        np.array(named.same),
+        np.array(named.fold),
+        int((~seen.found).sum()),
+        np.stack([person[a], person[b]], axis=1),
+    )
+
+
 def embedder_on_pictures(
     reader: FaceReader, named: NamedPairs, progress: Progress[Any] = quietly
 ) -> tuple[dict[str, Any], Verification]:
-    """Measure the whole shipped path, detect → align → embed, on pairs of pictures.
-
-    Of several faces the one that is large and near the middle is taken. Pictures without a face are
-    `refused`; `figures` says how their pairs count.
-    """
-    paths = sorted({*named.a, *named.b})
-    vectors: dict[Path, F32 | None] = {}
-    for path in progress(paths, len(paths), "pictures"):
-        pixels = read_picture(path)
-        best = main_face(reader.find(pixels), pixels.shape[1], pixels.shape[0])
-        vectors[path] = None if best is None else reader.embed(reader.look(pixels, best)).vector
-    similarity = []
-    for a, b in zip(named.a, named.b, strict=True):
-        u, v = vectors[a], vectors[b]
-        similarity.append(np.nan if u is None or v is None else float(u @ v))
-    found = Verification(
-        np.array(similarity, np.float32),
-        np.array(named.same),
-        np.array(named.fold),
-        sum(v is None for v in vectors.values()),
-    )
+    """Measure the whole shipped way on pairs of pictures."""
+    found = verify_pictures(see_pictures(reader, [*named.a, *named.b], progress), named)
     return figures(found), found
 
 

@@ -5,6 +5,7 @@ Everything runs through the shipped TFLite models and the runtime's own code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,49 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.data import FaceCrops, Pairs, read_crops, read_pairs
-from facegate.training.metrics import equal_error_rate, fold_accuracy, tar_at_far, threshold_at_far
+from facegate.training.groups import false_matches_by_group
+from facegate.training.intervals import (
+    METHOD,
+    RankedPairs,
+    bootstrap,
+    hull,
+    resolved,
+    wilson,
+)
+from facegate.training.metrics import (
+    equal_error_rate,
+    fold_correct,
+    tar_at_far,
+    threshold_at_far,
+)
 from facegate.training.progress import Progress, quietly
-from facegate.types import F32, U8
+from facegate.training.sampling import labels_of
+from facegate.types import F32, I64, U8
 from facegate.vision.embedder import FaceEmbedder
 
 FARS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
+LOW_FARS = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
+BOOTSTRAPPED_FAR = 1e-2
+"""Of all impostor pairs only those alike enough for this FAR take part in every draw."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Similarities of pairs (cosine; NaN where a picture had no usable face), truth and folds."""
+    """What verification gave, pair by pair.
+
+    Attributes:
+        similarity: float32 (N,), cosine; NaN where a picture had no usable face.
+        same: bool (N,), the truth.
+        fold: int64 (N,).
+        refused: pictures without a usable face.
+        people: int64 (N, 2), who is in each pair, numbered from 0; None if not known.
+    """
 
     similarity: F32
     same: np.ndarray
     fold: np.ndarray
     refused: int
+    people: I64 | None = None
 
 
 def embedder_on_data(
@@ -44,9 +72,11 @@ def embedder_on_data(
     if max(pairs.a.max(), pairs.b.max()) >= len(crops.pixels):
         raise DataError(f"{data / 'val-pairs.csv'}: names rows that faces-val.parquet has not")
     vectors = embed_all(embedder, crops.pixels, progress)
-    found = verification(vectors, pairs)
+    person = labels_of(crops.identity)
+    found = verification(vectors, pairs, person)
     result = figures(found)
-    result["all_pairs"] = low_far(*all_pairs(vectors, crops))
+    result["all_pairs"] = low_far(vectors, person)
+    result["groups"] = false_matches_by_group(vectors, person, crops.source)
     return result, found, vectors, crops
 
 
@@ -55,10 +85,11 @@ def embed_all(embedder: FaceEmbedder, crops: U8, progress: Progress[U8] = quietl
     return np.stack([embedder.embed(c).vector for c in progress(crops, len(crops), "faces")])
 
 
-def verification(vectors: F32, pairs: Pairs) -> Verification:
-    """Compare the pairs of a crop set."""
+def verification(vectors: F32, pairs: Pairs, person: I64 | None = None) -> Verification:
+    """Compare the pairs of a crop set; `person` numbers who is in each crop."""
     similarity = (vectors[pairs.a] * vectors[pairs.b]).sum(1)
-    return Verification(similarity, pairs.same, pairs.fold, 0)
+    people = None if person is None else np.stack([person[pairs.a], person[pairs.b]], axis=1)
+    return Verification(similarity, pairs.same, pairs.fold, 0, people)
 
 
 def figures(v: Verification) -> dict[str, Any]:
@@ -66,40 +97,100 @@ def figures(v: Verification) -> dict[str, Any]:
 
     A pair with a refused picture counts as an error in the accuracy, whether it shows one person or
     two; in EER and TAR it is a pair that is never accepted.
+
+    Returns:
+        `accuracy` (mean over folds), `accuracy_std` (between folds), `eer`, `tar_at_far`; 95 %
+        `intervals` of them, and which FARs so many impostor pairs have `resolved`. Where one is
+        not, the TAR is that with as many false matches as the rate allows: few, or none.
     """
-    accuracy = fold_accuracy(v.similarity, v.same, v.fold)
+    correct = fold_correct(v.similarity, v.same, v.fold)
+    accuracy = np.array([correct[v.fold == f].mean() for f in np.unique(v.fold)])
     never = np.nan_to_num(v.similarity, nan=-np.inf)
+    tar = {name: tar_at_far(never, v.same, far) for name, far in FARS.items()}
+    eer = equal_error_rate(never, v.same)
+    genuine, impostor = int(v.same.sum()), int((~v.same).sum())
+    drawn = {}
+    if v.people is not None:
+        ranked = RankedPairs.of(never, v.same, v.people, correct.astype(np.float32))
+        drawn = bootstrap(ranked, FARS)
+    few = min(genuine, impostor)
     return {
         "accuracy": float(accuracy.mean()),
         "accuracy_std": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0,
-        "eer": equal_error_rate(never, v.same),
-        "tar_at_far": {name: tar_at_far(never, v.same, far) for name, far in FARS.items()},
-        "comparisons": {"genuine": int(v.same.sum()), "impostor": int((~v.same).sum())},
+        "eer": eer,
+        "tar_at_far": tar,
+        "comparisons": {"genuine": genuine, "impostor": impostor},
         "refused": v.refused,
+        "intervals": {
+            "accuracy": hull(wilson(correct.sum(), len(correct)), drawn.get("accuracy")),
+            "eer": hull(wilson(eer * few, few), drawn.get("eer")),
+            "tar_at_far": {
+                name: hull(wilson(rate * genuine, genuine), drawn.get(name))
+                for name, rate in tar.items()
+            },
+            "method": METHOD,
+        },
+        "resolved": {name: resolved(far, impostor) for name, far in FARS.items()},
     }
 
 
-def all_pairs(vectors: F32, crops: FaceCrops) -> tuple[F32, F32]:
+def all_pairs(vectors: F32, person: I64) -> tuple[F32, F32]:
     """Compare everybody with everybody: genuine and impostor cosines."""
-    _, person = np.unique(crops.identity, return_inverse=True)
     genuine, impostor = [], []
-    for start in range(0, len(vectors), 512):
-        block = vectors[start : start + 512] @ vectors.T
-        rows = np.arange(start, start + len(block))
-        upper = np.arange(len(vectors))[None] > rows[:, None]
-        same = person[rows][:, None] == person[None]
+    for block, same, upper, _ in _blocks(vectors, person):
         genuine.append(block[upper & same])
         impostor.append(block[upper & ~same])
     return np.concatenate(genuine), np.concatenate(impostor)
 
 
-def low_far(genuine: F32, impostor: F32) -> dict[str, Any]:
-    """Give TAR at FARs that 3,000 pairs cannot measure."""
-    rates = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
-    return {
-        "tar_at_far": {
-            name: float((genuine > threshold_at_far(impostor, far)).mean())
-            for name, far in rates.items()
-        },
-        "comparisons": {"genuine": len(genuine), "impostor": len(impostor)},
+def _blocks(vectors: F32, person: I64) -> Iterator[tuple[F32, np.ndarray, np.ndarray, I64]]:
+    """Yield cosines of some rows with all: (n, N), whether same, whether above the diagonal."""
+    for start in range(0, len(vectors), 512):
+        block = vectors[start : start + 512] @ vectors.T
+        rows = np.arange(start, start + len(block))
+        upper = np.arange(len(vectors))[None] > rows[:, None]
+        yield block, person[rows][:, None] == person[None], upper, rows
+
+
+def low_far(vectors: F32, person: I64) -> dict[str, Any]:
+    """Give TAR at FARs that 3,000 pairs cannot measure, from everybody with everybody."""
+    genuine, impostor = all_pairs(vectors, person)
+    tar = {
+        name: float((genuine > threshold_at_far(impostor, far)).mean())
+        for name, far in LOW_FARS.items()
     }
+    drawn = bootstrap(
+        _alike(vectors, person, threshold_at_far(impostor, BOOTSTRAPPED_FAR)), LOW_FARS
+    )
+    return {
+        "tar_at_far": tar,
+        "comparisons": {"genuine": len(genuine), "impostor": len(impostor)},
+        "people": len(np.unique(person)),
+        "intervals": {
+            "tar_at_far": {
+                name: hull(wilson(rate * len(genuine), len(genuine)), drawn.get(name))
+                for name, rate in tar.items()
+            },
+            "method": METHOD,
+        },
+        "resolved": {name: resolved(far, len(impostor)) for name, far in LOW_FARS.items()},
+    }
+
+
+def _alike(vectors: F32, person: I64, least: float) -> RankedPairs:
+    """Rank all genuine pairs, and the impostor pairs at least so alike."""
+    cosine, same, people = [], [], []
+    for block, one_person, upper, rows in _blocks(vectors, person):
+        at, other = np.nonzero(upper & (one_person | (block >= least)))
+        cosine.append(block[at, other])
+        same.append(one_person[at, other])
+        people.append(np.stack([person[rows[at]], person[other]], axis=1))
+    similarity, same_, people_ = map(np.concatenate, (cosine, same, people))
+    order = np.argsort(-similarity, kind="stable")
+    pictures = np.bincount(person).astype(np.float64)
+
+    def weight(count: np.ndarray) -> float:
+        each = count * pictures
+        return float((each.sum() ** 2 - (each**2).sum()) / 2)
+
+    return RankedPairs(same_[order], people_[order], None, weight)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import people
 import pytest
 
 # One backend for the whole process; must stand before anything imports keras.
@@ -87,6 +88,12 @@ def small_data(tmp_path_factory):
         )
         pq.write_table(table, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def people_folder(tmp_path_factory, portraits):
+    """Pictures of six made-up people that the shipped detector finds, in LFW's layout."""
+    return people.folder(tmp_path_factory.mktemp("pictures") / "people", portraits)
 
 
 @pytest.fixture(scope="session")

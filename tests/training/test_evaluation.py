@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from facegate.errors import DataError, InputError
 from facegate.training import calibration, data, detection, named_pairs, plots, verification
-from facegate.training.data import FaceCrops, Scene, read_pairs
+from facegate.training.data import Scene, read_pairs
+from facegate.training.sampling import labels_of
 from facegate.types import Detection, Embedding
 from facegate.vision.card import Calibration
 
@@ -102,10 +104,10 @@ class GreyReader:
         return [Detection(box, np.zeros((5, 2), np.float32), 0.9)] if pixels.any() else []
 
     def look(self, pixels, _detection):
-        return pixels
+        return SimpleNamespace(aligned=cv2.resize(pixels, (160, 160)))
 
     def embed(self, face):
-        angle = float(face.mean()) / 100
+        angle = float(face.aligned.mean()) / 100
         return Embedding(np.array([np.cos(angle), np.sin(angle)], np.float32), "test", 1.0)
 
 
@@ -146,8 +148,7 @@ def test_all_pairs_are_those_of_a_double_loop():
     vectors = rng.normal(size=(700, 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     names = [f"p{k}" for k in rng.integers(0, 60, 700)]
-    crops = FaceCrops(np.zeros((700, 1, 1, 3), np.uint8), [], names, np.zeros((700, 0)))
-    genuine, impostor = verification.all_pairs(vectors, crops)
+    genuine, impostor = verification.all_pairs(vectors, labels_of(names))
     wanted = {True: [], False: []}
     for a in range(700):
         for b in range(a + 1, 700):
@@ -297,8 +298,17 @@ def test_plots_are_written_as_png(tmp_path):
 # --- the command
 
 
-@pytest.mark.parametrize("given", [[], ["--data", "d", "--images", "i"], ["--images", "i"]])
-def test_the_command_wants_one_kind_of_data(given):
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "give either --data DIR"),
+        (["--data", "d", "--images", "i"], "give either --data DIR"),
+        (["--data", "d", "--pairs", "p"], "--pairs belongs to --images"),
+        (["--data", "d", "--sheets", "s"], "--sheets belongs to --images"),
+        (["--images", "i"], "i: no such folder"),
+    ],
+)
+def test_the_command_wants_one_kind_of_data(given, said):
     module, command = "facegate.cli.main", ["evaluate", "embedder"]
     done = subprocess.run(
         [sys.executable, "-c", f"from {module} import main; main()", *command, *given],
@@ -306,7 +316,7 @@ def test_the_command_wants_one_kind_of_data(given):
         text=True,
     )
     assert done.returncode == DataError.exit_code, done.stderr
-    assert "give either --data DIR" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 

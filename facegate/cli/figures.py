@@ -1,0 +1,47 @@
+"""How an embedder's figures are said to people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def figure_lines(f: dict[str, Any]) -> list[str]:
+    """Say an embedder's figures to people: each rate with its interval and what is behind it."""
+    lines = [
+        f"accuracy     {f['accuracy']:.4f} ± {f['accuracy_std']:.4f} between folds, "
+        f"{_interval(f['intervals']['accuracy'])}",
+        f"EER          {f['eer']:.4f} {_interval(f['intervals']['eer'])}",
+        *_tar_lines("the pairs", f),
+        f"refused      {f['refused']} pictures without a usable face",
+    ]
+    if "all_pairs" in f:
+        lines += _tar_lines("everybody with everybody", f["all_pairs"])
+    if "groups" in f:
+        lines += _group_lines(f["groups"])
+    return [*lines, f"[intervals]  {f['intervals']['method']}"]
+
+
+def _interval(ends: list[float]) -> str:
+    return f"[{ends[0]:.4f}, {ends[1]:.4f}]"
+
+
+def _tar_lines(what: str, f: dict[str, Any]) -> list[str]:
+    behind = f["comparisons"]
+    lines = [f"TAR @ FAR    {what}: {behind['genuine']:,} genuine, {behind['impostor']:,} impostor"]
+    for name, tar in f["tar_at_far"].items():
+        few = "" if f["resolved"][name] else "  (too few impostor pairs to resolve this rate)"
+        lines.append(
+            f"  {name}       {tar:.4f} {_interval(f['intervals']['tar_at_far'][name])}{few}"
+        )
+    return lines
+
+
+def _group_lines(g: dict[str, Any]) -> list[str]:
+    lines = [f"groups       false matches at the threshold of FAR {g['far']:g} over all"]
+    for name, r in (*sorted(g["within"].items()), ("two groups", g["between"])):
+        if r["impostors"]:
+            lines.append(
+                f"  {name:<11}{r['false_match_rate']:.5f} {_interval(r['interval'])}  "
+                f"{r['false_matches']:,} of {r['impostors']:,}"
+            )
+    return lines

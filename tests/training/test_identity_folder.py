@@ -1,0 +1,121 @@
+"""A folder of people: how it is read, how pairs are drawn, and what the command says of it."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facegate.errors import DataError
+from facegate.training import identity_folder
+from facegate.training.identity_folder import NamedPicture
+
+
+def pictures(counts):
+    return [
+        NamedPicture(Path(f"{name}/{name}_{k:04d}.jpg"), name)
+        for name, count in counts.items()
+        for k in range(count)
+    ]
+
+
+def test_pairs_are_balanced_share_no_person_between_folds_and_come_back():
+    counts = {f"p{k:02d}": 1 + k % 5 for k in range(50)}
+    found = identity_folder.draw_pairs(pictures(counts), seed=3)
+    assert identity_folder.draw_pairs(pictures(counts), seed=3) == found
+    assert identity_folder.draw_pairs(pictures(counts), seed=4) != found
+    fold, same = np.array(found.fold), np.array(found.same)
+    assert len(set(found.fold)) == 10
+    everybody = []
+    for f in range(10):
+        inside = fold == f
+        assert 0 < (inside & same).sum() == (inside & ~same).sum()
+        everybody.append(
+            {p.parent.name for p, i in zip(found.a + found.b, [*inside, *inside], strict=True) if i}
+        )
+    assert not any(a & b for a, b in itertools.combinations(everybody, 2))
+    for a, b, one in zip(found.a, found.b, found.same, strict=True):
+        assert a != b
+        assert (a.parent == b.parent) == one
+    pairs = [frozenset(p) for p in zip(found.a, found.b, strict=True)]
+    assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize("counts", [{"a": 1, "b": 1}, {"a": 5}, {"a": 5, "b": 1, "c": 1}])
+def test_too_few_people_make_no_pairs(counts):
+    with pytest.raises(DataError, match="two pictures or more"):
+        identity_folder.draw_pairs(pictures(counts))
+
+
+def test_a_folder_without_people_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        identity_folder.read_folder(tmp_path / "nowhere")
+    (tmp_path / "lonely.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="one folder a person"):
+        identity_folder.read_folder(tmp_path)
+
+
+def test_groups_are_read_and_a_missing_person_is_named(tmp_path):
+    file = tmp_path / "groups.csv"
+    file.write_text("Ann, old\n\nBob, J.,young\n")
+    assert identity_folder.read_groups(file, {"Ann"}) == {"Ann": "old", "Bob, J.": "young"}
+    with pytest.raises(DataError, match="no group for 'Cy' and 1 others"):
+        identity_folder.read_groups(file, {"Ann", "Cy", "Di"})
+    file.write_text("Ann\n")
+    with pytest.raises(DataError, match="line 1: expected `NAME,GROUP`"):
+        identity_folder.read_groups(file, {"Ann"})
+    with pytest.raises(DataError, match="no such file"):
+        identity_folder.read_groups(tmp_path / "none", set())
+
+
+# --- the command, through the shipped detector and embedder
+
+
+def test_a_folder_of_people_is_evaluated_and_its_worst_pairs_drawn(
+    facegate, people_folder, tmp_path
+):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    images = tmp_path / "images"
+    shutil.copytree(people_folder, images)
+    (images / "Person_G").mkdir()
+    cv2.imwrite(str(images / "Person_G" / "wall.png"), np.full((90, 90, 3), 120, np.uint8))
+    groups = tmp_path / "groups.csv"
+    groups.write_text("".join(f"Person_{c},{'one' if c < 'D' else 'two'}\n" for c in "ABCDEFG"))
+    done = facegate(
+        "evaluate", "embedder", "--images", images, "--groups", groups, "--json",
+        "--sheets", tmp_path / "sheets", "--plots", tmp_path / "plots",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["refused"] >= 1
+    assert found["comparisons"]["genuine"] == found["comparisons"]["impostor"] == 36
+    assert found["all_pairs"]["comparisons"]["genuine"] <= 36
+    assert set(found["groups"]["within"]) == {"one", "two"}
+    assert not found["resolved"]["1e-3"]
+    low, high = found["intervals"]["accuracy"]
+    assert low <= found["accuracy"] <= high
+    for path in found["plots"]:
+        assert cv2.imread(path).shape[1] > 300
+    assert len(found["plots"]) == 4
+    said = facegate("evaluate", "embedder", "--images", images)
+    assert "too few impostor pairs to resolve this rate" in said.out
+    assert "36 genuine, 36 impostor" in said.out
+
+
+def test_lfws_layout_with_its_pairs_goes_the_whole_way(facegate, people_folder, tmp_path):
+    names = sorted(p.name for p in people_folder.iterdir())
+    lines = ["2\t3"]
+    for fold in (names[:3], names[3:]):
+        lines += [f"{n}\t1\t2" for n in fold]
+        lines += [f"{a}\t3\t{b}\t4" for a, b in itertools.combinations(fold, 2)]
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("\n".join(lines) + "\n")
+    done = facegate("evaluate", "embedder", "--pairs", pairs, "--images", people_folder, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["comparisons"] == {"genuine": 6, "impostor": 6}
+    assert found["tar_at_far"]["1e-2"] > 0.5  # the same made-up person is recognised
+    assert "all_pairs" not in found

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from facegate.training.groups import false_matches_by_group
+from facegate.training.intervals import RankedPairs, bootstrap, hull, resolved, wilson
+from facegate.training.metrics import tar_at_far, threshold_at_far
+from facegate.training.verification import Verification, figures, low_far
+
+
+def test_wilsons_interval_is_that_of_the_tables():
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_a_rate_wants_ten_errors_to_be_resolved():
+    assert resolved(1e-3, 10_000)
+    assert not resolved(1e-3, 9_999)
+    assert hull((0.2, 0.5), (0.1, 0.4)) == [0.1, 0.5]
+    assert hull((0.2, 0.5), None) == [0.2, 0.5]
+
+
+def made_up(people, each, seed, spread=0.9):
+    """Embed people as points around a centre of their own."""
+    rng = np.random.default_rng(seed)
+    centre = rng.normal(size=(people, 16)).repeat(each, axis=0)
+    vectors = centre + spread * rng.normal(size=centre.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), np.arange(people).repeat(each)
+
+
+def verified(vectors, person):
+    a, b = np.triu_indices(len(vectors), 1)
+    return Verification(
+        (vectors[a] * vectors[b]).sum(1),
+        person[a] == person[b],
+        np.zeros(len(a), int),
+        0,
+        np.stack([person[a], person[b]], axis=1),
+    )
+
+
+def test_few_people_make_wide_intervals_however_many_pairs():
+    few = figures(verified(*made_up(8, 16, seed=1)))
+    many = figures(verified(*made_up(80, 2, seed=1)))
+    assert few["comparisons"]["genuine"] > 10 * many["comparisons"]["genuine"]
+
+    def width(f):
+        low, high = f["intervals"]["tar_at_far"]["1e-2"]
+        return high - low
+
+    assert width(few) > width(many)
+
+
+def test_the_interval_holds_the_true_rate_most_times():
+    """Of 30 small samples nearly all must cover what a large one measures."""
+    large = verified(*made_up(300, 2, seed=99))
+    truth = tar_at_far(large.similarity, large.same, 1e-2)
+    inside = 0
+    for seed in range(30):
+        v = verified(*made_up(25, 3, seed))
+        ranked = RankedPairs.of(v.similarity, v.same, v.people)
+        drawn = bootstrap(ranked, {"1e-2": 1e-2}, replicates=100)["1e-2"]
+        rate, n = tar_at_far(v.similarity, v.same, 1e-2), v.same.sum()
+        low, high = hull(wilson(rate * n, n), drawn)
+        inside += low <= truth <= high
+    assert inside >= 26
+
+
+def test_without_the_people_wilsons_interval_stands_alone():
+    v = verified(*made_up(10, 4, seed=0))
+    blind = figures(Verification(v.similarity, v.same, v.fold, 0))
+    n = blind["comparisons"]["genuine"]
+    rate = blind["tar_at_far"]["1e-2"]
+    assert blind["intervals"]["tar_at_far"]["1e-2"] == pytest.approx(list(wilson(rate * n, n)))
+
+
+def test_the_draws_over_the_alike_pairs_are_those_over_all_pairs():
+    vectors, person = made_up(60, 4, seed=3)
+    v = verified(vectors, person)
+    whole = bootstrap(RankedPairs.of(v.similarity, v.same, v.people), {"1e-3": 1e-3})
+    low, high = low_far(vectors, person)["intervals"]["tar_at_far"]["1e-3"]
+    assert low <= whole["1e-3"][0] + 1e-6
+    assert high >= whole["1e-3"][1] - 1e-6
+    genuine = v.similarity[v.same]
+    rate = (genuine > threshold_at_far(v.similarity[~v.same], 1e-3)).mean()
+    wide = hull(wilson(rate * len(genuine), len(genuine)), whole["1e-3"])
+    assert [low, high] == pytest.approx(wide, abs=1e-6)
+
+
+def test_groups_are_counted_as_a_double_loop_does():
+    vectors, person = made_up(40, 3, seed=4)
+    group = [("old", "young", "other")[p % 3] for p in person]
+    found = false_matches_by_group(vectors, person, group, far=0.02)
+    impostor = []
+    for a in range(len(person)):
+        for b in range(a + 1, len(person)):
+            if person[a] != person[b]:
+                impostor.append((float(vectors[a] @ vectors[b]), group[a], group[b]))
+    limit = threshold_at_far(np.array([c for c, _, _ in impostor], np.float32), 0.02)
+    for name in ("old", "young", "other"):
+        inside = [c > limit for c, g, h in impostor if g == h == name]
+        assert found["within"][name]["impostors"] == len(inside)
+        assert found["within"][name]["false_matches"] == sum(inside)
+    across = [c > limit for c, g, h in impostor if g != h]
+    assert found["between"]["false_matches"] == sum(across)
+    assert found["between"]["impostors"] == len(across)
