@@ -47,6 +47,12 @@ def embedder(
         typer.Option(help="Folder for the worst pairs of --images, as PNG that shows faces."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the drawn pairs.")] = 0,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="With --data: how much bad light and so on cost.")
+    ] = False,
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="With --data: write the figures into the card.")
+    ] = False,
     model: Model = None,
     plots: Plots = None,
     config: ConfigFile = None,
@@ -58,8 +64,11 @@ def embedder(
     for name, option in (("pairs", pairs), ("groups", groups), ("sheets", sheets)):
         if option is not None and images is None:
             raise DataError(f"--{name} belongs to --images DIR")
+    if data is None and (robustness or into_card):
+        raise DataError("--robustness and --into-card belong to --data DIR")
     from facegate.training import plots as drawing
     from facegate.training import verification
+    from facegate.training.robustness import robustness as robustness_on
 
     if plots:
         needs("matplotlib")
@@ -71,6 +80,11 @@ def embedder(
     if data is not None:
         needs("pyarrow")
         figures, found, _, _ = verification.embedder_on_data(embedder, data, progress)
+        if robustness:
+            reader = parts.reader_for(settings, embedder)
+            figures["robustness"] = robustness_on(reader, embedder, data, progress)
+        if into_card:
+            written.append(_into_card(embedder, path, figures))
     elif images is not None:
         reader = parts.reader_for(settings, embedder)
         figures, found, written = _on_images(reader, images, pairs, groups, sheets, seed)
@@ -83,6 +97,15 @@ def embedder(
         as_json,
         [f"model        {path}", *figure_lines(result), *[f"wrote        {p}" for p in written]],
     )
+
+
+def _into_card(embedder: TFLiteFaceEmbedder, path: Path, figures: dict[str, Any]) -> Path:
+    """Put figures into a model's card; those that were not measured anew stay."""
+    from facegate.training.card_file import write_card
+
+    raw = embedder.model.card.raw
+    write_card(path, {**raw, "figures": {**raw.get("figures", {}), **figures}})
+    return embedder.model.card.path
 
 
 def _on_images(

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress
+from facegate.config import load_config
 from facegate.errors import InputError
 
 
@@ -40,6 +42,7 @@ def export(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
+    from facegate.training.card_file import write_card, write_model
     from facegate.training.partitions import partitions
 
     arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
@@ -53,9 +56,9 @@ def export(
         _, height, wide, _ = model.inputs[0].shape
         pictures = ex.calibration_scenes(data, height, wide)
     content = ex.to_int8_tflite(model, pictures, float_output=kind is Kind.EMBEDDER)
-    ex.write_model(out, content)
+    write_model(out, content)
     if float_too:
-        ex.write_model(out.with_suffix(".float.tflite"), ex.to_float_tflite(model))
+        write_model(out.with_suffix(".float.tflite"), ex.to_float_tflite(model))
     command = f"facegate export {kind.value} --weights {weights.name} --out {out.name} --data DATA"
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
         command += f" --architecture {architecture} --width {width:g}"
@@ -63,20 +66,20 @@ def export(
     card["xnnpack_partitions"] = partitions(out)
     if kind is Kind.DETECTOR:
         card["outputs"] = ex.name_outputs(model, content)
-    ex.write_card(out, card)  # the runtime's classes below read it
+    write_card(out, card)  # the runtime's classes below read it
     typer.echo("measuring ...", err=True)
     card.update(_measure(kind, out, data, model))
-    ex.write_card(out, card)
+    write_card(out, card)
     emit(card["figures"], as_json, _lines(card))
 
 
 def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     import numpy as np
 
-    from facegate.training import calibration, detection, verification
+    from facegate.training import detection, verification
     from facegate.training.data import read_pairs, read_scenes
     from facegate.training.export import FloatNetwork
-    from facegate.training.sampling import labels_of
+    from facegate.training.measure import measure_embedder
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.embedder import TFLiteFaceEmbedder
 
@@ -89,24 +92,21 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
         compared = ("recall", "false_alarms_per_image", "false_alarms_with_faces", "landmark_nme")
         figures["float"] = {k: in_float[k] for k in compared}
         return {"figures": {**figures, "min_score": detector.min_score}}
-    figures, _, vectors, crops = verification.embedder_on_data(
-        TFLiteFaceEmbedder(out), data, progress
-    )
-    unit = np.stack(
-        [before.embed(c) for c in progress(crops.pixels, len(crops.pixels), "in float")]
-    )
+    embedder = TFLiteFaceEmbedder(out)
+    reader = parts.reader_for(load_config(None), embedder)
+    measured, _, vectors, crops = measure_embedder(reader, embedder, data, progress)
+    unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
     cosine = (unit * vectors).sum(1)
     in_float = verification.figures(
         verification.verification(unit, read_pairs(data / "val-pairs.csv"))
     )
-    figures["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
-    figures["int8_to_float_cosine"] = {
+    measured["figures"]["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
+    measured["figures"]["int8_to_float_cosine"] = {
         "min": float(cosine.min()),
         "mean": float(cosine.mean()),
         "crops": len(cosine),
     }
-    genuine, impostor = verification.all_pairs(vectors, labels_of(crops.identity))
-    return {"figures": figures, "calibration": calibration.calibrate(genuine, impostor)}
+    return measured
 
 
 def _lines(card: dict[str, Any]) -> list[str]:

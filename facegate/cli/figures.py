@@ -18,6 +18,8 @@ def figure_lines(f: dict[str, Any]) -> list[str]:
         lines += _tar_lines("everybody with everybody", f["all_pairs"])
     if "groups" in f:
         lines += _group_lines(f["groups"])
+    if "robustness" in f:
+        lines += _robustness_lines(f["robustness"])
     return [*lines, f"[intervals]  {f['intervals']['method']}"]
 
 
@@ -32,6 +34,21 @@ def _tar_lines(what: str, f: dict[str, Any]) -> list[str]:
         few = "" if f["resolved"][name] else "  (too few impostor pairs to resolve this rate)"
         lines.append(
             f"  {name}       {tar:.4f} {_interval(f['intervals']['tar_at_far'][name])}{few}"
+        )
+    return lines
+
+
+def _robustness_lines(r: dict[str, Any]) -> list[str]:
+    lines = [
+        f"robustness   {r['pairs']:,} pairs, the visitor's side degraded; TAR at the threshold of "
+        f"FAR {r['threshold_far']:g} on clean ones"
+    ]
+    for name, c in r["conditions"].items():
+        lost = f"  {c['lost']} faces not found again" if c["lost"] else ""
+        far = "" if c["within"] else "  more than 5 points"
+        lines.append(
+            f"  {name:<18}accuracy {c['accuracy']:.4f} ({100 * c['change']:+.1f} points)  "
+            f"TAR {c['tar']:.4f}  FMR {c['fmr']:.4f}{lost}{far}"
         )
     return lines
 

@@ -11,6 +11,7 @@ import typer
 from facegate.cli import (
     audit,
     bench,
+    calibrate,
     config,
     demo,
     doctor,
@@ -58,6 +59,7 @@ for command in (gate.run, people.enroll, look.identify, look.verify, look.detect
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 app.command()(export.export)
+app.command()(calibrate.calibrate)
 app.add_typer(people.app, name="people")
 app.add_typer(door.app, name="door")
 app.add_typer(audit.app, name="audit")

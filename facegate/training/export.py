@@ -8,8 +8,6 @@ weak faces to almost nothing.
 from __future__ import annotations
 
 import json
-import math
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,7 +28,7 @@ from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
-from facegate.vision.card import card_path, sha256_of
+from facegate.vision.card import sha256_of
 from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
 from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
@@ -261,25 +259,6 @@ def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
     return names
 
 
-def write_model(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def describe(
     source: Source, model: keras.Model, path: Path, command: str, data: Path
 ) -> dict[str, Any]:
@@ -332,18 +311,3 @@ def _data_files(kind: str, data: Path) -> dict[str, str]:
     )
     found = sorted(p for pattern in patterns for p in data.glob(pattern))
     return {p.name: sha256_of(p) for p in found}
-
-
-def write_card(path: Path, card: dict[str, Any]) -> None:
-    """Write the card beside its model; figures that could not be measured are null."""
-    text = json.dumps(_strict(card), indent=1, allow_nan=False)
-    write_model(card_path(path), (text + "\n").encode())
-
-
-def _strict(value: Any) -> Any:
-    """Replace what JSON has no word for: NaN and infinity."""
-    if isinstance(value, dict):
-        return {k: _strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

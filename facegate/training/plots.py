@@ -13,6 +13,7 @@ from facegate.errors import InputError
 from facegate.training.detection import Ranking
 from facegate.training.verification import Verification
 from facegate.types import F32
+from facegate.vision.card import Calibration
 
 
 def verification_plots(folder: Path, found: Verification) -> list[Path]:
@@ -41,6 +42,36 @@ def verification_plots(folder: Path, found: Verification) -> list[Path]:
         axes.set(title="Distances of pairs", xlim=(0, 2))
         axes.legend()
     return [folder / "roc.png", folder / "distances.png"]
+
+
+def calibration_plots(folder: Path, table: dict[str, Any]) -> list[Path]:
+    """Draw what a distance means, and how far that was true of other people; gives the files."""
+    calibration = Calibration.of(table)
+    at = np.linspace(0, 2, 401)
+    name = folder / "probability.png"
+    with _figure(name, "Euclidean distance", "Probability of one person") as axes:
+        axes.plot(at, calibration.probabilities(at), color="tab:green")
+        axes.set(title="What a distance means", xlim=(0, 2), ylim=(0, 1.02))
+        rates = axes.twinx()
+        rates.semilogy(calibration.distances, calibration.false_match_rates, color="tab:red")
+        rates.set_ylabel("False-match rate of one comparison", color="tab:red")
+    written = [name]
+    if found := table.get("reliability"):
+        name = folder / "reliability.png"
+        with _figure(name, "Probability said", "Share that was one person") as axes:
+            axes.plot([0, 1], [0, 1], color="tab:grey", linestyle=":", label="as it should be")
+            size = 20 + 400 * np.array(found["weight"])
+            axes.plot(found["said"], found["was"], color="tab:blue", alpha=0.5)
+            axes.scatter(found["said"], found["was"], size, color="tab:blue", label="measured")
+            error = found["expected_calibration_error"]
+            axes.set(
+                title=f"People the curve was not fitted to: off by {error:.1%} on average",
+                xlim=(-0.02, 1.02),
+                ylim=(-0.02, 1.02),
+            )
+            axes.legend()
+        written.append(name)
+    return written
 
 
 def detection_plots(folder: Path, found: Ranking, min_score: float) -> list[Path]:

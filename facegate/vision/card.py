@@ -15,22 +15,53 @@ from facegate.vision.preprocess import PREPROCESS_VERSION
 
 
 @dataclass(frozen=True)
+class Curve:
+    """The probability that two faces are one person, for equally many genuine and impostor looks.
+
+    With the share s = distance / 2 its log-odds are `constant + near * ln(s) + far * ln(1 - s)`.
+    Where that would rise with the distance again (very near) the probability stays at its highest.
+
+    Source: Kull, Silva Filho & Flach 2017, "Beta calibration".
+    """
+
+    constant: float
+    near: float
+    far: float
+
+    def at(self, distance: np.ndarray) -> np.ndarray:
+        """Give the probability at each distance."""
+        peak = self.near / (self.near + self.far) if self.near > 0 and self.far > 0 else 0.0
+        share = np.clip(distance / 2, max(peak, 1e-6), 1 - 1e-6)
+        odds = self.constant + self.near * np.log(share) + self.far * np.log(1 - share)
+        return 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What a distance means for one embedder.
 
     Attributes:
         distances, false_match_rates: rising distances (Euclidean, unit vectors) and the share of
             impostor pairs at or below each.
-        midpoint, slope: the probability that two faces are one person is
-            `1 / (1 + exp(slope * (distance - midpoint)))`, for equally many genuine and impostor.
+        curve: distance → probability.
         comparisons: impostor pairs behind the table.
     """
 
     distances: tuple[float, ...]
     false_match_rates: tuple[float, ...]
-    midpoint: float
-    slope: float
+    curve: Curve
     comparisons: int
+
+    @classmethod
+    def of(cls, table: dict[str, Any]) -> Calibration:
+        """Read a card's `calibration`."""
+        curve = table["probability"]
+        return cls(
+            tuple(float(x) for x in table["distances"]),
+            tuple(float(x) for x in table["false_match_rates"]),
+            Curve(float(curve["constant"]), float(curve["near"]), float(curve["far"])),
+            int(table["comparisons"]),
+        )
 
     def threshold(self, target_fmr: float, people: int) -> float:
         """Find the distance at which a stranger is taken for any of `people` with `target_fmr`.
@@ -49,14 +80,44 @@ class Calibration:
         return float(10 ** (np.log10(d0) + (wanted - log_rates[0]) / max(slope, 1e-6)))
 
     def false_match_rate(self, distance: float) -> float:
-        """Give the false-match rate of one comparison at this threshold (the table's ends hold)."""
+        """Give the false-match rate of one comparison at this threshold.
+
+        The table's ends hold: below its first distance the rate is at most the one returned.
+        """
         rates = np.log10(self.false_match_rates)
         return float(10 ** np.interp(distance, self.distances, rates))
 
+    def measured(self, distance: float) -> bool:
+        """Whether the table reaches down to this distance; below it rates are extrapolated."""
+        return distance >= self.distances[0]
+
+    def false_accept_rate(self, distance: float, people: int) -> float:
+        """Give the chance that one look at a stranger passes as any of `people` enrolled."""
+        return 1 - (1 - self.false_match_rate(distance)) ** people
+
     def probability(self, distance: float) -> float:
         """Give the probability that two faces at this distance are one person, in [0, 1]."""
-        exponent = float(np.clip(self.slope * (distance - self.midpoint), -60, 60))
-        return float(1 / (1 + np.exp(exponent)))
+        return float(self.probabilities(np.array([distance]))[0])
+
+    def probabilities(self, distances: np.ndarray) -> np.ndarray:
+        """Give `probability` for many distances at once."""
+        return self.curve.at(distances)
+
+    @property
+    def midpoint(self) -> float:
+        """The distance at which two faces are as likely one person as two."""
+        return self.distance_at(0.5)
+
+    def distance_at(self, probability: float) -> float:
+        """Find the greatest distance whose probability is at least so high."""
+        low, high = 0.0, 2.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            if self.probability(middle) >= probability:
+                low = middle
+            else:
+                high = middle
+        return low
 
 
 @dataclass(frozen=True)
@@ -106,15 +167,7 @@ def read_card(model: Path, kind: str) -> ModelCard:
     try:
         raw = json.loads(path.read_text())
         table = raw.get("calibration")
-        calibration = None
-        if table is not None:
-            calibration = Calibration(
-                tuple(float(x) for x in table["distances"]),
-                tuple(float(x) for x in table["false_match_rates"]),
-                float(table["midpoint"]),
-                float(table["slope"]),
-                int(table["comparisons"]),
-            )
+        calibration = None if table is None else Calibration.of(table)
         card = ModelCard(
             path,
             raw["kind"],

@@ -183,9 +183,9 @@ def test_the_table_says_what_share_of_impostors_lies_within(seed, count):
 def test_the_probability_is_fitted_to_equally_many_of_both():
     genuine, impostor = drawn(3, 200_000)
     table = calibration.calibrate(genuine, impostor)
-    curve = Calibration((), (), table["midpoint"], table["slope"], 0)
+    curve = Calibration.of(table)
     same, other = (np.sqrt(2 - 2 * c.astype(np.float64)) for c in (genuine, impostor))
-    at = table["midpoint"]
+    at = curve.midpoint
     assert same.mean() < at < other.mean()
     # Of what lies near the midpoint, half is genuine when both kinds are equally many.
     near_same = (np.abs(same - at) < 0.02).mean()

@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from facegate.errors import InputError, ModelError
+from facegate.training import card_file
 from facegate.training.partitions import interpreter_of, partitions
 from facegate.vision.card import read_card
 from facegate.vision.detector import STRIDES, TFLiteFaceDetector
@@ -228,15 +229,15 @@ def test_what_cannot_be_built_is_said(ex, embedder, tmp_path):
         build(path=tmp_path / "bad.weights.h5", width=0.25)
 
 
-def test_a_file_is_there_whole_or_not_at_all(ex, tmp_path, monkeypatch):
+def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "model.tflite"
-    ex.write_model(target, b"first")
+    card_file.write_model(target, b"first")
 
     def fail(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ex.os, "fsync", fail)
+    monkeypatch.setattr(card_file.os, "fsync", fail)
     with pytest.raises(InputError, match="cannot be written: No space left"):
-        ex.write_model(target, b"second")
+        card_file.write_model(target, b"second")
     assert target.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [target]

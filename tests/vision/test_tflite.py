@@ -8,7 +8,7 @@ import pytest
 from facegate import parts
 from facegate.config import parse_config
 from facegate.errors import ModelError
-from facegate.vision.card import Calibration, card_path, read_card
+from facegate.vision.card import Calibration, Curve, card_path, read_card
 from facegate.vision.preprocess import to_float, to_int8
 from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
 
@@ -22,7 +22,9 @@ def test_quantising_is_one_xor():
     assert np.array_equal(quantised, pixels.astype(np.int16) - 128)
 
 
-CURVE = Calibration((0.6, 0.8, 1.0, 1.2), (1e-6, 1e-4, 1e-2, 0.4), 1.0, 20.0, 1_000_000)
+CURVE = Calibration(
+    (0.6, 0.8, 1.0, 1.2), (1e-6, 1e-4, 1e-2, 0.4), Curve(28.7, 4.9, 27.9), 1_000_000
+)
 
 
 def test_a_stricter_rate_and_more_people_make_a_smaller_threshold():

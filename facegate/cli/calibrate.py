@@ -1,0 +1,182 @@
+"""`calibrate`: what a distance means, and how often a stranger would pass."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facegate import parts
+from facegate.cli.options import ConfigFile
+from facegate.cli.output import AsJson, emit
+from facegate.cli.training import needs, progress
+from facegate.config import Config, load_config
+from facegate.errors import DataError, InputError
+from facegate.vision.card import Calibration, card_path, read_card
+
+if TYPE_CHECKING:
+    from facegate.types import F32, I64
+
+CROWDS = (1, 5, 20, 100, 500)
+"""Numbers of people enrolled that the answer is given for."""
+
+
+def calibrate(
+    data: Annotated[Path | None, typer.Option(help="Folder with faces-val.parquet.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of people, NAME/PICTURE: your own door's visitors.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A .tflite, instead of config's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Copy the model to this .tflite, with the new card.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for the curves, as PNG.")] = None,
+    people: Annotated[int | None, typer.Option(min=1, help="Answer for so many enrolled.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure distance → false matches and → probability into the card; or say what it holds."""
+    if data is not None and images is not None:
+        raise DataError("give either --data DIR or --images DIR")
+    if out is not None and out.suffix != ".tflite":
+        raise InputError(f"{out}: choose a name that ends in .tflite")
+    if plots:
+        needs("matplotlib")
+    settings = load_config(config)
+    path = model or parts.embedder_path(settings)
+    card = read_card(path, "embedder").raw
+    written: list[Path] = []
+    if data is not None or images is not None:
+        from facegate.training.calibration import calibrate_people
+        from facegate.training.card_file import write_card
+
+        card["calibration"] = {
+            **calibrate_people(*_faces(settings, path, data, images)),
+            "pictures": "faces-val.parquet" if data is not None else "a folder of one's own",
+        }
+        if out is not None:
+            path = _copy(path, out)
+        write_card(path, card)
+        written.append(card_path(path))
+    elif out is not None:
+        raise DataError("--out belongs to --data DIR or --images DIR")
+    if card.get("calibration") is None:
+        raise DataError(f"{card_path(path)}: no calibration yet; give --data DIR or --images DIR")
+    if plots:
+        from facegate.training.plots import calibration_plots
+
+        written += calibration_plots(plots, card["calibration"])
+    calibration = Calibration.of(card["calibration"])
+    crowds = CROWDS if people is None else (people,)
+    result = {
+        "model": str(path),
+        "calibration": card["calibration"],
+        "target_fmr": settings.access.target_fmr,
+        "strangers": [strangers(settings, calibration, n) for n in crowds],
+        "written": [str(p) for p in written],
+    }
+    lines = [f"model        {path}", *_lines(card["calibration"], calibration)]
+    lines += _stranger_lines(settings, result["strangers"])
+    emit(result, as_json, [*lines, *[f"wrote        {p}" for p in written]])
+
+
+def strangers(settings: Config, calibration: Calibration, people: int) -> dict[str, Any]:
+    """Say at which distance a door with `people` enrolled opens, and whom that lets in."""
+    threshold = parts.threshold_for(settings, calibration, people)
+    return {
+        "people": people,
+        "threshold": threshold,
+        "false_accepts_per_1000": 1000 * calibration.false_accept_rate(threshold, people),
+        "measured": calibration.measured(threshold),
+    }
+
+
+def _faces(settings: Config, path: Path, data: Path | None, images: Path | None) -> tuple[F32, I64]:
+    """Embed the pictures to calibrate on: unit vectors, and who is in each."""
+    import numpy as np
+
+    from facegate.training import identity_folder, named_pairs, verification
+    from facegate.training.sampling import labels_of
+    from facegate.vision.embedder import TFLiteFaceEmbedder
+
+    embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
+    if images is None:
+        assert data is not None
+        needs("pyarrow")
+        from facegate.training.data import read_crops
+
+        crops = read_crops([data / "faces-val.parquet"])
+        vectors = verification.embed_all(embedder, crops.pixels, progress)
+        return vectors, labels_of(crops.identity)
+    pictures = identity_folder.read_folder(images)
+    reader = parts.reader_for(settings, embedder)
+    seen = named_pairs.see_pictures(reader, [p.path for p in pictures], progress)
+    usable = np.flatnonzero(seen.found)
+    typer.echo(f"faces found in {len(usable)} of {len(seen.paths)} pictures", err=True)
+    return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable])
+
+
+def _copy(model: Path, out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model, out)
+    except shutil.SameFileError:
+        pass
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    return out
+
+
+def _lines(table: dict[str, Any], calibration: Calibration) -> list[str]:
+    lines = [f"pairs        {calibration.comparisons:,} of two people"]
+    if people := table.get("people"):
+        lines[0] += f", from {people:,} people"
+    lines.append(
+        "distance     "
+        + "   ".join(f"{d:.3f} is {calibration.probability(d):.0%}" for d in _marks(calibration))
+    )
+    if not (found := table.get("reliability")):
+        return lines
+    at = found["at_95"]
+    told = "nobody was near it" if at["was"] is None else f"{at['was']:.1%} were that person"
+    lines.append(
+        f'"95 %"       of looks said to be {at["said"][0]:.1%} to {at["said"][1]:.1%}, {told} '
+        f"({at['genuine']:,} genuine, {at['impostor']:,} impostor, weighed alike)"
+    )
+    lines.append(
+        f"curve        off by {found['expected_calibration_error']:.1%} on average, on people it "
+        "was not fitted to"
+    )
+    for rate in table["held_out_rates"]:
+        low, high = rate["between_folds"]
+        lines.append(
+            f"  FMR {rate['wanted']:<8g} was {rate['measured']:.2g} on people it was not fitted to "
+            f"({low:.2g} to {high:.2g} between folds; {rate['false_matches']:,} of "
+            f"{rate['impostors']:,})"
+        )
+    return lines
+
+
+def _marks(calibration: Calibration) -> list[float]:
+    return [calibration.distance_at(p) for p in (0.99, 0.95, 0.5, 0.05)]
+
+
+def _stranger_lines(settings: Config, found: list[dict[str, Any]]) -> list[str]:
+    access = settings.access
+    by_hand = access.threshold is not None
+    source = "threshold set by hand" if by_hand else f"target_fmr {access.target_fmr:g}"
+    lines = [f"strangers    of 1,000, how many pass one look as anybody enrolled ({source}):"]
+    for one in found:
+        few = "" if one["measured"] else " or fewer (below what was measured)"
+        lines.append(
+            f"  {one['people']:>4} people, threshold {one['threshold']:.3f}: "
+            f"{one['false_accepts_per_1000']:.2g}{few}"
+        )
+    return [
+        *lines,
+        f"  The door wants {access.votes_needed} of {access.votes_of} looks to agree. Looks at one "
+        "face are alike: that helps little",
+        "  against a stranger who resembles somebody, and one who stays gets many looks.",
+    ]

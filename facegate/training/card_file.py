@@ -1,0 +1,46 @@
+"""Write models and their cards: each file is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from facegate.errors import InputError
+from facegate.vision.card import card_path
+
+
+def write_model(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_card(path: Path, card: dict[str, Any]) -> None:
+    """Write the card beside its model; figures that could not be measured are null."""
+    text = json.dumps(_strict(card), indent=1, allow_nan=False)
+    write_model(card_path(path), (text + "\n").encode())
+
+
+def _strict(value: Any) -> Any:
+    """Replace what JSON has no word for: NaN and infinity."""
+    if isinstance(value, dict):
+        return {k: _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
