@@ -462,6 +462,7 @@ class Gate:
             **self._keeper.state,
             "people": len(self._roster.names),
             "threshold": self._policy.settings.threshold,
+            "false_accepts_per_1000": self._strangers(),
             "model_id": self._vision.model_id,
             "enrolling": self._enroller.active,
             "last_event": self._keeper.last_event,
@@ -470,6 +471,11 @@ class Gate:
                 for name, channel in self.channels.items()
             },
         }
+
+    def _strangers(self) -> float:
+        """Of 1,000 strangers, how many pass one look as anybody enrolled."""
+        threshold, people = self._policy.settings.threshold, len(self._roster.names)
+        return 1000 * self._vision.calibration.false_accept_rate(threshold, people)
 
     def _status_line(self) -> str:
         status = self.status()

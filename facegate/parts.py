@@ -114,7 +114,7 @@ def calibration_of(card: ModelCard) -> Calibration:
         ModelError: it has none, so no distance of this model means anything.
     """
     if card.calibration is None:
-        raise ModelError(f"{card.path}: no calibration; export the model again with its data")
+        raise ModelError(f"{card.path}: no usable calibration; make one with `facegate calibrate`")
     return card.calibration
 
 

@@ -62,7 +62,7 @@ def calibrate(
         written.append(card_path(path))
     elif out is not None:
         raise DataError("--out belongs to --data DIR or --images DIR")
-    if card.get("calibration") is None:
+    if "probability" not in (card.get("calibration") or {}):
         raise DataError(f"{card_path(path)}: no calibration yet; give --data DIR or --images DIR")
     if plots:
         from facegate.training.plots import calibration_plots

@@ -101,7 +101,8 @@ def _lines(s: dict[str, Any]) -> list[str]:
         f"camera      {s['camera']}",
         f"up          {s['uptime_s']:.0f} s, {s['detected_fps']:.1f} frames a second",
         f"door        {s['door']}{_in_force(s)}",
-        f"people      {s['people']} (threshold {s['threshold']:.3f})",
+        f"people      {s['people']} (threshold {s['threshold']:.3f}; of 1,000 strangers "
+        f"{s['false_accepts_per_1000']:.2g} pass one look)",
         f"model       {s['model_id']}",
         f"last event  {s['last_event']}",
     ]

@@ -167,7 +167,9 @@ def read_card(model: Path, kind: str) -> ModelCard:
     try:
         raw = json.loads(path.read_text())
         table = raw.get("calibration")
-        calibration = None if table is None else Calibration.of(table)
+        # A card from before the curve was a beta curve counts as one without calibration.
+        known = table is not None and "probability" in table
+        calibration = Calibration.of(table) if known else None
         card = ModelCard(
             path,
             raw["kind"],

@@ -1,0 +1,162 @@
+"""What a distance means: the curve against truth that is known, and the command."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from facegate import parts
+from facegate.config import parse_config
+from facegate.errors import DataError
+from facegate.training import calibration, plots
+from facegate.vision.card import Calibration, Curve, card_path
+
+
+def made_up(people, each, seed=0, spread=0.9):
+    rng = np.random.default_rng(seed)
+    centre = rng.normal(size=(people, 24)).repeat(each, axis=0)
+    vectors = centre + spread * rng.normal(size=centre.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), np.arange(people).repeat(each)
+
+
+def test_the_curve_finds_a_probability_that_is_known():
+    """Distances drawn so that the odds of one person are exactly a beta curve's."""
+    truth = Curve(-9.0, -20.0, 6.0)
+    rng = np.random.default_rng(0)
+    distance = rng.uniform(0.6, 1.6, 400_000)
+    same = rng.random(len(distance)) < truth.at(distance)
+    cosine = (1 - distance**2 / 2).astype(np.float32)
+    fitted = Calibration.of(calibration.calibrate(cosine[same], cosine[~same]))
+    # Fitted for equally many of both: the odds are off by the shares, which are known.
+    odds = np.log((~same).sum() / same.sum())
+    at = np.linspace(0.7, 1.5, 30)
+    wanted = 1 / (1 + np.exp(-(np.log(truth.at(at) / (1 - truth.at(at))) + odds)))
+    assert np.abs(fitted.probabilities(at) - wanted).max() < 0.02
+
+
+def test_said_and_was_agree_on_people_the_curve_was_not_fitted_to():
+    table = calibration.calibrate_people(*made_up(150, 4))
+    found = table["reliability"]
+    assert found["expected_calibration_error"] < 0.05
+    assert sum(found["weight"]) == pytest.approx(1)
+    assert sum(found["genuine"]) == 150 * 6  # each person's pairs, once
+    assert sum(found["impostor"]) == 5 * (30 * 29 // 2) * 16  # people within one fold
+    assert table["people"] == 150
+    for rate in table["held_out_rates"]:
+        low, high = rate["between_folds"]
+        assert low <= rate["measured"] <= high
+        assert rate["impostors"] == sum(found["impostor"])
+    assert table["held_out_rates"][0]["measured"] == pytest.approx(0.01, rel=0.5)
+
+
+def test_a_curve_that_lies_is_found_out(monkeypatch):
+    """The check must fail where the curve is wrong: every probability said is 0.8."""
+    monkeypatch.setattr(calibration, "_beta_curve", lambda *_: (float(np.log(4)), 0.0, 0.0))
+    table = calibration.calibrate_people(*made_up(60, 4))
+    assert table["reliability"]["expected_calibration_error"] == pytest.approx(0.3, abs=0.01)
+
+
+def test_the_probability_never_rises_with_the_distance():
+    for curve in (Curve(28.7, 4.9, 27.9), Curve(-9.6, -30.4, 5.9), Curve(0.0, 0.0, 3.0)):
+        chances = curve.at(np.linspace(0, 2, 500))
+        assert (np.diff(chances) <= 1e-12).all()
+        assert ((chances >= 0) & (chances <= 1)).all()
+
+
+def test_too_few_people_are_refused():
+    with pytest.raises(DataError, match="9 people with two usable pictures"):
+        calibration.calibrate_people(*made_up(9, 4))
+
+
+def test_more_people_let_more_strangers_pass_unless_the_threshold_follows():
+    curve = Calibration((0.6, 0.8, 1.0), (1e-6, 1e-4, 1e-2), Curve(0.0, -20.0, 6.0), 1000)
+    assert curve.false_accept_rate(0.8, 1) == pytest.approx(1e-4)
+    assert curve.false_accept_rate(0.8, 100) == pytest.approx(1 - (1 - 1e-4) ** 100)
+    assert curve.measured(0.6)
+    assert not curve.measured(0.59)
+
+
+# --- the command
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """The shipped embedder with its card, where a test may write."""
+    shipped = parts.embedder_path(parse_config({}, "test"))
+    model = tmp_path / "mine.tflite"
+    shutil.copy(shipped, model)
+    shutil.copy(card_path(shipped), card_path(model))
+    return model
+
+
+def test_the_command_says_whom_a_door_lets_in(facegate):
+    done = facegate("calibrate", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert [s["people"] for s in found["strangers"]] == [1, 5, 20, 100, 500]
+    thresholds = [s["threshold"] for s in found["strangers"]]
+    assert thresholds == sorted(thresholds, reverse=True)
+    for one in found["strangers"]:
+        if one["measured"]:  # the threshold spends target_fmr on all people together
+            assert one["false_accepts_per_1000"] == pytest.approx(1.0, rel=0.01)
+    said = facegate("calibrate", "--people", "20").out
+    assert "20 people, threshold" in said
+    assert "3 of 5 looks" in said
+
+
+def test_a_threshold_set_by_hand_shows_what_it_costs(facegate, tmp_path):
+    settings = tmp_path / "config.yaml"
+    settings.write_text("access: {threshold: 1.2}\n")
+    done = facegate("calibrate", "--config", settings, "--people", 50, "--json")
+    (one,) = json.loads(done.out)["strangers"]
+    assert one["threshold"] == 1.2
+    assert one["false_accepts_per_1000"] > 500
+
+
+def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, tmp_path):
+    from people import folder
+
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    images = folder(tmp_path / "people", portraits, people=12, each=3)
+    before = card_path(copied).read_text()
+    out = tmp_path / "out" / "own.tflite"
+    done = facegate(
+        "calibrate", "--images", images, "--model", copied, "--out", out,
+        "--plots", tmp_path / "plots", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert len(found["written"]) == 3
+    for path in found["written"][1:]:
+        assert cv2.imread(path).shape[1] > 300
+    assert card_path(copied).read_text() == before
+    again = json.loads(facegate("calibrate", "--model", out, "--json").out)
+    assert again["calibration"] == found["calibration"]
+    assert again["calibration"]["people"] == 12
+    assert again["calibration"]["pictures"] == "a folder of one's own"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "d", "--images", "i"], "either --data DIR or --images DIR"),
+        (["--images", "nowhere"], "nowhere: no such folder"),
+        (["--out", "x.tflite"], "--out belongs to"),
+        (["--images", "i", "--out", "x.bin"], "ends in .tflite"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_said(facegate, words, said):
+    done = facegate("calibrate", *words)
+    assert done.code in (3, 8)
+    assert said in done.complaint
+
+
+def test_the_curves_are_drawn_without_a_reliability_too(tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    table = calibration.calibrate_people(*made_up(40, 3))
+    assert len(plots.calibration_plots(tmp_path, table)) == 2
+    del table["reliability"]
+    assert len(plots.calibration_plots(tmp_path, table)) == 1
