@@ -3,6 +3,8 @@
 FacegateError                 exit code 1
 ├── ConfigError               2   the configuration is wrong
 ├── InputError                3   a picture, file or name given by a person is wrong
+│   ├── NotEnrolledError          nobody of this name is enrolled
+│   └── NameTakenError            somebody of this name is enrolled already
 ├── ModelError                4   a model or its card cannot be used
 ├── StoreError                5   the enrolment store cannot be used
 ├── HardwareError             6   camera, GPIO line or another device
@@ -32,6 +34,14 @@ class InputError(FacegateError):
     """A picture, file or name that a person gave cannot be used."""
 
     exit_code = 3
+
+
+class NotEnrolledError(InputError):
+    """Nobody of a name is enrolled."""
+
+
+class NameTakenError(InputError):
+    """Somebody of a name is enrolled already."""
 
 
 class ModelError(FacegateError):

@@ -55,6 +55,9 @@ EventName = Literal[
     "settings_reloaded",
     "settings_refused",
     "store_reloaded",
+    "commanded",
+    "command_refused",
+    "command_failed",
     "panel_failed",
     "audit_failed",
     "stalled",
@@ -286,6 +289,24 @@ EVENTS: dict[EventName, EventKind] = {
     ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"
+    ),
+    "commanded": EventKind(
+        "875de0c16a96482f98ae83d0aa23c05c",
+        6,
+        "Somebody commanded facegate over its socket",
+        "FACEGATE_BY says which user, FACEGATE_COMMAND what, FACEGATE_STATUS how it ended.",
+    ),
+    "command_refused": EventKind(
+        "441a3e7ba2d046c1851a5d34ff75384c",
+        4,
+        "A user asked for what only root may do",
+        "Nothing was done. FACEGATE_BY says which user asked.",
+    ),
+    "command_failed": EventKind(
+        "ac286b764ef04b43a02e8d9fa6d31532",
+        3,
+        "A command failed by a defect of facegate",
+        "The gate goes on. Please report the message.",
     ),
     "panel_failed": EventKind(
         "3090d072d3cb4a6f91925b388a49cda5",

@@ -23,6 +23,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
         *("person_renamed", "person_removed", "role_changed", "pin_set"),
         *("settings_reloaded", "settings_refused"),
+        *("commanded", "command_refused"),
     }
 )
 WAITING_AT_MOST = 4096

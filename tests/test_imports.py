@@ -15,7 +15,7 @@ ALLOWED = {
     "vision": {"types", "errors"},
     "access": {"types", "errors"},
     "pipeline": {"errors"},
-    "control": {"types", "errors", "access"},
+    "control": {"types", "errors", "events", "access"},
     "events": set(),
     "catalog": {"events"},
     "health": set(),

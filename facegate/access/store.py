@@ -26,7 +26,7 @@ from facegate.access.gallery import VECTOR_FLOATS, Gallery, unit_templates
 from facegate.access.keys import create_key, load_key
 from facegate.access.names import clean_name, same_name_key
 from facegate.access.sealing import Sealer
-from facegate.errors import InputError, StoreError
+from facegate.errors import InputError, NameTakenError, NotEnrolledError, StoreError
 from facegate.types import F32
 
 __all__ = ["Gallery", "Person", "Store", "create_key", "load_key"]
@@ -334,7 +334,7 @@ class Store:
         known = {p.name.casefold(): p.name for p in self.people()}
         near = difflib.get_close_matches(cleaned.casefold(), known)
         hint = " or ".join(known[n] for n in near)
-        raise InputError(
+        raise NotEnrolledError(
             f"{cleaned}: nobody of this name is enrolled; "
             + (f"did you mean {hint}?" if near else "see facegate people list")
         )
@@ -346,7 +346,7 @@ class Store:
             "SELECT id FROM people WHERE name_key = ?", (self._name_key(name),)
         ).fetchone()
         if row is not None and row[0] != but:
-            raise InputError(f"{name}: somebody of this name is enrolled; choose another name")
+            raise NameTakenError(f"{name}: somebody of this name is enrolled; choose another name")
 
     def _person(self, row: tuple[Any, ...]) -> Person:
         person_id, nonce, sealed, name_key, role, created_at_wall, templates = row

@@ -13,7 +13,6 @@ from facegate import parts
 from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
 from facegate.config import fingerprint, load_config
-from facegate.control.routes import routes
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
@@ -75,7 +74,7 @@ def run(
             journal,
             reopen=lambda: parts.camera_from(settings),
         )
-        stack.enter_context(ControlServer(settings.socket_path, routes(gate)))
+        stack.enter_context(ControlServer(settings.socket_path, gate, journal.emit))
         try:
             gate.run(stopping, reload_if_asked)
         except DaemonError as error:

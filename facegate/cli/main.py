@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facegate.cli import (
+    api,
     audit,
     bench,
     calibrate,
@@ -57,6 +58,7 @@ def _options(
 for command in (gate.run, people.enroll, look.identify, look.verify, look.detect, gate.status):
     app.command()(command)
 app.command()(doctor.doctor)
+app.command()(api.api)
 app.command()(demo.demo)
 app.command()(export.export)
 app.command()(calibrate.calibrate)

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -85,7 +86,8 @@ class ControlClient:
 
     def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
-        return Person(**self._call("PATCH", f"/v1/people/{quote(name, safe='')}", {"role": role}))
+        path = f"/v1/people/{quote(name, safe='')}/role"
+        return Person(**self._call("PUT", path, {"role": role}))
 
     def unlock(self) -> None:
         """Release the strike for one pulse."""
@@ -150,7 +152,9 @@ class ControlClient:
         connection = _Connection(self.path, timeout_s)
         data = None if body is None else json.dumps(body)
         try:
-            connection.request(method, path, data, {"Content-Type": "application/json"})
+            # Whoever is refused before all was sent still finds the answer waiting.
+            with suppress(BrokenPipeError):
+                connection.request(method, path, data, {"Content-Type": "application/json"})
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()

@@ -1,17 +1,21 @@
-"""What the control socket offers: status, people, enrolment."""
+"""What the control socket offers, and to whom.
+
+Looking, and what an operator does from day to day, is for the group `facegate`. Who is an
+administrator, forgetting one, and the door's PIN are for root and the daemon's own user.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any, Protocol
 
-import numpy as np
-
-from facegate.access.gallery import VECTOR_FLOATS
-from facegate.control.server import Answer, Body, Route
-from facegate.errors import InputError
-from facegate.types import F32
+from facegate.access.names import clean_name, same_name_key
+from facegate.access.store import Person
+from facegate.control import openapi, schemas
+from facegate.control.peers import Rule
+from facegate.control.route import Call, Refusal, Route
+from facegate.types import F32, Identity
 
 
 class Gatekeeper(Protocol):
@@ -21,27 +25,29 @@ class Gatekeeper(Protocol):
         """Say how the gate is doing."""
         ...
 
-    def people(self) -> list[Any]:
+    def people(self) -> list[Person]:
         """List who is enrolled."""
         ...
 
-    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Any:
+    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Person:
         """Enrol from embeddings."""
         ...
 
-    def identify(self, vectors: list[F32], model_id: str) -> list[Any]:
+    def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Say who embeddings are."""
         ...
 
-    def enrol(self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]) -> Any:
+    def enrol(
+        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
+    ) -> Person:
         """Enrol with the camera."""
         ...
 
-    def rename(self, old: str, new: str) -> Any:
+    def rename(self, old: str, new: str) -> Person:
         """Rename a person."""
         ...
 
-    def set_role(self, name: str, role: str) -> Any:
+    def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
         ...
 
@@ -61,101 +67,160 @@ class Gatekeeper(Protocol):
         """Begin or end a lockdown."""
         ...
 
-    def remove(self, name: str) -> Any:
+    def remove(self, name: str) -> Person:
         """Forget a person."""
         ...
 
 
-def routes(gate: Gatekeeper) -> list[Route]:
-    """Give the routes, each bound to `gate`."""
-
-    def status(_: Body, __: Body) -> Answer:
-        return gate.status()
-
-    def people(_: Body, __: Body) -> Answer:
-        return [asdict(p) for p in gate.people()]
-
-    def add(_: Body, body: Body) -> Answer:
-        vectors = take_vectors(body)
-        duplicate = take(body, "allow_duplicate", bool, False)
-        return asdict(
-            gate.add(take(body, "name", str), vectors, take(body, "model_id", str), duplicate)
-        )
-
-    def identify(_: Body, body: Body) -> Answer:
-        found = gate.identify(take_vectors(body), take(body, "model_id", str))
-        return [asdict(identity) for identity in found]
-
-    def enrol(_: Body, body: Body, send: Callable[[Body], None]) -> Answer:
-        person = gate.enrol(
-            take(body, "name", str),
-            take(body, "allow_duplicate", bool, False),
-            lambda captured, guidance: send({"captured": captured, "guidance": guidance}),
-        )
-        return {"person": asdict(person)}
-
-    def change(named: Body, body: Body) -> Answer:
-        if "role" in body:
-            return asdict(gate.set_role(named["name"], take(body, "role", str)))
-        return asdict(gate.rename(named["name"], take(body, "name", str)))
-
-    def unlock(_: Body, __: Body) -> Answer:
-        gate.unlock()
-        return {}
-
-    def enter_pin(_: Body, body: Body) -> Answer:
-        gate.enter_pin(take(body, "pin", str))
-        return {}
-
-    def set_pin(_: Body, body: Body) -> Answer:
-        gate.set_pin(take(body, "pin", str))
-        return {}
-
-    def lockdown(_: Body, body: Body) -> Answer:
-        gate.lockdown(take(body, "on", bool))
-        return {}
-
-    def remove(named: Body, _: Body) -> Answer:
-        return asdict(gate.remove(named["name"]))
-
-    return [
-        Route("GET", "/v1/status", status),
-        Route("GET", "/v1/people", people),
-        Route("POST", "/v1/people", add),
-        Route("PATCH", "/v1/people/{name}", change),
-        Route("DELETE", "/v1/people/{name}", remove),
-        Route("POST", "/v1/door/unlock", unlock),
-        Route("POST", "/v1/door/lockdown", lockdown),
-        Route("POST", "/v1/door/pin", enter_pin),
-        Route("PUT", "/v1/door/pin", set_pin),
-        Route("POST", "/v1/identities", identify),
-        Route("POST", "/v1/enrolments", enrol, streams=True),
-    ]
+def _add(gate: Gatekeeper, call: Call) -> Person:
+    new: schemas.NewPerson = call.body
+    return gate.add(new.name, new.arrays(), new.model_id, new.allow_duplicate)
 
 
-def take(body: Body, key: str, kind: type, default: Any = None) -> Any:
-    """Take a value of a given type out of a request.
+def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
+    new: schemas.NewEnrolment = call.body
 
-    Raises:
-        InputError: it is missing without a default, or of another type.
-    """
-    value = body.get(key, default)
-    if not isinstance(value, kind):
-        raise InputError(f"{key}: must be given as {kind.__name__}")
-    return value
+    def tell(captured: int, guidance: str) -> None:
+        call.send(schemas.Progress(captured=captured, guidance=guidance))
+
+    return schemas.Enrolled(person=gate.enrol(new.name, new.allow_duplicate, tell))
 
 
-def take_vectors(body: Body) -> list[F32]:
-    """Take embeddings out of a request: float32 (128,) each.
+def _remove(gate: Gatekeeper, call: Call) -> Person:
+    name = call.named["name"]
+    if not call.peer.fulfils(Rule.OWNER):
+        key = same_name_key(clean_name(name))
+        if any(p.role == "admin" and same_name_key(p.name) == key for p in gate.people()):
+            raise Refusal(HTTPStatus.FORBIDDEN, "only root may forget an administrator; use sudo")
+    return gate.remove(name)
 
-    Raises:
-        InputError: they are not lists of as many numbers.
-    """
-    try:
-        arrays = [np.array(v, np.float32) for v in take(body, "vectors", list)]
-    except (TypeError, ValueError):
-        raise InputError("vectors: must be lists of numbers") from None
-    for array in arrays:
-        if array.shape != (VECTOR_FLOATS,) or not np.isfinite(array).all():
-            raise InputError(f"vectors: must be lists of {VECTOR_FLOATS} finite numbers")
-    return arrays
+
+def _unlock(gate: Gatekeeper, _: Call) -> schemas.Done:
+    gate.unlock()
+    return schemas.Done()
+
+
+def _enter_pin(gate: Gatekeeper, call: Call) -> schemas.Done:
+    gate.enter_pin(call.body.pin)
+    return schemas.Done()
+
+
+def _set_pin(gate: Gatekeeper, call: Call) -> schemas.Done:
+    gate.set_pin(call.body.pin)
+    return schemas.Done()
+
+
+def _lockdown(gate: Gatekeeper, call: Call) -> schemas.Done:
+    gate.lockdown(call.body.on)
+    return schemas.Done()
+
+
+ROUTES: tuple[Route[Gatekeeper], ...] = (
+    Route(
+        "GET",
+        "/v1/status",
+        "How the gate is doing",
+        lambda gate, _: schemas.Status.model_validate(gate.status()),
+        schemas.Status,
+        changes=False,
+    ),
+    Route(
+        "GET",
+        "/v1/people",
+        "Who is enrolled",
+        lambda gate, _: gate.people(),
+        list[Person],
+        changes=False,
+    ),
+    Route(
+        "POST",
+        "/v1/people",
+        "Enrol from embeddings made elsewhere with the same model",
+        _add,
+        Person,
+        takes=schemas.NewPerson,
+    ),
+    Route(
+        "PATCH",
+        "/v1/people/{name}",
+        "Give a person another name",
+        lambda gate, call: gate.rename(call.named["name"], call.body.name),
+        Person,
+        takes=schemas.NewName,
+    ),
+    Route(
+        "PUT",
+        "/v1/people/{name}/role",
+        "Give a person another role",
+        lambda gate, call: gate.set_role(call.named["name"], call.body.role),
+        Person,
+        takes=schemas.NewRole,
+        rule=Rule.OWNER,
+    ),
+    Route(
+        "DELETE",
+        "/v1/people/{name}",
+        "Forget a person; an administrator only for root",
+        _remove,
+        Person,
+    ),
+    Route(
+        "POST",
+        "/v1/identities",
+        "Say who embeddings are, one look each",
+        lambda gate, call: gate.identify(call.body.arrays(), call.body.model_id),
+        list[Identity],
+        takes=schemas.Templates,
+        changes=False,
+    ),
+    Route(
+        "POST",
+        "/v1/enrolments",
+        "Enrol the person before the gate's camera, with guidance line by line",
+        _enrol,
+        schemas.Progress | schemas.Enrolled | schemas.Failure,
+        takes=schemas.NewEnrolment,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/door/unlock",
+        "Release the strike for one pulse",
+        _unlock,
+        schemas.Done,
+        takes=schemas.Nothing,
+    ),
+    Route(
+        "POST",
+        "/v1/door/lockdown",
+        "Keep faces and unlock hours out, or end that",
+        _lockdown,
+        schemas.Done,
+        takes=schemas.Lockdown,
+    ),
+    Route(
+        "POST",
+        "/v1/door/pin",
+        "Take a PIN as the second factor of the face before the door",
+        _enter_pin,
+        schemas.Done,
+        takes=schemas.Pin,
+    ),
+    Route(
+        "PUT",
+        "/v1/door/pin",
+        "Give the door a new PIN",
+        _set_pin,
+        schemas.Done,
+        takes=schemas.Pin,
+        rule=Rule.OWNER,
+    ),
+    Route(
+        "GET",
+        "/v1/openapi.json",
+        "This description",
+        lambda _, __: openapi.describe(ROUTES),
+        dict[str, Any],
+        changes=False,
+    ),
+)

@@ -1,0 +1,99 @@
+"""One thing that the control socket offers: method, path, who may ask, what goes in and out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from facegate.control.peers import Peer, Rule
+from facegate.control.schemas import Mistake
+from facegate.errors import FacegateError
+
+Gate = TypeVar("Gate")
+"""What routes reach."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was found right.
+
+    Attributes:
+        peer: who asks.
+        named: the parts of the path, by name.
+        body: an instance of the route's `takes`, or None.
+        send: sends a line at once, if the route streams; raises DaemonError when nobody listens.
+    """
+
+    peer: Peer
+    named: Mapping[str, str]
+    body: Any
+    send: Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Route(Generic[Gate]):
+    """A method and path.
+
+    Attributes:
+        method: GET, POST, PUT, PATCH or DELETE.
+        path: for example `/v1/people/{name}`.
+        summary: one line, for the description.
+        answer: does it with the gate and returns a `gives`.
+        gives: the type of the answer; of each line, if it streams.
+        takes: the model of the body; None for a route that takes none.
+        rule: who may ask.
+        streams: lines of JSON are sent while it goes on, and what `answer` returns is the last.
+        changes: whether it changes anything; such requests are recorded with who asked.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answer: Callable[[Gate, Call], object]
+    gives: Any
+    takes: type[BaseModel] | None = None
+    rule: Rule = Rule.MEMBER
+    streams: bool = False
+    changes: bool = True
+    pattern: re.Pattern[str] = field(init=False)
+    adapter: TypeAdapter[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", self.path))
+        object.__setattr__(self, "pattern", pattern)
+        object.__setattr__(self, "adapter", TypeAdapter(self.gives))
+
+    def dump(self, answer: object) -> bytes:
+        """Give an answer as JSON; NaN and infinity become null."""
+        return self.adapter.dump_json(answer)
+
+
+class Refusal(FacegateError):
+    """A request that is not answered as it was meant.
+
+    Args:
+        status: of the answer.
+        message: what is wrong and what to do.
+        mistakes: what is wrong where in the body.
+        headers: of the answer.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        message: str,
+        mistakes: list[Mistake] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.mistakes, self.headers = status, mistakes or [], headers or {}
+
+    @property
+    def kind(self) -> str:
+        """The class of error that the command line makes of it."""
+        return "InputError" if self.status is HTTPStatus.BAD_REQUEST else "DaemonError"

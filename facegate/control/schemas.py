@@ -1,0 +1,159 @@
+"""What requests carry and what comes back: one model each, and the API's description is made of it.
+
+Nothing is converted silently, and a key that is not known is a mistake.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+
+from facegate.access.gallery import NORM_TOLERANCE, VECTOR_FLOATS
+from facegate.access.store import Person
+from facegate.types import F32
+
+MAX_VECTORS = 50
+MAX_TEXT = 256
+"""Characters on the wire; what a name may be is the store's to say."""
+
+
+def _unit(vector: list[float]) -> list[float]:
+    length = math.hypot(*vector)
+    if not abs(length - 1) <= NORM_TOLERANCE:
+        raise ValueError(f"an embedding has length 1, not {length:.4g}")
+    return vector
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["Ann"])]
+ModelId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Vector = Annotated[
+    list[FiniteFloat],
+    Field(min_length=VECTOR_FLOATS, max_length=VECTOR_FLOATS, description="of length 1"),
+    AfterValidator(_unit),
+]
+Vectors = Annotated[list[Vector], Field(min_length=1, max_length=MAX_VECTORS)]
+
+
+class Request(BaseModel):
+    """Base of all request bodies."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Nothing(Request):
+    """An empty object; the body may also be left away."""
+
+
+class Templates(Request):
+    """Embeddings, and the model that made them."""
+
+    vectors: Vectors
+    model_id: ModelId
+
+    def arrays(self) -> list[F32]:
+        """Give the embeddings as float32 (128,) each."""
+        return [np.array(v, np.float32) for v in self.vectors]
+
+
+class NewPerson(Templates):
+    """Somebody to enrol from embeddings made elsewhere."""
+
+    name: Name
+    allow_duplicate: bool = False
+
+
+class NewEnrolment(Request):
+    """Somebody to enrol with the gate's camera."""
+
+    name: Name
+    allow_duplicate: bool = False
+
+
+class NewName(Request):
+    """Another name for a person."""
+
+    name: Name
+
+
+class NewRole(Request):
+    """Another role for a person."""
+
+    role: Literal["member", "admin", "duress"]
+
+
+class Lockdown(Request):
+    """Whether faces and unlock hours are kept out."""
+
+    on: bool
+
+
+class Pin(Request):
+    """The door's PIN, as typed."""
+
+    pin: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["482915"])]
+
+
+class Done(BaseModel):
+    """It was done."""
+
+
+class Progress(BaseModel):
+    """A line while an enrolment goes on: looks so far, and what to do next."""
+
+    captured: int
+    guidance: str
+
+
+class Enrolled(BaseModel):
+    """The last line of an enrolment that went well."""
+
+    person: Person
+
+
+class Mistake(BaseModel):
+    """Something wrong in a request's body."""
+
+    path: Annotated[str, Field(examples=["vectors.0"])]
+    message: str
+
+
+class Failure(BaseModel):
+    """Why it was not done. In a stream it is the last line."""
+
+    error: str
+    kind: Annotated[str, Field(description="class of the error", examples=["InputError"])]
+    mistakes: list[Mistake] = []
+
+
+class Queue(BaseModel):
+    """A queue between two stages; what did not fit was dropped and counted."""
+
+    model_config = ConfigDict(extra="allow")
+
+    put: int
+    dropped: int
+    most_waiting: int
+    capacity: int
+
+
+class Status(BaseModel):
+    """How the gate is doing; later versions may say more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    door: str
+    lockdown: bool
+    tamper: bool
+    lockout: bool
+    people: int
+    threshold: Annotated[float, Field(description="greatest distance that is a match")]
+    model_id: str
+    enrolling: bool
+    camera: str
+    uptime_s: float
+    detected_fps: float
+    last_event: str
+    queues: dict[str, Queue]

@@ -1,0 +1,175 @@
+"""A gate with people in a plain dict behind a real socket, and ways to knock at it."""
+
+import http.client
+import json
+import os
+import socket
+from dataclasses import dataclass
+
+import numpy as np
+
+from facegate.access.store import Person
+from facegate.control.limits import Limits
+from facegate.errors import InputError, NotEnrolledError, StoreError
+from facegate.types import Identity
+
+LOOSE = Limits(requests_per_s=1e6, burst=1_000_000)
+
+
+def person(number, name, role="member", templates=1):
+    return Person(number, name, role, templates, 1.0)
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+STATUS = {
+    "door": "locked",
+    "lockdown": False,
+    "tamper": False,
+    "lockout": False,
+    "panel": "idle",
+    "people": 1,
+    "threshold": 0.8,
+    "model_id": "m1",
+    "enrolling": False,
+    "camera": "file",
+    "uptime_s": 1.0,
+    "detected_fps": 15.0,
+    "last_event": "none",
+    "queues": {},
+}
+
+
+class Gate:
+    """What the socket reaches."""
+
+    def __init__(self):
+        self.rows = {"Ann": person(1, "Ann"), "Root": person(7, "Root", "admin")}
+        self.added = []
+        self.broken = False
+        self.hung_up = False
+
+    def status(self):
+        if self.broken:
+            raise RuntimeError("a defect")
+        return STATUS
+
+    def people(self):
+        return list(self.rows.values())
+
+    def add(self, name, vectors, model_id, allow_duplicate=False):
+        self.added.append((name, vectors, model_id, allow_duplicate))
+        return person(2, name, templates=len(vectors))
+
+    def enrol(self, name, allow_duplicate, progress):
+        progress(0, "look at the camera")
+        progress(1, "turn a little")
+        if name == "Nobody":
+            raise InputError("Nobody: only 1 good looks")
+        return person(3, name)
+
+    def identify(self, vectors, model_id):
+        return [Identity("Ann", 0.5, 0.8, 0.9) for _ in vectors]
+
+    def rename(self, old, new):
+        if old not in self.rows:
+            raise NotEnrolledError(f"{old}: nobody of this name is enrolled")
+        return person(1, new)
+
+    def set_role(self, name, role):
+        return person(1, name, role)
+
+    def unlock(self):
+        self.unlocked = True
+
+    def enter_pin(self, pin):
+        if pin != "4829":
+            raise InputError("wrong PIN; show your face again")
+
+    def set_pin(self, pin):
+        self.new_pin = pin
+
+    def lockdown(self, on):
+        self.locked_down = on
+
+    def remove(self, name):
+        if name == "Ann":
+            raise StoreError("the disk is full")
+        if name not in self.rows:
+            raise NotEnrolledError(f"{name}: nobody of this name is enrolled")
+        return self.rows.pop(name)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict
+    text: str
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def ask(client, method, path, body=None, headers=JSON):
+    """Send a request as any HTTP library would."""
+    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(10)
+    connection.sock.connect(str(client.path))
+    data = json.dumps(body) if isinstance(body, dict | list) else body
+    connection.request(method, path, data, headers)
+    response = connection.getresponse()
+    reply = Reply(response.status, dict(response.headers), response.read().decode())
+    connection.close()
+    return reply
+
+
+def send_raw(client, data, end=True):
+    """Send bytes as they are, and read all that comes back."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(10)
+        peer.connect(str(client.path))
+        try:
+            peer.sendall(data)
+            if end:
+                peer.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        return received(peer)
+
+
+def received(peer):
+    got = b""
+    try:
+        while part := peer.recv(65536):
+            got += part
+    except ConnectionError:
+        pass
+    return got
+
+
+def as_user(uid, gid, work):
+    """Run `work` in a child that is another user, without other groups; gives its bytes."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            os.write(writing, work()[:60_000])
+        except BaseException as error:
+            os.write(writing, f"failed: {error!r}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said

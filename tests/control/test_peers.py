@@ -1,0 +1,102 @@
+"""Who gets what: strangers nothing, the group what its routes allow, root all of it."""
+
+import grp
+import os
+import pwd
+
+import numpy as np
+import pytest
+from knocking import as_user, ask, send_raw, unit
+
+from facegate.control import peers
+from facegate.control.routes import ROUTES
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+
+STRANGER = 65_534
+SOMEBODY = pwd.getpwnam("daemon").pw_uid
+
+
+@pytest.fixture
+def open_path(client):
+    """Open the way to the socket to everybody, so that only the server itself stands there."""
+    os.chmod(client.path, 0o666)
+    for folder in client.path.parents:
+        if "pytest" in str(folder):
+            os.chmod(folder, 0o755)
+    return client
+
+
+@pytest.fixture
+def group(monkeypatch):
+    """Let a group that every system has stand for `facegate`; gives its number."""
+    monkeypatch.setattr(peers, "GROUP", "daemon")
+    return grp.getgrnam("daemon").gr_gid
+
+
+def bodies():
+    vector = unit(np.ones(128)).tolist()
+    return {
+        "NewPerson": {"name": "Ben", "vectors": [vector], "model_id": "m1"},
+        "Templates": {"vectors": [vector], "model_id": "m1"},
+        "NewEnrolment": {"name": "Ben"},
+        "NewName": {"name": "Ben"},
+        "NewRole": {"role": "admin"},
+        "Lockdown": {"on": True},
+        "Pin": {"pin": "4829"},
+        "Nothing": {},
+    }
+
+
+def test_a_stranger_gets_not_one_byte(open_path, gate):
+    for request in (b"GET /v1/status HTTP/1.1\r\n\r\n", b"", b"x" * 100_000):
+        assert as_user(STRANGER, STRANGER, lambda r=request: send_raw(open_path, r)) == b""
+    unlock = b"POST /v1/door/unlock HTTP/1.1\r\n\r\n"
+    assert as_user(STRANGER, STRANGER, lambda: send_raw(open_path, unlock)) == b""
+    assert not hasattr(gate, "unlocked")
+
+
+def test_a_stranger_is_not_let_as_far_as_the_socket(client):
+    def work():
+        return send_raw(client, b"GET /v1/status HTTP/1.1\r\n\r\n")
+
+    for folder in client.path.parents:
+        if "pytest" in str(folder):
+            os.chmod(folder, 0o755)
+    assert b"PermissionError" in as_user(STRANGER, STRANGER, work)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
+def test_a_member_of_the_group_gets_what_the_rule_says(open_path, group, gate, reports, route):
+    takes = {**bodies()}.get(route.takes.__name__) if route.takes else None
+    if route.takes and takes is None:
+        pytest.fail(f"say in bodies() what {route.takes.__name__} looks like")
+    path = route.path.replace("{name}", "Ann")
+
+    def work():
+        return b"%d" % ask(open_path, route.method, path, takes).status
+
+    status = int(as_user(SOMEBODY, group, work))
+    if route.rule is peers.Rule.OWNER:
+        assert status == 403
+        assert reports[0][0] == "command_refused"
+        assert reports[0][2] == {"by": f"uid {SOMEBODY}"}
+    else:
+        assert status in (200, 503)  # 503: removing Ann meets a full disk, not a rule
+    assert ask(open_path, route.method, path, takes).status in (200, 503, 404)
+
+
+def test_only_root_forgets_an_administrator(open_path, group, gate):
+    def work():
+        return b"%d" % ask(open_path, "DELETE", "/v1/people/root").status
+
+    assert as_user(SOMEBODY, group, work) == b"403"
+    assert "Root" in gate.rows
+    assert ask(open_path, "DELETE", "/v1/people/Root").status == 200
+
+
+def test_a_user_of_another_group_is_a_stranger(open_path, group):
+    def work():
+        return send_raw(open_path, b"GET /v1/status HTTP/1.1\r\n\r\n")
+
+    assert as_user(pwd.getpwnam("games").pw_uid, STRANGER, work) == b""
