@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install, upgrade or remove facegate on 64-bit Raspberry Pi OS (bookworm, trixie) or Debian.
-# Run it again to upgrade: settings, key and people stay, and a version that fails its own check is
-# not switched to.
+# Run it again to upgrade: settings, key and people stay, and a version that fails its own check, or
+# does not start where the old one ran, is not kept.
 set -euo pipefail
 
 PREFIX=/opt/facegate
@@ -9,6 +9,8 @@ CONFIG=/etc/facegate
 STATE=/var/lib/facegate
 UNITS=/etc/systemd/system
 KEEP_RELEASES=2
+# A new version has to run so long before the old one is given up.
+SETTLE_S=5
 
 usage() {
     cat <<'TEXT'
@@ -44,28 +46,72 @@ run() {
 }
 booted() { [ -d /run/systemd/system ]; }
 
+# What lies outside $PREFIX, from the release that it belongs to.
+put_files() {
+    local files="$1/share/facegate/systemd" unit
+    run install -D -m 644 "$files/facegate.sysusers" /usr/lib/sysusers.d/facegate.conf
+    run install -D -m 644 "$files/facegate.tmpfiles" /usr/lib/tmpfiles.d/facegate.conf
+    run install -D -m 644 "$files/facegate.catalog" /usr/lib/systemd/catalog/facegate.catalog
+    run install -D -m 644 "$files/journald-facegate.conf" /etc/systemd/journald.conf.d/facegate.conf
+    for unit in $SHIPPED_UNITS; do run install -D -m 644 "$files/$unit" "$UNITS/$unit"; done
+    run systemd-sysusers facegate.conf
+    run systemd-tmpfiles --create facegate.conf
+    run journalctl --update-catalog
+    run ln -sfn "$1" "$PREFIX/venv"
+    run ln -sfn "$PREFIX/venv/bin/facegate" /usr/local/bin/facegate
+}
+SHIPPED_UNITS="facegate.service"
+
+# Start the release that is in place; true if it got ready and then went on running.
+start() {
+    run systemctl daemon-reload
+    run systemctl reset-failed facegate.service 2> /dev/null || true
+    run systemctl restart facegate.service || return 1
+    run sleep "$SETTLE_S"
+    [ "$dry" = yes ] || { systemctl --quiet is-active facegate.service &&
+        [ "$(systemctl show -P NRestarts facegate.service)" = 0 ]; }
+}
+
+# Back to the version, the units and the store that ran.
+roll_back() {
+    systemctl stop facegate.service || true
+    put_files "$previous"
+    if [ -f "$work/people.db" ]; then
+        rm -f "$STATE"/people.db-*
+        cp -a "$work/people.db" "$STATE/people.db"
+    fi
+    rm -rf "$release"
+    start || fail "neither the new version starts nor the old one: journalctl -u facegate"
+    fail "the new version does not start; back to $previous. See: journalctl -u facegate"
+}
+
 cd "$(dirname "$0")/.."
-[ -f pyproject.toml ] || fail "run it from a checkout of facegate"
 if [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then fail "needs root: sudo deploy/install.sh"; fi
 
 if [ "$uninstall" = yes ]; then
-    if booted; then run systemctl disable --now facegate.service || true; fi
-    run rm -f "$UNITS/facegate.service" /usr/lib/sysusers.d/facegate.conf \
-        /usr/lib/tmpfiles.d/facegate.conf /usr/lib/systemd/catalog/facegate.catalog \
-        /etc/systemd/journald.conf.d/facegate.conf /usr/local/bin/facegate
+    if booted; then run systemctl disable --quiet --now facegate.service || true; fi
+    for unit in $SHIPPED_UNITS; do run rm -f "$UNITS/$unit" "$UNITS"/*.wants/"$unit"; done
+    run rm -f /usr/lib/sysusers.d/facegate.conf /usr/lib/tmpfiles.d/facegate.conf \
+        /usr/lib/systemd/catalog/facegate.catalog /etc/systemd/journald.conf.d/facegate.conf \
+        /usr/local/bin/facegate
+    run rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d 2> /dev/null || true
     run rm -rf "$PREFIX"
-    if booted; then run systemctl daemon-reload; fi
     run journalctl --update-catalog
+    if booted; then run systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
         run rm -rf "$CONFIG" "$STATE"
-        say "removed, with settings and enrolled people."
+        if getent passwd facegate > /dev/null; then run userdel facegate; fi
+        if getent group facegate > /dev/null; then run groupdel facegate; fi
+        say "removed, with settings and enrolled people. Kept: the journal, Debian's packages."
     else
-        say "removed. Kept: $CONFIG (settings), $STATE (people and their key)."
+        say "removed. Kept: $CONFIG (settings), $STATE (people, key, audit trail)," \
+            "the user facegate, the journal, Debian's packages."
     fi
     exit 0
 fi
 
 # What it needs.
+[ -f pyproject.toml ] || fail "run it from a checkout of facegate"
 case "$(uname -m)" in
     aarch64 | x86_64) ;;
     *) fail "$(uname -m): needs a 64-bit system; on a Pi, the 64-bit Raspberry Pi OS" ;;
@@ -78,11 +124,12 @@ case "${VERSION_CODENAME:-}" in
 esac
 if [ -n "$wheels" ]; then
     wheels="$(realpath -e "$wheels")" || fail "$wheels: no such folder"
-    ls "$wheels"/*.whl > /dev/null 2>&1 || fail "$wheels: no wheels in it; see deploy/wheels.sh"
+    ls "$wheels"/facegate-*.whl > /dev/null 2>&1 ||
+        fail "$wheels: no wheel of facegate in it; see deploy/wheels.sh"
 fi
 
 if [ "$apt" = yes ]; then
-    packages="python3 python3-venv python3-systemd libgl1 libglib2.0-0"
+    packages="python3 python3-venv python3-numpy python3-systemd"
     # picamera2 must match the system's libcamera, so it comes from Raspberry Pi OS itself.
     if apt-cache show python3-picamera2 > /dev/null 2>&1; then
         packages="$packages python3-picamera2"
@@ -92,43 +139,40 @@ if [ "$apt" = yes ]; then
     run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
 fi
 python=/usr/bin/python3
-[ -x "$python" ] || [ "$dry" = yes ] || fail "$python is missing; leave out --no-apt"
-
-# The program, in a folder of its own beside the one that runs.
-release="$PREFIX/releases/$(date -u +%Y%m%dT%H%M%S)"
-say "program: $release"
-run mkdir -p "$PREFIX/releases"
-# System packages stay visible for picamera2 and systemd; what facegate needs else is its own.
-run "$python" -m venv --system-site-packages "$release"
-# picamera2 is built for the system's numpy; with another one beside it, it does not import.
-constraints="$(mktemp)"
-trap 'rm -f "$constraints"' EXIT
-"$python" -c 'import numpy; print("numpy==" + numpy.__version__)' > "$constraints" 2> /dev/null || true
-options=(--quiet --disable-pip-version-check --constraint "$constraints")
-if [ -n "$wheels" ]; then
-    run "$release/bin/pip" install "${options[@]}" --no-index --find-links "$wheels" facegate
-else
-    run "$release/bin/pip" install "${options[@]}" .
+version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null || true)"
+lock="deploy/locked/$version.txt"
+if [ "$dry" = no ]; then
+    [ -n "$version" ] || fail "$python is missing; leave out --no-apt"
+    [ -f "$lock" ] || fail "Python $version: not one of those that facegate is made for, 3.11 and 3.13"
+    "$python" -c 'import numpy' 2> /dev/null ||
+        fail "Debian's numpy is missing; leave out --no-apt, or: apt install python3-numpy"
 fi
 
-# Files around it.
-say "user, units, catalog"
-run install -D -m 644 systemd/facegate.sysusers /usr/lib/sysusers.d/facegate.conf
-run install -D -m 644 systemd/facegate.tmpfiles /usr/lib/tmpfiles.d/facegate.conf
-run install -D -m 644 systemd/facegate.catalog /usr/lib/systemd/catalog/facegate.catalog
-run install -D -m 644 systemd/journald-facegate.conf /etc/systemd/journald.conf.d/facegate.conf
-run install -D -m 644 systemd/facegate.service "$UNITS/facegate.service"
-run systemd-sysusers
-run systemd-tmpfiles --create facegate.conf
+# The program, in a folder of its own beside the one that runs. System packages stay visible for
+# numpy, picamera2 and systemd; what facegate needs else is its own, and each file's hash is known.
+release="$PREFIX/releases/$(date -u +%Y%m%dT%H%M%S)"
+say "program: $release"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+run mkdir -p "$PREFIX/releases"
+run "$python" -m venv --system-site-packages "$release"
+if [ -z "$wheels" ]; then
+    wheels="$work/wheels"
+    run env PYTHON="$release/bin/python" deploy/wheels.sh "$wheels" "$version" "$(uname -m)"
+fi
+pip=("$release/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps)
+run "${pip[@]}" --require-hashes --find-links "$wheels" -r "$lock"
+run "${pip[@]}" "$wheels"/facegate-*.whl
+run mkdir -p "$release/share/facegate"
+run cp -r systemd "$release/share/facegate/"
+
+# Its own check decides whether it is switched to.
 if [ ! -f "$CONFIG/config.yaml" ]; then
     run install -D -m 644 config.yaml "$CONFIG/config.yaml"
     say "settings: $CONFIG/config.yaml (defaults; set gpio.chip and the lines)"
 else
     say "settings: $CONFIG/config.yaml kept"
 fi
-run journalctl --update-catalog
-
-# Its own check decides whether it is switched to.
 if [ "$dry" = no ]; then
     if ! "$release/bin/facegate" config check "$CONFIG/config.yaml" > /dev/null ||
         ! "$release/bin/python" -I - <<'PY'
@@ -143,18 +187,29 @@ PY
         fail "the new version fails its own check; nothing was switched, the old one goes on"
     fi
 fi
-previous="$(readlink "$PREFIX/venv" 2> /dev/null || true)"
-run ln -sfn "$release" "$PREFIX/venv"
-run ln -sfn "$PREFIX/venv/bin/facegate" /usr/local/bin/facegate
 
-if booted; then
-    run systemctl daemon-reload
-    run systemctl enable facegate.service
-    if ! run systemctl restart facegate.service && [ -n "$previous" ]; then
-        ln -sfn "$previous" "$PREFIX/venv"
-        systemctl restart facegate.service || true
-        rm -rf "$release"
-        fail "the new version does not start; back to $previous. See: journalctl -u facegate"
+# The switch. Where the old version ran and the new one does not, all is put back as it was.
+previous="$(readlink "$PREFIX/venv" 2> /dev/null || true)"
+say "user, units, catalog"
+if ! booted; then
+    put_files "$release"
+    run systemctl --quiet enable facegate.service
+else
+    ran=no
+    if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then ran=yes; fi
+    run systemctl stop facegate.service 2> /dev/null || true
+    # A new version may bring the store into a form that the old one cannot read.
+    if [ "$ran" = yes ] && [ -f "$STATE/people.db" ]; then
+        run cp -a "$STATE/people.db" "$work/"
+    fi
+    put_files "$release"
+    run systemctl restart systemd-journald.service
+    run systemctl --quiet enable facegate.service
+    if ! start; then
+        if [ "$ran" = yes ]; then roll_back; fi
+        say "installed, but it does not start yet: see facegate doctor, set it up in" \
+            "$CONFIG/config.yaml, then: systemctl restart facegate"
+        exit 0
     fi
 fi
 if [ "$dry" = no ]; then

@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
-# Collect every wheel facegate needs, for an installation without a network:
+# Collect every wheel of an installation, each checked against its hash in deploy/locked/:
 #   deploy/wheels.sh OUT [3.11|3.13] [aarch64|x86_64]
+# PYTHON names the interpreter whose pip does it; any version will do.
 set -euo pipefail
+out="$(realpath -m "${1:?usage: deploy/wheels.sh OUT [3.11|3.13] [aarch64|x86_64]}")"
+version="${2:-3.13}" machine="${3:-aarch64}" python="${PYTHON:-python3}"
 cd "$(dirname "$0")/.."
-out="${1:?usage: deploy/wheels.sh OUT [3.11|3.13] [aarch64|x86_64]}"
-version="${2:-3.11}" machine="${3:-aarch64}"
+lock="deploy/locked/$version.txt"
+[ -f "$lock" ] || { echo "wheels.sh: Python $version is not locked: no $lock" >&2; exit 2; }
 mkdir -p "$out"
-# Bookworm's picamera2 is built for numpy 1, and this is the last OpenCV that takes it.
-older=()
-if [ "$version" = 3.11 ]; then older=("numpy<2" "opencv-python-headless<4.12"); fi
-python3 -m pip wheel --quiet --no-deps --wheel-dir "$out" .
-python3 -m pip download --quiet --dest "$out" --only-binary=:all: --python-version "$version" \
-    --implementation cp --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" \
-    --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" \
-    "${older[@]}" "$out"/facegate-*.whl
+pip=("$python" -m pip --quiet --disable-pip-version-check)
+
+"${pip[@]}" download --dest "$out" --no-deps --require-hashes --only-binary=:all: \
+    --python-version "$version" --implementation cp --platform "manylinux_2_28_$machine" \
+    --platform "manylinux_2_27_$machine" --platform "manylinux_2_17_$machine" \
+    --platform "manylinux2014_$machine" -r "$lock"
+
+# facegate's own wheel, made by packages that are locked too.
+maker="$(mktemp -d)"
+trap 'rm -rf "$maker"' EXIT
+"${pip[@]}" install --target "$maker" --no-deps --require-hashes -r deploy/locked/build.txt
+rm -f "$out"/facegate-*.whl
+PYTHONPATH="$maker" "${pip[@]}" wheel --no-deps --no-build-isolation --wheel-dir "$out" .
 echo "$(find "$out" -name '*.whl' | wc -l) wheels for Python $version on $machine in $out"

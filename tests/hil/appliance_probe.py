@@ -1,0 +1,179 @@
+"""What happens inside the booted container: it installs, tries everything, writes what it saw.
+
+Runs on the container's own Python, from probe.service; test_appliance.py reads /srv/seen.json.
+The container boots twice: once to be installed, once with everything in place.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import traceback
+from pathlib import Path
+
+SEEN = Path("/srv/seen.json")
+SETTINGS = Path("/etc/facegate/config.yaml")
+WORKING = Path("/srv/config.yaml")
+CHANGING = (
+    "/dev", "/proc", "/run", "/srv", "/root", "/sys", "/tmp", "/var/log", "/var/tmp",
+    "/var/lib/systemd", "/var/lib/private", "/var/cache",
+)  # fmt: skip
+"""What a booted system writes to by itself."""
+
+
+def sh(*words):
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def facegate(*words):
+    done = sh("facegate", *words, "--config", str(SETTINGS))
+    return done.returncode, done.stdout, done.stderr
+
+
+def install(source, *options):
+    wheels = () if "--uninstall" in options else ("--no-apt", "--wheels", "/root/wheels")
+    done = sh(f"/root/{source}/deploy/install.sh", *wheels, *options)
+    return {
+        "code": done.returncode, "said": done.stdout + done.stderr, "active": show("ActiveState"),
+        "release": os.path.realpath("/opt/facegate/venv"),
+    }  # fmt: skip
+
+
+def show(name):
+    return sh("systemctl", "show", "-P", name, "facegate").stdout.strip()
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def events(name):
+    lines = sh("journalctl", "-b", "-u", "facegate", "-o", "json", f"FACEGATE_EVENT={name}").stdout
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def active():
+    return show("ActiveState") == "active"
+
+
+def files():
+    """Every path that stays, with what would change if it were written to."""
+    found = {}
+    for folder, folders, names in os.walk("/"):
+        folders[:] = [f for f in folders if os.path.join(folder, f) not in CHANGING]
+        for name in folders + names:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            found[path] = None if name in folders else [status.st_size, status.st_mtime_ns]
+    return found
+
+
+def first_boot():
+    """A fresh system is installed on; with the default settings it finds no camera."""
+    before = files()
+    seen = {"before": before, "fresh": install("source")}
+    SETTINGS.write_bytes(WORKING.read_bytes())
+    sh("systemctl", "reset-failed", "facegate")
+    sh("systemctl", "restart", "facegate")
+    seen["set_up"] = until(active)
+    return seen
+
+
+def gate():
+    """The gate after a boot, at its work."""
+    seen = {"active": until(active), "ready_events": len(events("ready"))}
+    seen["enroll"] = facegate("enroll", "Eileen", "--image", "/srv/door.jpg")
+    seen["granted"] = until(lambda: events("granted"), 20)
+    seen["entry"] = events("granted")[0] if seen["granted"] else {}
+    explained = sh("journalctl", "-x", "-u", "facegate").stdout
+    seen["explained"] = "Subject: Somebody was let in" in explained
+    until(lambda: "1 people" in show("StatusText"), 10)
+    seen["status_text"] = show("StatusText")
+    outsider = sh("runuser", "-u", "nobody", "--", "facegate", "status", "--config", str(SETTINGS))
+    seen["outsider"] = outsider.returncode
+    seen["state_mode"] = oct(os.stat("/var/lib/facegate").st_mode & 0o777)
+    seen["imports"] = sh("/opt/facegate/venv/bin/python", "-c", IMPORTS).stdout.split()
+    seen["pip_check"] = sh("/opt/facegate/venv/bin/pip", "check").stdout
+    return seen
+
+
+IMPORTS = """
+import cv2, numpy, systemd.daemon
+from facegate import parts
+from facegate.config import Config
+vision = parts.load_vision(Config())
+print(numpy.__version__, numpy.__file__, vision.embedder.model.delegate)
+"""
+
+
+def failures():
+    """It is killed in three ways, and stopped."""
+    seen = {}
+    for name in ("SEGV", "KILL", "STOP"):
+        before = int(show("NRestarts"))
+        os.kill(int(show("MainPID")), signal.Signals[f"SIG{name}"])
+        seen[name] = until(lambda before=before: int(show("NRestarts")) > before and active())
+    began = time.monotonic()
+    sh("systemctl", "stop", "facegate")
+    seen["stop_s"], seen["result"] = time.monotonic() - began, show("Result")
+    seen["stopped_events"] = len(events("stopped"))
+    seen["audit"] = json.loads(facegate("audit", "verify", "--json")[1])
+    recorded = json.loads(facegate("audit", "show", "--json", "--last", "1000")[1])
+    seen["recorded"] = [record["event"] for record in recorded]
+    return seen
+
+
+def people():
+    return json.loads(facegate("people", "list", "--json")[1])
+
+
+def upgrades():
+    """A good one, one that fails its check, and one that does not start."""
+    sh("systemctl", "start", "facegate")
+    seen = {"before": os.path.realpath("/opt/facegate/venv"), "people": people()}
+    seen["good"] = install("source")
+    seen["people_after"], seen["settings"] = people(), SETTINGS.read_text()
+    SETTINGS.write_text("no_such_section: {}\n")
+    seen["unchecked"] = install("source")
+    SETTINGS.write_bytes(WORKING.read_bytes())
+    seen["unstarted"] = install("stillborn")
+    seen["people_back"] = people()
+    seen["unit_back"] = "stillborn" not in show("ExecStart")
+    seen["releases"] = sorted(os.listdir("/opt/facegate/releases"))
+    return seen
+
+
+def removal(before):
+    """What uninstalling and purging leave behind, against the files before installing."""
+    seen = {"uninstall": install("source", "--uninstall"), "left": left(before)}
+    seen["purge"] = install("source", "--uninstall", "--purge")
+    seen["left_after_purge"] = left(before)
+    seen["units"] = sh("systemctl", "list-unit-files", "facegate*").stdout
+    return seen
+
+
+def left(before):
+    now = files()
+    return sorted(p for p in now.keys() | before.keys() if now.get(p, "") != before.get(p, ""))
+
+
+def main():
+    seen = json.loads(SEEN.read_text()) if SEEN.exists() else {}
+    try:
+        if not seen:
+            seen |= first_boot()
+        else:
+            seen |= {"gate": gate(), "failures": failures(), "upgrades": upgrades()}
+            seen["removal"] = removal(seen.pop("before"))
+    except Exception:
+        seen["error"] = traceback.format_exc()
+    SEEN.write_text(json.dumps(seen))
+
+
+main()
