@@ -3,9 +3,14 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""The systems that Raspberry Pi OS is made of, each with its Python."""
 
 NSPAWN = ("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-network")
 
@@ -42,6 +47,12 @@ def build(tree: Path, suite: str, packages: str, *options: str) -> None:
         "mmdebstrap", "--quiet", *variant, "--components=main", f"--include={packages}",
         *options, suite, tree,
     )  # fmt: skip
+
+
+def wheels(folder: Path, python: str, machine: str) -> None:
+    """Collect the locked wheels and facegate's own into a folder."""
+    script = ROOT / "deploy/wheels.sh"
+    run(script, folder, python, machine, env=os.environ | {"PYTHON": sys.executable})
 
 
 def inside(tree: Path, *words: str) -> str:

@@ -7,17 +7,14 @@ appliance_probe.py tries everything and writes what it saw. These tests judge it
 import json
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from debian import boot, build, inside, needs_root_and, run
+from debian import PYTHONS, ROOT, boot, build, inside, needs_root_and, wheels
 
 pytestmark = pytest.mark.appliance
-ROOT = Path(__file__).parents[2]
-SUITES = {"bookworm": ("3.11", "1.24.2"), "trixie": ("3.13", "2.2.4")}
-"""Each with its Python, and with Debian's numpy."""
+NUMPYS = {"bookworm": "1.24.2", "trixie": "2.2.4"}
 PACKAGES = "systemd,systemd-sysv,dbus,passwd,python3,python3-venv,python3-systemd,python3-numpy"
 SETTINGS = """
 camera: {source: "file:/srv/door.jpg", loop: true, fps: 5}
@@ -45,11 +42,7 @@ def make(suite, folder, picture):
     """Make a system that will install facegate from wheels when it boots, without a network."""
     tree = folder / suite
     build(tree, suite, PACKAGES)
-    python = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    run(
-        ROOT / "deploy/wheels.sh", tree / "root/wheels", SUITES[suite][0], os.uname().machine,
-        env=os.environ | {"PATH": python},
-    )  # fmt: skip
+    wheels(tree / "root/wheels", PYTHONS[suite], os.uname().machine)
     source, stillborn = tree / "root/source", tree / "root/stillborn"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "facegate-demo"))
     shutil.copytree(source, stillborn)
@@ -82,13 +75,13 @@ def lives(tmp_path_factory):
     folder = tmp_path_factory.mktemp("appliance")
     friend, _ = walkup.portraits()
     picture = cv2.imencode(".jpg", cv2.cvtColor(friend.pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
-    with ThreadPoolExecutor(len(SUITES)) as pool:
-        lives = {suite: pool.submit(life, suite, folder, picture) for suite in SUITES}
+    with ThreadPoolExecutor(len(PYTHONS)) as pool:
+        lives = {suite: pool.submit(life, suite, folder, picture) for suite in PYTHONS}
     yield lives
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=SUITES)
+@pytest.fixture(params=PYTHONS)
 def suite(request):
     return request.param
 
@@ -117,7 +110,7 @@ def test_it_boots_into_a_working_gate(seen):
 
 def test_it_runs_next_to_debians_numpy(seen, suite):
     version, file, delegate = seen["gate"]["imports"]
-    assert version == SUITES[suite][1]
+    assert version == NUMPYS[suite]
     assert file.startswith("/usr/lib/python3/dist-packages/")
     assert delegate == "XNNPACK"
     assert seen["gate"]["pip_check"] == "No broken requirements found.\n"
