@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -20,6 +21,18 @@ STALL_S = 3.0
 """Seconds without a frame after which the camera counts as gone: libcamera never says so itself."""
 
 _POLL_S = 0.25
+_TO_RGB = {
+    "BGR888": None,
+    "RGB888": cv2.COLOR_BGR2RGB,
+    "YUV420": cv2.COLOR_YUV2RGB_I420,
+    "NV12": cv2.COLOR_YUV2RGB_NV12,
+}
+"""picamera2's name of a format → how it becomes RGB. Its names say the order from the high byte to
+the low one, so "BGR888" lies in memory as R, G, B, and nothing has to be done.
+
+Source: Picamera2 manual, appendix A, pixel formats.
+"""
+
 _PICAMERA2_ERRORS = (RuntimeError, OSError, IndexError, KeyError, ValueError)
 
 _log = logging.getLogger(__name__)
@@ -62,6 +75,9 @@ class PiCamera:
                 "picamera2 is not installed; sudo apt install python3-picamera2, and make the "
                 "virtual environment with --system-site-packages"
             ) from error
+        # An earlier camera, closed or refused, lingers in reference cycles of picamera2; while it
+        # does, libcamera's one manager lives on, and a camera opened anew delivers nothing.
+        gc.collect()
         known = len(Picamera2.global_camera_info())
         if camera_num >= known:
             raise CameraError(
@@ -73,15 +89,15 @@ class PiCamera:
             self._camera = Picamera2(camera_num)
             self._camera.configure(
                 self._camera.create_video_configuration(
-                    main={"size": (width_px, height_px), "format": "RGB888"},
+                    main={"size": (width_px, height_px), "format": "BGR888"},
                     lores={"size": (small_width_px, small_height_px), "format": "YUV420"},
                     controls={"FrameRate": fps},
                     queue=False,
                 )
             )
             self._camera.start()
-            small = self._camera.camera_configuration()["lores"]
-            self._small_format, self._small_width_px = small["format"], small["size"][0]
+            streams = self._camera.camera_configuration()
+            self._main, self._small = _Picture(streams["main"]), _Picture(streams["lores"])
         except _PICAMERA2_ERRORS as error:
             self.close()
             raise CameraError(
@@ -106,16 +122,12 @@ class PiCamera:
                     stamp_ns = request.get_metadata().get("SensorTimestamp")
                 finally:
                     request.release()
+                    del request  # or it holds the camera while this waits for its consumer
             except _PICAMERA2_ERRORS as error:
                 raise CameraError(f"{self.description}: {error}; check the ribbon cable") from error
             stamp_s = None if stamp_ns is None else stamp_ns / 1e9
-            small_rgb = (
-                yuv420_to_rgb(small, self._small_width_px)
-                if self._small_format == "YUV420"
-                else memory_to_rgb(small)
-            )
             taken_s = capture_time_s(stamp_s, self._clock())
-            yield Frame(memory_to_rgb(main), taken_s, seq, small_rgb)
+            yield Frame(self._main.rgb(main), taken_s, seq, self._small.rgb(small))
             seq += 1
 
     def close(self) -> None:
@@ -156,30 +168,35 @@ class PiCamera:
                     ) from None
 
 
-def memory_to_rgb(pixels: U8) -> U8:
-    """Mend the channel order of picamera2's "RGB888", which lies in memory as B, G, R.
+class _Picture:
+    """One of the two streams, as the camera agreed to deliver it.
 
     Args:
-        pixels: uint8 (H, W, 3) as picamera2 delivers it.
+        stream: picamera2's description; not every pipeline has every format, and libcamera then
+            puts another in its place.
 
-    Returns:
-        A new uint8 (H, W, 3), RGB.
-
-    Source: Picamera2 manual, appendix A, pixel formats.
+    Raises:
+        ValueError: a format that cannot be turned into RGB.
     """
-    converted: U8 = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return converted
 
+    def __init__(self, stream: dict[str, Any]) -> None:
+        if stream["format"] not in _TO_RGB:
+            raise ValueError(f"pictures come as {stream['format']}, not {' or '.join(_TO_RGB)}")
+        self.format, self.width_px = stream["format"], stream["size"][0]
 
-def yuv420_to_rgb(planes: U8, width_px: int) -> U8:
-    """Turn picamera2's planar YUV420 into RGB and cut off the padding of its rows.
+    def rgb(self, memory: U8) -> U8:
+        """Turn the stream's array into RGB and cut off the padding of its rows.
 
-    Args:
-        planes: uint8 (H * 3 / 2, stride): Y, then U and V at half the stride.
-        width_px: true width, not above the stride.
+        Args:
+            memory: uint8 (H, W, 3), or (H * 3 / 2, stride) of a planar format.
 
-    Returns:
-        uint8 (H, width_px, 3), RGB, contiguous.
-    """
-    converted: U8 = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)
-    return converted if converted.shape[1] == width_px else converted[:, :width_px].copy()
+        Returns:
+            uint8 (H, width_px, 3), contiguous.
+        """
+        conversion = _TO_RGB[self.format]
+        if conversion is None:
+            return memory
+        converted: U8 = cv2.cvtColor(memory, conversion)
+        if converted.shape[1] == self.width_px:
+            return converted
+        return converted[:, : self.width_px].copy()

@@ -1,18 +1,19 @@
 import sys
 import threading
 import types
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
 from facegate.errors import CameraError
-from facegate.hardware.camera_pi import PiCamera, memory_to_rgb, yuv420_to_rgb
+from facegate.hardware.camera_pi import PiCamera
 
 WIDTH, HEIGHT, STRIDE = 60, 32, 64
 
 
-def yuv420(red, green, blue, width=WIDTH, height=HEIGHT, stride=STRIDE):
+def yuv420(red, green, blue, stride, width=WIDTH, height=HEIGHT):
     """One colour as planar YUV420; the rows' padding is another colour."""
     planes = cv2.cvtColor(
         np.full((height, width, 3), (red, green, blue), np.uint8), cv2.COLOR_RGB2YUV_I420
@@ -25,22 +26,6 @@ def yuv420(red, green, blue, width=WIDTH, height=HEIGHT, stride=STRIDE):
         rows[:, :wide] = plane.reshape(-1, wide)
         padded.append(rows.ravel())
     return np.concatenate(padded).reshape(height * 3 // 2, stride)
-
-
-def test_channel_order_is_mended():
-    as_it_lies = np.zeros((2, 3, 3), np.uint8)
-    as_it_lies[...] = (10, 20, 30)  # blue, green, red
-    mended = memory_to_rgb(as_it_lies)
-    assert mended[1, 2].tolist() == [30, 20, 10]
-    assert mended.flags.c_contiguous
-
-
-@pytest.mark.parametrize("stride", [60, 64])
-def test_yuv420_becomes_rgb_without_its_padding(stride):
-    small = yuv420_to_rgb(yuv420(200, 40, 30, stride=stride), WIDTH)
-    assert small.shape == (HEIGHT, WIDTH, 3)
-    assert small.flags.c_contiguous
-    assert np.abs(small.reshape(-1, 3).astype(int) - (200, 40, 30)).max() <= 6
 
 
 class Request:
@@ -65,6 +50,11 @@ class Picamera2:
     made = ()
     cameras = 1
     refuses = None
+    formats: ClassVar = {"main": "BGR888", "lores": "YUV420"}
+    delivers: ClassVar = {
+        "main": np.full((64, 120, 3), (1, 2, 3), np.uint8),
+        "lores": yuv420(200, 40, 30, STRIDE),
+    }
 
     @classmethod
     def global_camera_info(cls):
@@ -72,11 +62,7 @@ class Picamera2:
 
     def __init__(self, number):
         self.number, self.state, self.config = number, "open", None
-        self.streams = {
-            "main": np.full((64, 120, 3), (1, 2, 3), np.uint8),
-            "lores": yuv420(200, 40, 30),
-        }
-        self.small_format, self.stamp_ns = "YUV420", 41_900_000_000
+        self.streams, self.stamp_ns = self.delivers, 41_900_000_000
         self.broken = self.stalled = False
         self.released = self.closed = 0
         self.made.append(self)
@@ -91,7 +77,8 @@ class Picamera2:
         self.config, self.state = config, "configured"
 
     def camera_configuration(self):
-        return {"lores": {"format": self.small_format, "size": (WIDTH, HEIGHT)}}
+        sizes = {"main": (120, 64), "lores": (WIDTH, HEIGHT)}
+        return {n: {"format": f, "size": sizes[n]} for n, f in self.formats.items()}
 
     def start(self):
         assert self.state == "configured"
@@ -144,7 +131,7 @@ def open_pi(number=0, clock=lambda: 42.0):
 def test_it_asks_for_both_streams_and_the_rate(stub):
     with open_pi():
         config = stub.made[0].config
-    assert config["main"] == {"size": (120, 64), "format": "RGB888"}
+    assert config["main"] == {"size": (120, 64), "format": "BGR888"}
     assert config["lores"] == {"size": (WIDTH, HEIGHT), "format": "YUV420"}
     assert config["controls"] == {"FrameRate": 15.0}
 
@@ -153,7 +140,7 @@ def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
     with open_pi() as camera:
         frames = camera.frames(threading.Event())
         first, second = next(frames), next(frames)
-    assert first.pixels[0, 0].tolist() == [3, 2, 1]
+    assert first.pixels[0, 0].tolist() == [1, 2, 3]
     assert first.small.shape == (HEIGHT, WIDTH, 3)
     assert np.abs(first.small[5, 5].astype(int) - (200, 40, 30)).max() <= 6
     assert first.captured_at_s == pytest.approx(41.9)
@@ -161,11 +148,35 @@ def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
     assert stub.made[0].released == 2, "each buffer goes back"
 
 
-def test_a_small_stream_in_rgb_is_mended_too(stub):
+def test_what_the_camera_agreed_to_is_what_is_converted(stub):
+    stub.formats = {"main": "NV12", "lores": "RGB888"}
+    luma, u, v = np.split(
+        yuv420(200, 40, 30, WIDTH).ravel(), [WIDTH * HEIGHT, WIDTH * HEIGHT * 5 // 4]
+    )
+    nv12 = np.concatenate([luma, np.stack([u, v], axis=1).ravel()]).reshape(HEIGHT * 3 // 2, WIDTH)
+    stub.delivers = {"main": nv12, "lores": np.full((HEIGHT, WIDTH, 3), (7, 8, 9), np.uint8)}
     with open_pi() as camera:
-        camera._small_format = "RGB888"
-        stub.made[0].streams["lores"] = np.full((HEIGHT, WIDTH, 3), (7, 8, 9), np.uint8)
-        assert next(camera.frames(threading.Event())).small[0, 0].tolist() == [9, 8, 7]
+        frame = next(camera.frames(threading.Event()))
+    assert frame.pixels.shape[0] == HEIGHT
+    assert np.abs(frame.pixels[5, 5].astype(int) - (200, 40, 30)).max() <= 6
+    assert frame.small[0, 0].tolist() == [9, 8, 7]
+
+
+@pytest.mark.parametrize("stride", [WIDTH, STRIDE])
+def test_a_small_picture_loses_its_padding(stub, stride):
+    stub.delivers = stub.delivers | {"lores": yuv420(200, 40, 30, stride)}
+    with open_pi() as camera:
+        small = next(camera.frames(threading.Event())).small
+    assert small.shape == (HEIGHT, WIDTH, 3)
+    assert small.flags.c_contiguous
+    assert np.abs(small.reshape(-1, 3).astype(int) - (200, 40, 30)).max() <= 6
+
+
+def test_a_format_that_is_no_picture_is_refused(stub):
+    stub.formats = {"main": "MJPEG", "lores": "YUV420"}
+    with pytest.raises(CameraError, match="pictures come as MJPEG, not BGR888 or"):
+        open_pi()
+    assert stub.made[0].closed == 1
 
 
 @pytest.mark.parametrize("stamp_ns", [None, 43_000_000_000, 5], ids=["none", "future", "old"])

@@ -1,0 +1,1 @@
+"""picamera2 imports it to name the process of its encoder, which does not run here."""
