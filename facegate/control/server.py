@@ -11,6 +11,7 @@ import grp
 import os
 import socket
 import socketserver
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Protocol
@@ -144,7 +145,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             self.turnstile.leave(peer.uid)
 
     def handle_error(self, _request: Any, _address: Any) -> None:
-        """A peer that hangs up is no event."""
+        """Tell of a defect of ours; a peer that hangs up is no event."""
+        if not isinstance(error := sys.exception(), OSError):
+            self.report("command_failed", f"while it was read or answered: {type(error).__name__}")
 
 
 def _clear_stale(path: Path) -> None:
