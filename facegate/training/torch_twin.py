@@ -43,6 +43,12 @@ class _PadFar(nn.Module):
         return result
 
 
+def _max_pool(layer: keras.layers.MaxPooling2D) -> nn.Module:
+    stride, same = layer.strides[0], layer.padding == "same"
+    module = nn.MaxPool2d(3, stride, padding=1 if same and stride == 1 else 0)
+    return _PadFar(module, 3, value=-1e4) if same and stride == 2 else module
+
+
 def _module(layer: Any) -> nn.Module | None:
     kind = layer.__class__.__name__
     if kind == "Conv2D":
@@ -55,7 +61,7 @@ def _module(layer: Any) -> nn.Module | None:
         make = nn.BatchNorm2d if dims == 4 else nn.BatchNorm1d
         return make(width, eps=layer.epsilon, momentum=1.0 - layer.momentum)
     if kind == "MaxPooling2D":
-        return _PadFar(nn.MaxPool2d(3, 2), 3, value=-1e4)
+        return _max_pool(layer)
     return None
 
 
