@@ -20,6 +20,9 @@ STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
+Blocks = Annotated[
+    str | None, typer.Option(help="How many blocks A/B/C instead of its own, as in 5/10/5.")
+]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 StartFrom = Annotated[
@@ -37,8 +40,11 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all
 def embedder(
     data: Data,
     out: Out,
-    architecture: Annotated[str, typer.Option(help="Which network.")] = "inception_resnet_lite",
+    architecture: Annotated[
+        str, typer.Option(help="inception_resnet_lite, inception_resnet_v1 or inception_resnet_v2.")
+    ] = "inception_resnet_lite",
     width: Annotated[float, typer.Option(help="Multiplies its filters.")] = 1.0,
+    blocks: Blocks = None,
     stage: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,10 +67,13 @@ def embedder(
     from facegate.training import embedder as training
     from facegate.training import recipe
 
-    stages = tuple(recipe.parse_stage(s) for s in stage or ()) or recipe.DEFAULT_STAGES
+    stages = tuple(recipe.parse_stage(s) for s in stage or ()) or recipe.default_stages(
+        architecture
+    )
     settings = recipe.Settings(
         architecture=architecture,
         width=width,
+        blocks=recipe.parse_blocks(blocks) if blocks else None,
         stages=stages,
         batch=batch,
         people=people,

@@ -66,7 +66,7 @@ def train(
     keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
-    model = architectures.EMBEDDERS[settings.architecture](width=settings.width)
+    model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
     checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
     state = checkpoint.load(device)
     if start_from is not None and state is None:

@@ -84,10 +84,13 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
-        if state.pop("settings") != self.settings:
+        theirs = state.pop("settings")
+        # A setting that the checkpoint's facegate did not know yet had its default then.
+        other = [k for k, v in self.settings.items() if theirs.get(k, v) != v]
+        if other:
             raise DataError(
-                f"{self.path.parent} holds a run with other settings: choose another --out, "
-                "or give the same options to resume it"
+                f"{self.path.parent} holds a run with other settings ({', '.join(other)}): choose "
+                "another --out, or give the same options to resume it"
             )
         return state
 

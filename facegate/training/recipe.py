@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from facegate.errors import InputError
 from facegate.training import architectures, losses
@@ -36,6 +37,7 @@ class Settings:
 
     architecture: str = "inception_resnet_lite"
     width: float = 1.0
+    blocks: tuple[int, int, int] | None = None
     stages: tuple[Stage, ...] = DEFAULT_STAGES
     batch: int = 128
     people: int = 32
@@ -52,6 +54,33 @@ class Settings:
             raise InputError(f"architecture {self.architecture}: known are {known}")
         if self.mining not in MINING:
             raise InputError(f"mining {self.mining}: known are {', '.join(MINING)}")
+        least = architectures.EMBEDDERS[self.architecture].shape.smallest_px
+        if small := [s.side for s in self.stages if s.side < least]:
+            raise InputError(
+                f"{self.architecture} needs {least} px or more, and a stage shows {small[0]}"
+            )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the architecture is built with, and the card names."""
+        return {"width": self.width} | ({"blocks": self.blocks} if self.blocks else {})
+
+
+def default_stages(architecture: str) -> tuple[Stage, ...]:
+    """Give the stages of a run that says none: views never smaller than the network takes."""
+    if architecture not in architectures.EMBEDDERS:
+        return DEFAULT_STAGES
+    least = architectures.EMBEDDERS[architecture].shape.smallest_px
+    return tuple(replace(s, side=max(s.side, least)) for s in DEFAULT_STAGES)
+
+
+def parse_blocks(text: str) -> tuple[int, int, int]:
+    """Read how many blocks A, B and C, as in `5/10/5`."""
+    numbers = text.split("/")
+    if len(numbers) != 3 or not all(n.isdecimal() and int(n) for n in numbers):
+        raise InputError(f"blocks {text!r}: expected three numbers, as in 5/10/5")
+    a, b, c = map(int, numbers)
+    return a, b, c
 
 
 def parse_stage(text: str) -> Stage:
