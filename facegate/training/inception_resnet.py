@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
+from keras import KerasTensor as Tensor
 from keras import layers
 
 from facegate.training.blocks import chain, conv, embedding_head, max_pool, residual
 
-Tensor = keras.KerasTensor
 Widths = Callable[[int], int]
 Branch = tuple[int, ...]
 """Filters of one branch's convolutions, in their order."""
@@ -120,7 +120,11 @@ V2 = Shape(
     reduction_b=((256, 384), (256, 288), (256, 288, 320)),
     last=1536,
 )
-KERNELS = {"a": (1, 3, 3), "b": (1, (1, 7), (7, 1)), "c": (1, (1, 3), (3, 1))}
+KERNELS: dict[str, tuple[int | tuple[int, int], ...]] = {
+    "a": (1, 3, 3),
+    "b": (1, (1, 7), (7, 1)),
+    "c": (1, (1, 3), (3, 1)),
+}
 
 
 def _build(
