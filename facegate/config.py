@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from facegate.errors import ConfigError
 from facegate.settings import (
     AccessConfig,
+    AuditConfig,
+    BackupConfig,
     CameraConfig,
     DetectionConfig,
     DoorConfig,
@@ -48,6 +50,8 @@ class Config(Section):
     door: DoorConfig = DoorConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     panel: PanelConfig = PanelConfig()
+    audit: AuditConfig = AuditConfig()
+    backup: BackupConfig = BackupConfig()
     state: StateConfig = StateConfig()
 
     @property
@@ -77,6 +81,11 @@ class Config(Section):
     def pin_path(self) -> Path:
         """The hash of the door's PIN."""
         return self.state_folder / "pin"
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where the store's backups are kept."""
+        return self.state_folder / "backups"
 
     @property
     def key_path(self) -> Path:

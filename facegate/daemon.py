@@ -338,7 +338,7 @@ class Gate:
 
     def _follow_roster(self) -> None:
         self._policy.settings = self._roster.limits
-        self._keeper.follow(self._roster.admins, self._roster.duress)
+        self._keeper.follow(self._roster.admins, self._roster.duress, self._roster.groups)
 
     # What the control socket offers.
 
@@ -391,6 +391,18 @@ class Gate:
         """Give a person another role."""
         person = self._store.set_role(name, role)
         self._journal.emit("role_changed", f"now {role}", person=person.person_id)
+        return person
+
+    def set_group(self, name: str, group: str | None) -> Person:
+        """Put a person into a group, or into none."""
+        person = self._store.set_group(name, group)
+        self._journal.emit("group_changed", f"now {group or 'none'}", person=person.person_id)
+        return person
+
+    def set_note(self, name: str, note: str) -> Person:
+        """Write something down about a person."""
+        person = self._store.set_note(name, note)
+        self._journal.emit("note_changed", f"person {person.person_id}", person=person.person_id)
         return person
 
     def unlock(self) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Protocol
 
 from facegate.access.arming import Arming
@@ -96,6 +97,7 @@ class DoorKeeper:
         self._admins: frozenset[int] = frozenset()
         self._asked: Facts = {}
         self._duress: frozenset[str] = frozenset()
+        self._groups: Mapping[int, str] = {}
         self.last_event = "none"
         self.stalled = False
         self.beats = 0
@@ -131,9 +133,14 @@ class DoorKeeper:
         self._flash = state
         self._bell.ring()
 
-    def follow(self, admins: frozenset[int], duress: frozenset[str]) -> None:
-        """Take on who the administrators are, and whose coming means a threat."""
-        self._admins = admins
+    def follow(
+        self,
+        admins: frozenset[int],
+        duress: frozenset[str],
+        groups: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """Take on who is an administrator, whose coming means a threat, and the groups."""
+        self._admins, self._groups = admins, groups
         self._duress = duress
         self._door.settings = replace(self._door.settings, duress=duress)
 
@@ -262,7 +269,8 @@ class DoorKeeper:
         if verdict is Verdict.GRANT:
             if decision.person_id in self._admins:
                 self._arm(name)
-            if name is not None and not self._schedule.admits(name, self._wall_clock()):
+            group = self._groups.get(decision.person_id or 0)
+            if name is not None and not self._schedule.admits(name, self._wall_clock(), group):
                 self.say("grant_refused", f"{name}: not within their hours", **facts)
                 self._panel.show(PanelState.DENIED)
                 return

@@ -54,6 +54,16 @@ EventName = Literal[
     "pin_set",
     "settings_reloaded",
     "settings_refused",
+    "group_changed",
+    "note_changed",
+    "person_forgotten",
+    "templates_dropped",
+    "settings_changed",
+    "key_rotated",
+    "backup_made",
+    "backup_failed",
+    "backup_restored",
+    "audit_cut",
     "store_reloaded",
     "commanded",
     "command_refused",
@@ -286,6 +296,59 @@ EVENTS: dict[EventName, EventKind] = {
         4,
         "Changed settings were not taken on",
         "The old ones stay in force. `facegate config check` finds every mistake.",
+    ),
+    "group_changed": EventKind(
+        "2dc683d3185e4ec18acd45f521cc4e5d", 5, "A person's group was changed", ""
+    ),
+    "note_changed": EventKind(
+        "5c5761884aab42b3870f1d2f67f853cb", 5, "A note on a person was changed", ""
+    ),
+    "person_forgotten": EventKind(
+        "7b1bc35bf73d4ea88b4ff95dc106b088",
+        5,
+        "A person was erased from everything",
+        "FACEGATE_FILES files were searched for their bytes afterwards, and held none.",
+    ),
+    "templates_dropped": EventKind(
+        "48a1ae11d9ab4a77b9b1273a54c59bf3",
+        4,
+        "The templates of another model were dropped",
+        "The network changed. People, roles and groups stayed; enrol everybody again at their next "
+        "visit: `facegate enroll NAME`.",
+    ),
+    "settings_changed": EventKind(
+        "890d194cdd0a49289415e6d2231e6fd6",
+        5,
+        "Settings were changed since the last start",
+        "The fingerprints in the message are those of the `started` events before and now.",
+    ),
+    "key_rotated": EventKind(
+        "86602ceb3d104db7ad3a661f9a30198a",
+        4,
+        "The store's key was changed",
+        "Everything was sealed again, and a new backup replaced those under the old key.",
+    ),
+    "backup_made": EventKind(
+        "df5d985087434b3d9e0822c976132997", 6, "A backup of the store was made and verified", ""
+    ),
+    "backup_failed": EventKind(
+        "21e9d321b1c34c56a15e9e8492c012f7",
+        3,
+        "The store could not be backed up",
+        "The gate goes on. Usually the card is full or fails: make room, or see dmesg.",
+    ),
+    "backup_restored": EventKind(
+        "55c2d0b787ef48149c3252583e3c2c87",
+        4,
+        "The store was put back from a backup",
+        "Whoever was enrolled or removed after the backup must be again.",
+    ),
+    "audit_cut": EventKind(
+        "17acde0d297147dfa37b26310809042e",
+        5,
+        "Old records were taken out of the audit trail",
+        "As audit.keep_days and audit.max_mb say. The trail begins with a signed line that names "
+        "what was taken out.",
     ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"

@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from facegate.access.audit import AuditTrail
+from facegate.access.audit import DAY_S, AuditTrail, Limits
+from facegate.access.custody import Places, settled_key
 from facegate.access.door_events import DoorSettings
 from facegate.access.enrolment import EnrolmentSettings
 from facegate.access.names import same_name_key
 from facegate.access.policy import PolicySettings
+from facegate.access.rolling import RollingBackups
 from facegate.access.schedule import DAYS, Group, Schedule, Window
-from facegate.access.store import Store, create_key, load_key
+from facegate.access.store import Store, create_key
 from facegate.config import Config
 from facegate.errors import ModelError, StoreError
 from facegate.hardware.camera import Camera, open_camera
@@ -141,8 +143,13 @@ def enrolment_settings(config: Config) -> EnrolmentSettings:
     return EnrolmentSettings(c.captures, c.interval_s, c.timeout_s)
 
 
-def open_store(config: Config, model_id: str) -> Store:
+def open_store(config: Config, model_id: str, *, take_on: bool = False) -> Store:
     """Open the enrolment store; the first time, make its folder and key.
+
+    Args:
+        config: settings.
+        model_id: the embedder's.
+        take_on: drop the templates of another model.
 
     Raises:
         StoreError: the folder cannot be made, or the store or its key cannot be used.
@@ -156,7 +163,24 @@ def open_store(config: Config, model_id: str) -> Store:
         ) from error
     if not key.exists() and not config.store_path.exists():
         create_key(key)
-    return Store.open(config.store_path, load_key(key), model_id)
+    return Store.open(config.store_path, settled_key(places(config)), model_id, take_on=take_on)
+
+
+def places(config: Config) -> Places:
+    """Say where the store and what belongs to it lie."""
+    return Places(
+        config.store_path, config.key_path, config.audit_path, config.backup_folder, config.pin_path
+    )
+
+
+def rolling_backups(config: Config) -> RollingBackups:
+    """Give the copies of the store that are made by themselves.
+
+    Raises:
+        StoreError: the key cannot be used.
+    """
+    key = settled_key(places(config))
+    return RollingBackups(config.backup_folder, key, config.backup.keep)
 
 
 def open_audit(config: Config) -> AuditTrail:
@@ -165,7 +189,10 @@ def open_audit(config: Config) -> AuditTrail:
     Raises:
         StoreError: the trail or the key cannot be used.
     """
-    return AuditTrail.open(config.audit_path, load_key(config.key_path))
+    c = config.audit
+    keep_s = None if c.keep_days is None else c.keep_days * DAY_S
+    limits = Limits(int(c.max_mb * (1 << 20)), keep_s)
+    return AuditTrail.open(config.audit_path, settled_key(places(config)), limits)
 
 
 def camera_from(config: Config, source: str | None = None) -> Camera:
@@ -200,6 +227,7 @@ def schedule(config: Config) -> Schedule:
                 None if g.people is None else frozenset(same_name_key(p) for p in g.people),
                 tuple(_window(w) for w in g.windows),
                 g.holidays,
+                None if g.name is None else same_name_key(g.name),
             )
             for g in c.groups
         ),

@@ -21,8 +21,10 @@ RECORDED: frozenset[EventName] = frozenset(
         *("door_held_open", "door_forced_open", "tamper_began", "tamper_ended"),
         *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
-        *("person_renamed", "person_removed", "role_changed", "pin_set"),
-        *("settings_reloaded", "settings_refused"),
+        *("person_renamed", "person_removed", "person_forgotten", "role_changed"),
+        *("pin_set", "settings_reloaded", "settings_refused"),
+        *("group_changed", "note_changed", "templates_dropped", "settings_changed"),
+        "backup_restored",
         *("commanded", "command_refused"),
     }
 )

@@ -24,6 +24,7 @@ class Roster:
         names: person_id → name.
         admins: person_ids of administrators.
         duress: name keys of people whose coming means a threat.
+        groups: person_id → group, of those in one.
         limits: of the policy, for so many people.
     """
 
@@ -52,6 +53,7 @@ class Roster:
         self.names = {p.person_id: p.name for p in people}
         self.admins = frozenset(p.person_id for p in people if p.role == "admin")
         self.duress = frozenset(same_name_key(p.name) for p in people if p.role == "duress")
+        self.groups = {p.person_id: p.group for p in people if p.group is not None}
         self.limits: PolicySettings = parts.policy_settings(
             self._config, self._calibration, len(people)
         )

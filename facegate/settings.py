@@ -144,6 +144,7 @@ class WindowConfig(Section):
 class GroupConfig(Section):
     """People and the hours at which they may come in."""
 
+    name: str | None = None
     people: list[str] | None = None
     windows: list[WindowConfig] = []
     holidays: bool = False
@@ -166,6 +167,20 @@ class PanelConfig(Section):
     red: OutputConfig = OutputConfig()
     blue: OutputConfig = OutputConfig()
     buzzer: OutputConfig = OutputConfig()
+
+
+class AuditConfig(Section):
+    """How much of the audit trail is kept."""
+
+    keep_days: Annotated[float, Field(gt=0)] | None = 365.0
+    max_mb: Annotated[float, Field(ge=0.01, le=1024)] = 16.0
+
+
+class BackupConfig(Section):
+    """The copies of the store that facegate makes by itself."""
+
+    keep: Annotated[int, Field(ge=0, le=100)] = 5
+    every_h: Annotated[float, Field(gt=0, le=8760)] = 24.0
 
 
 class StateConfig(Section):

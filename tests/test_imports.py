@@ -27,6 +27,7 @@ ALLOWED = {
     "parts": {"types", "errors", "settings", "config", "hardware", "vision", "access"},
     "sentences": {"access"},
     "recorder": {"errors", "events", "journal", "access"},
+    "safekeeper": {"errors", "journal", "access"},
     "reload": {"config"},
     "roster": {"config", "parts", "vision", "access"},
     "doorkeeper": {

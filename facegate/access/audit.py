@@ -6,81 +6,78 @@ record unnoticed. How far the trail reached stands in a second file, so that a c
 noticed too. People appear by number only: forgetting one does not touch the trail.
 
 A record is on disk when `append` returns. A power cut can leave one torn line at the end, which was
-never acknowledged; it is cut off when the trail is opened.
+never acknowledged; it is cut off when the trail is opened. Several programs may write: each looks,
+under a lock, where the trail has got to.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from facegate.access.keys import sync_folder
+from facegate.access.audit_check import Finding, verify, verify_lines, write_head
+from facegate.access.audit_record import (
+    BEGINNING,
+    ROTATED,
+    Cut,
+    Fact,
+    Record,
+    chained,
+    parse,
+    parse_cut,
+    seal_key,
+    trail_key,
+    unseal_key,
+)
+from facegate.access.files import hand_to_owner, write_whole
 from facegate.errors import StoreError
 
+__all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read", "verify"]
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-BEGINNING = "0" * 64
-"""Stands for the hash before the first record."""
-
-Fact = str | int | float | bool | None
+BLOCK_BYTES = 1 << 16
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class Record:
-    """One thing that happened.
+class Limits:
+    """What a trail may keep: bytes, and seconds since a record was written (None: for ever)."""
 
-    Attributes:
-        seq: 1, 2, 3 …
-        wall_s: seconds since the epoch. mono_s: monotonic seconds of the boot named by `boot`.
-        event: name of the journal's event.
-        facts: what belongs to it; people by number.
-        hash: of this record and all before it, hexadecimal.
-    """
-
-    seq: int
-    wall_s: float
-    mono_s: float
-    boot: str
-    event: str
-    facts: Mapping[str, Fact]
-    hash: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What `verify` found: so many sound records, and the first problem, if any."""
-
-    records: int
-    problem: str | None
+    max_bytes: int = 16 << 20
+    keep_s: float | None = None
 
 
 class AuditTrail:
     """The open trail; one thread writes it.
 
     Make one with `AuditTrail.open`.
+
+    Attributes:
+        cut: called with what was taken out, when the limits made that necessary.
     """
 
-    def __init__(self, path: Path, key: bytes, last: Record | None) -> None:
-        self.path, self._key = path, key
-        self._seq, self._hash = (last.seq, last.hash) if last else (0, BEGINNING)
+    def __init__(self, path: Path, key: bytes, limits: Limits) -> None:
+        self.path, self._key, self._limits = path, key, limits
+        self.cut: Callable[[Cut], None] = lambda _: None
         try:
             self._boot = BOOT_ID.read_text().strip()
         except OSError:
             self._boot = "unknown"
-        self._descriptor: int | None = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        self._descriptor: int | None = _open(path)
+        self._reached = (0, BEGINNING)
+        self._size = -1
+        self._look_again_s = 0.0
 
     @classmethod
-    def open(cls, path: Path, key: bytes) -> AuditTrail:
-        """Open the trail to go on where it ends, or begin one.
+    def open(cls, path: Path, key: bytes, limits: Limits | None = None) -> AuditTrail:
+        """Open the trail to go on where it ends, or begin one. Only its end is read.
 
         A trail that does not verify is gone on with nevertheless, from its last readable record:
         what happens from now on must be recorded, and `verify` goes on naming what is wrong.
@@ -88,19 +85,18 @@ class AuditTrail:
         Args:
             path: of the file; its folder must exist.
             key: of the store, 32 bytes.
+            limits: what is kept; looked at when records are written.
 
         Raises:
             StoreError: the file cannot be read or written.
         """
         try:
-            _cut_torn_end(path)
-            last = None
-            if path.exists():
-                for line in path.read_bytes().splitlines():
-                    last = _parse(line) or last
-            return cls(path, trail_key(key), last)
+            trail = cls(path, trail_key(key), limits or Limits())
+            with trail._alone():
+                pass
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; check its owner and the disk") from error
+        return trail
 
     def append(
         self,
@@ -116,27 +112,42 @@ class AuditTrail:
         """
         if self._descriptor is None:
             raise StoreError(f"{self.path}: the trail is closed")
-        plain: dict[str, Any] = {
-            "seq": self._seq + 1,
-            "wall_s": round(time.time() if wall_s is None else wall_s, 3),
-            "mono_s": round(time.monotonic() if mono_s is None else mono_s, 3),
-            "boot": self._boot,
-            "event": event,
-            "facts": dict(facts),
-        }
-        record = Record(**plain, hash=_chained(self._key, self._hash, plain))
-        line = json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
-        before = os.fstat(self._descriptor).st_size
         try:
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError(28, "the disk is full")
-            os.fsync(self._descriptor)
+            with self._alone() as descriptor:
+                record = self._write(descriptor, event, facts, wall_s, mono_s)
+                with suppress(OSError, StoreError):  # a disk too full for that is told elsewhere
+                    self._trim(record.wall_s)
+                return record
         except OSError as error:
-            os.ftruncate(self._descriptor, before)
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self._seq, self._hash = record.seq, record.hash
-        _write_head(self.path, self._key, record)
-        return record
+
+    def rotate(self, old: bytes, new: bytes) -> None:
+        """Go on under another key; what is recorded already stays bound by the new one.
+
+        Args:
+            old, new: of the store. Doing it again changes nothing.
+
+        Raises:
+            StoreError: the trail cannot be written.
+        """
+        self._key = key = trail_key(new)
+        try:
+            with self._alone():
+                lines = self.path.read_bytes().splitlines(keepends=True)
+                last = next((r for r in map(parse, reversed(lines)) if r), None)
+                if last and any(
+                    r.event == ROTATED and unseal_key(key, r) for r in map(parse, lines) if r
+                ):
+                    write_head(self.path, key, last)
+                    return
+                if lines and (cut := parse_cut(lines[0])) is not None:
+                    lines[0] = cut.signed(key).line
+                sealed = seal_key(key, trail_key(old))
+                record = self._record(ROTATED, {"previous": sealed}, None, None)
+                write_whole(self.path, b"".join([*lines, record.line]))
+                write_head(self.path, key, record)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Let the file go; may be called again."""
@@ -155,10 +166,97 @@ class AuditTrail:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        """Hold the lock, with the file that is the trail now, and knowing where it ends."""
+        while True:
+            descriptor = self._descriptor
+            assert descriptor is not None
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is(descriptor, self.path):
+                break
+            os.close(descriptor)  # somebody put another file in its place
+            self._descriptor, self._size = _open(self.path), -1
+        try:
+            if os.fstat(descriptor).st_size != self._size:
+                _cut_torn_end(descriptor)
+                self._reached = _end(self.path)
+            yield descriptor
+            self._size = os.fstat(descriptor).st_size
+        except BaseException:
+            self._size = -1
+            raise
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-def trail_key(key: bytes) -> bytes:
-    """Derive the trail's key from the store's."""
-    return hmac.digest(key, b"facegate audit 1", hashlib.sha256)
+    def _record(
+        self, event: str, facts: Mapping[str, Fact], wall_s: float | None, mono_s: float | None
+    ) -> Record:
+        seq, before = self._reached
+        plain: dict[str, Any] = {
+            "seq": seq + 1,
+            "wall_s": round(time.time() if wall_s is None else wall_s, 3),
+            "mono_s": round(time.monotonic() if mono_s is None else mono_s, 3),
+            "boot": self._boot,
+            "event": event,
+            "facts": dict(facts),
+        }
+        return Record(**plain, hash=chained(self._key, before, plain))
+
+    def _write(
+        self,
+        descriptor: int,
+        event: str,
+        facts: Mapping[str, Fact],
+        wall_s: float | None = None,
+        mono_s: float | None = None,
+    ) -> Record:
+        record = self._record(event, facts, wall_s, mono_s)
+        before = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, record.line) != len(record.line):
+                raise OSError(28, "the disk is full")
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+        self._reached = (record.seq, record.hash)
+        write_head(self.path, self._key, record)
+        return record
+
+    def _trim(self, now_s: float) -> None:
+        """Take the oldest records out where the limits say so, and record that."""
+        keep_s, size = self._limits.keep_s, self.path.stat().st_size
+        too_large = size > self._limits.max_bytes
+        if not too_large and (keep_s is None or now_s < self._look_again_s):
+            return
+        self._look_again_s = now_s + DAY_S
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        old_cut = parse_cut(lines[0])
+        start = 0 if old_cut is None else 1
+        # Down to half, so that this is seldom done; the record just written always stays.
+        excess, stop = (size - self._limits.max_bytes // 2 if too_large else 0), start
+        while stop < len(lines) - 1:
+            record = parse(lines[stop])
+            too_old = keep_s is not None and record is not None and record.wall_s < now_s - keep_s
+            if excess <= 0 and not too_old:
+                break
+            excess -= len(lines[stop])
+            stop += 1
+        gone = [r for r in map(parse, lines[start:stop]) if r]
+        if not gone:
+            return
+        cut = Cut(
+            removed=gone[-1].seq,
+            hash=gone[-1].hash,
+            first_wall_s=old_cut.first_wall_s if old_cut else gone[0].wall_s,
+            last_wall_s=gone[-1].wall_s,
+            problem=verify_lines([line.rstrip(b"\n") for line in lines], self._key).problem,
+        ).signed(self._key)
+        record = self._record("audit_cut", {"removed": cut.removed, "hash": cut.hash}, now_s, None)
+        write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
+        write_head(self.path, self._key, record)
+        self.cut(cut)
 
 
 def read(path: Path, keep: Callable[[Record], bool] = lambda _: True) -> Iterator[Record]:
@@ -172,100 +270,78 @@ def read(path: Path, keep: Callable[[Record], bool] = lambda _: True) -> Iterato
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
     for line in content.splitlines():
-        record = _parse(line)
+        record = parse(line)
         if record is not None and keep(record):
             yield record
 
 
-def verify(path: Path, key: bytes) -> Finding:
-    """Check the whole trail.
-
-    Args:
-        path: of the trail.
-        key: of the store, 32 bytes.
+def newest(path: Path) -> Iterator[Record]:
+    """Give the readable records from the last to the first; only what is asked for is read.
 
     Raises:
         StoreError: the file cannot be read.
     """
-    derived = trail_key(key)
     try:
-        lines = path.read_bytes().split(b"\n")
+        for line in _lines_backwards(path):
+            record = parse(line)
+            if record is not None:
+                yield record
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
-    before, sound = BEGINNING, 0
-    for number, line in enumerate(lines[:-1], start=1):
-        record = _parse(line)
-        if record is None:
-            return Finding(sound, f"line {number}: damaged, not a record")
-        if record.seq != sound + 1:
-            return Finding(
-                sound,
-                f"line {number}: record {record.seq} where {sound + 1} belongs; records were "
-                "removed, inserted or reordered",
-            )
-        plain = {k: v for k, v in asdict(record).items() if k != "hash"}
-        if not hmac.compare_digest(record.hash, _chained(derived, before, plain)):
-            return Finding(sound, f"line {number}: record {record.seq} was changed")
-        before, sound = record.hash, record.seq
-    reached = _read_head(path, derived)
-    if reached is None and sound:
-        return Finding(sound, f"{_head(path).name} is missing or was changed")
-    if reached is not None and reached > sound:
-        return Finding(sound, f"cut off: the trail reached record {reached}, it ends at {sound}")
-    return Finding(sound, None)
+        raise StoreError(f"{path}: cannot be read: {error.strerror}; check the disk") from error
 
 
-def _chained(key: bytes, before: str, plain: Mapping[str, Any]) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, f"{before}{text}".encode(), hashlib.sha256).hexdigest()
+def _open(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if os.fstat(descriptor).st_size == 0:
+        hand_to_owner(descriptor, path.parent)
+    return descriptor
 
 
-def _parse(line: bytes) -> Record | None:
+def _is(descriptor: int, path: Path) -> bool:
     try:
-        record = Record(**json.loads(line))
-    except (ValueError, TypeError):
-        return None
-    fine = isinstance(record.seq, int) and isinstance(record.facts, dict)
-    return record if fine and isinstance(record.hash, str) else None
+        there, here = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
-def _cut_torn_end(path: Path) -> None:
+def _end(path: Path) -> tuple[int, str]:
+    """Give number and hash of the last record, or those a cut stands for."""
+    for line in _lines_backwards(path):
+        if (record := parse(line)) is not None:
+            return record.seq, record.hash
+        if (cut := parse_cut(line)) is not None:
+            return cut.removed, cut.hash
+    return 0, BEGINNING
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        at, rest = file.seek(0, os.SEEK_END), b""
+        while at > 0:
+            step = min(BLOCK_BYTES, at)
+            at -= step
+            file.seek(at)
+            rest = file.read(step) + rest
+            first, *whole = rest.split(b"\n")
+            for line in reversed(whole):
+                if line:
+                    yield line
+            rest = first
+        if rest:
+            yield rest
+
+
+def _cut_torn_end(descriptor: int) -> None:
     """Remove what follows the last whole line."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
-            os.fsync(file.fileno())
-
-
-def _head(path: Path) -> Path:
-    return path.with_suffix(".head")
-
-
-def _write_head(path: Path, key: bytes, record: Record) -> None:
-    """Note how far the trail reaches; after a power cut the note may be older, never newer."""
-    text = f"{record.seq} {record.hash}"
-    mac = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    head = _head(path)
-    scratch = head.with_suffix(".head.new")
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{text} {mac}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(head)
-        sync_folder(head.parent)
-    except OSError as error:
-        raise StoreError(f"{head}: cannot be written: {error.strerror}") from error
-
-
-def _read_head(path: Path, key: bytes) -> int | None:
-    try:
-        seq, last, mac = _head(path).read_text().split()
-    except (OSError, ValueError):
-        return None
-    wanted = hmac.new(key, f"{seq} {last}".encode(), hashlib.sha256).hexdigest()
-    return int(seq) if hmac.compare_digest(mac, wanted) else None
+    size = at = os.fstat(descriptor).st_size
+    while at > 0:
+        step = min(BLOCK_BYTES, at)
+        at -= step
+        found = os.pread(descriptor, step, at).rfind(b"\n")
+        if found >= 0:
+            at += found + 1
+            break
+    if at < size:
+        os.ftruncate(descriptor, at)
+        os.fsync(descriptor)

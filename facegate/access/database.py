@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from facegate.access.keys import sync_folder
+from facegate.access.files import hand_to_owner, sync_folder
 from facegate.errors import StoreError
 
 APPLICATION_ID = 0x46474154
@@ -36,10 +36,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX templates_of_person ON templates(person_id)",
     ),
+    (
+        # Group and note, sealed.
+        "ALTER TABLE people ADD COLUMN details_nonce BLOB",
+        "ALTER TABLE people ADD COLUMN details BLOB",
+    ),
 )
 """What leads from one `user_version` to the next; a published entry never changes."""
 
-_RESTORE = "put back a backup, or move the file away and enrol everybody again"
+RESTORE = (
+    "put back a backup (facegate restore --latest), or move the file away and enrol everybody again"
+)
 _MEANINGS = {
     sqlite3.SQLITE_BUSY: "in use by another program; wait, or stop it",
     sqlite3.SQLITE_LOCKED: "in use by another program; wait, or stop it",
@@ -48,11 +55,12 @@ _MEANINGS = {
     "mounted read-only",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the owner of the file and of its folder",
     sqlite3.SQLITE_PERM: "cannot be opened; check the owner of the file and of its folder",
-    sqlite3.SQLITE_CORRUPT: f"damaged; {_RESTORE}",
-    sqlite3.SQLITE_NOTADB: f"not an enrolment store, or a damaged one; {_RESTORE}",
+    sqlite3.SQLITE_CORRUPT: f"damaged; {RESTORE}",
+    sqlite3.SQLITE_NOTADB: f"not an enrolment store, or a damaged one; {RESTORE}",
     sqlite3.SQLITE_IOERR: "the disk fails or is full; check it (dmesg, df), then try again",
 }
 _PRIMARY_CODE = 0xFF
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
 
 
 @contextmanager
@@ -94,17 +102,40 @@ def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
         path, timeout=timeout_s, isolation_level=None, check_same_thread=False
     )
     try:
-        _refuse_foreign(path, connection)
+        _refuse_foreign(path, connection)  # before anything is written to the file
         for pragma in ("foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StoreError(f"{path}: damaged; {_RESTORE}")
+        check_whole(path, connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def check_whole(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a file that is not a store of ours, or whose pages contradict each other.
+
+    Raises:
+        StoreError: it is foreign, damaged, or of a newer version.
+    """
+    _refuse_foreign(path, connection)
+    if connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+        raise StoreError(f"{path}: damaged; {RESTORE}")
+
+
+def check_tables(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse tables, indexes or triggers other than those that `migrate` makes.
+
+    Raises:
+        StoreError: somebody changed them.
+    """
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        migrate(fresh)
+        wanted = fresh.execute(_SCHEMA).fetchall()
+    if connection.execute(_SCHEMA).fetchall() != wanted:
+        raise StoreError(f"{path}: its tables are damaged or were changed from outside; {RESTORE}")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -130,7 +161,11 @@ def _make(path: Path) -> None:
     if path.is_dir():
         raise StoreError(f"{path}: a folder, not a store; set state.folder")
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            hand_to_owner(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
         sync_folder(path.parent)
     except FileExistsError:
         return

@@ -1,32 +1,95 @@
-"""The store's key: 32 random bytes in a file of its own, or a systemd credential."""
+"""The store's key: 32 random bytes in a file, a systemd credential, or sealed by a passphrase."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import secrets
 import stat
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from facegate.errors import StoreError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from facegate.access.files import write_whole
+from facegate.errors import InputError, StoreError
 
 KEY_BYTES = 32
 """AES-256 and HMAC-SHA-256 both take 32 bytes."""
+PASSPHRASE_CREDENTIAL = "facegate-passphrase"
+"""Name of the systemd credential through which the daemon is told the passphrase."""
+MIN_PASSPHRASE = 12
+"""Characters; scrypt makes guessing dear, not a short passphrase good."""
+
+_PROTECTED = b"FGKEYP1\n"
+_SALT_BYTES, _NONCE_BYTES = 16, 12
+_PROTECTED_BYTES = len(_PROTECTED) + _SALT_BYTES + _NONCE_BYTES + KEY_BYTES + 16
+_SCRYPT = {"n": 2**15, "r": 8, "p": 3}
+"""32 MiB for a second or so on a Pi. Source: OWASP Password Storage Cheat Sheet, scrypt."""
+
+Passphrase = Callable[[], str]
+"""Gives the passphrase when one is needed."""
 
 
-def load_key(path: Path | str) -> bytes:
+def ask_passphrase() -> str:
+    """Take the passphrase from systemd's credential, or ask for it at the terminal.
+
+    Raises:
+        StoreError: there is neither.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder or "/nonexistent", PASSPHRASE_CREDENTIAL)
+    if credential.is_file():
+        return credential.read_text().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise StoreError(
+            "the key is protected by a passphrase; give it at a terminal, or to the service as "
+            f"the systemd credential {PASSPHRASE_CREDENTIAL}"
+        )
+    return getpass.getpass("Passphrase of the key: ")
+
+
+def from_passphrase(passphrase: str, salt: bytes) -> bytes:
+    """Derive 32 bytes from a passphrase, slowly.
+
+    Source: RFC 7914.
+    """
+    return Scrypt(salt=salt, length=KEY_BYTES, **_SCRYPT).derive(passphrase.encode())
+
+
+def check_passphrase(passphrase: str) -> str:
+    """Give the passphrase back.
+
+    Raises:
+        InputError: it is too short to protect anything.
+    """
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise InputError(f"a passphrase has at least {MIN_PASSPHRASE} characters; choose another")
+    return passphrase
+
+
+def load_key(path: Path | str, passphrase: Passphrase = ask_passphrase) -> bytes:
     """Read the key file.
 
     A key file is ours alone: no right for group or others. In systemd's credential folder the
     kernel guards the whole folder, and a mode of 0440 is systemd's own.
 
+    Args:
+        path: of the file.
+        passphrase: asked only where the file is protected by one.
+
     Raises:
-        StoreError: it is missing, of the wrong length, somebody else's, or open to others.
+        StoreError: it is missing, of the wrong length, somebody else's, open to others, or the
+            passphrase is wrong.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            key = file.read(KEY_BYTES + 1)
+            content = file.read(_PROTECTED_BYTES + 1)
     except FileNotFoundError:
         raise StoreError(
             f"{path}: no key; put back the key the store was made with, or, to begin anew, move "
@@ -36,17 +99,38 @@ def load_key(path: Path | str) -> bytes:
         raise StoreError(
             f"{path}: the key cannot be read: {error.strerror}; run as its owner"
         ) from error
-    credential = _is_credential(path)
+    credential = is_credential(path)
     mode = stat.S_IMODE(status.st_mode)
     if mode & (0o037 if credential else 0o077):
         raise StoreError(f"{path}: the key is open to others (mode {mode:04o}); chmod 600 {path}")
     if not credential and os.geteuid() not in (0, status.st_uid):
         raise StoreError(f"{path}: the key belongs to another user; run as its owner or chown it")
-    if len(key) != KEY_BYTES:
+    if content.startswith(_PROTECTED) and len(content) == _PROTECTED_BYTES:
+        return _opened(path, content, passphrase())
+    if len(content) != KEY_BYTES:
         raise StoreError(
             f"{path}: a key has {KEY_BYTES} bytes, not {status.st_size}; put back the right file"
         )
-    return key
+    return content
+
+
+def is_protected(path: Path) -> bool:
+    """Whether a passphrase is needed to read the key.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PROTECTED)) == _PROTECTED
+    except OSError as error:
+        raise StoreError(f"{path}: the key cannot be read: {error.strerror}") from error
+
+
+def is_credential(path: Path) -> bool:
+    """Whether the key lies in systemd's credential folder, which cannot be written."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and path.resolve().parent == Path(str(folder)).resolve()
 
 
 def create_key(path: Path | str) -> None:
@@ -57,42 +141,38 @@ def create_key(path: Path | str) -> None:
     Raises:
         StoreError: the file cannot be made.
     """
-    path = Path(path)
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    _write(Path(path), secrets.token_bytes(KEY_BYTES), replace=False)
+
+
+def write_key(path: Path, key: bytes, passphrase: str | None = None) -> None:
+    """Write a key, in plain or sealed by a passphrase; on disk when this returns.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    if passphrase is None:
+        _write(path, key, replace=True)
+        return
+    salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+    sealed = AESGCM(from_passphrase(passphrase, salt)).encrypt(nonce, key, _PROTECTED)
+    _write(path, _PROTECTED + salt + nonce + sealed, replace=True)
+
+
+def _opened(path: Path, content: bytes, passphrase: str) -> bytes:
+    start = len(_PROTECTED)
+    salt, rest = content[start : start + _SALT_BYTES], content[start + _SALT_BYTES :]
+    cipher = AESGCM(from_passphrase(passphrase, salt))
     try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(scratch, path)  # unlike a rename, never replaces a key made meanwhile
-            except FileExistsError:
-                return
-        finally:
-            scratch.unlink()
-        sync_folder(path.parent)
+        return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _PROTECTED)
+    except InvalidTag:
+        raise StoreError(f"{path}: this passphrase does not open the key; try again") from None
+
+
+def _write(path: Path, content: bytes, *, replace: bool) -> None:
+    try:
+        write_whole(path, content, replace=replace)
     except OSError as error:
         raise StoreError(
             f"{path}: the key cannot be made: {error.strerror}; the folder must exist and be "
             "writable"
         ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's list of names on disk.
-
-    Raises:
-        OSError: the folder cannot be opened or synced.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_credential(path: Path) -> bool:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and path.resolve().parent == Path(str(folder)).resolve()

@@ -12,7 +12,7 @@ import secrets
 import threading
 from pathlib import Path
 
-from facegate.access.keys import sync_folder
+from facegate.access.files import sync_folder
 from facegate.errors import InputError, StoreError
 
 PIN = re.compile(r"[0-9]{4,12}")

@@ -42,11 +42,14 @@ class Group:
         people: keys (`names.same_name_key`); None is everybody.
         windows: when they may come in; none means at all times.
         holidays: whether they may also come in on holidays.
+        name: key of the group's name; whoever the store puts into this group belongs to it too,
+            and `people` None is nobody else.
     """
 
     people: frozenset[str] | None = None
     windows: tuple[Window, ...] = ()
     holidays: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,16 @@ class Schedule:
     groups: tuple[Group, ...] = ()
     unlock: tuple[Window, ...] = ()
 
-    def admits(self, name: str, at: datetime) -> bool:
-        """Whether a person may come in at a moment (with a time zone, any)."""
-        key = same_name_key(name)
-        return not self.groups or any(
-            self._admits(group, at) for group in self.groups if _has(group, key)
-        )
+    def admits(self, name: str, at: datetime, group: str | None = None) -> bool:
+        """Whether a person may come in at a moment (with a time zone, any).
+
+        Args:
+            name: of the person.
+            at: the moment.
+            group: the group that the store puts them into.
+        """
+        key, own = same_name_key(name), None if group is None else same_name_key(group)
+        return not self.groups or any(self._admits(g, at) for g in self.groups if _has(g, key, own))
 
     def unlocked(self, at: datetime) -> bool:
         """Whether the door stands unlocked at a moment."""
@@ -92,8 +99,10 @@ class Schedule:
         return any(_holds(window, wall, closed) for window in windows)
 
 
-def _has(group: Group, key: str) -> bool:
-    return group.people is None or key in group.people
+def _has(group: Group, key: str, own: str | None) -> bool:
+    if group.people is None:
+        return group.name is None or group.name == own
+    return key in group.people or (group.name is not None and group.name == own)
 
 
 def _holds(window: Window, wall: datetime, closed: frozenset[date]) -> bool:

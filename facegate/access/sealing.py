@@ -26,11 +26,15 @@ class Sealer:
     Args:
         key: the store's key, 32 bytes.
         salt: the store's own random bytes.
+
+    Attributes:
+        digest_key: for the figure over all rows.
     """
 
     def __init__(self, key: bytes, salt: bytes) -> None:
         self._cipher = AESGCM(_derive(key, salt, b"facegate seal 1"))
         self._index_key = _derive(key, salt, b"facegate name index 1")
+        self.digest_key = _derive(key, salt, b"facegate digest 1")
 
     def seal(self, plain: bytes, *row: str | int) -> tuple[bytes, bytes]:
         """Encrypt a value for one row; returns the nonce and the sealed value.

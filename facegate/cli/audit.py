@@ -36,6 +36,8 @@ def verify(config: ConfigFile = None, as_json: AsJson = False) -> None:
     finding = verify_trail(settings.audit_path, load_key(settings.key_path))
     if finding.problem is None:
         lines = [f"{finding.records} records, all in order."]
+        if finding.removed:
+            lines += [f"The first {finding.removed} were taken out, as the signed cut says."]
     else:
         lines = [f"{finding.records} records are sound, then: {finding.problem}"]
     emit(asdict(finding), as_json, lines)

@@ -10,14 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from facegate import parts
+from facegate.access.audit import newest
 from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
-from facegate.config import fingerprint, load_config
+from facegate.config import Config, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
-from facegate.journal import default_journal
+from facegate.journal import Journal, default_journal
 from facegate.recorder import Recorder
+from facegate.safekeeper import SafeKeeper
 
 
 def run(
@@ -46,6 +48,13 @@ def run(
         journal.add(
             stack.enter_context(Recorder(trail, lambda why: journal.emit("audit_failed", why)))
         )
+        trail.cut = lambda cut: journal.emit(
+            "audit_cut", f"{cut.removed} records so far", removed=cut.removed
+        )
+        backups = parts.rolling_backups(settings)
+        every_s = settings.backup.every_h * 3600
+        stack.enter_context(SafeKeeper(store, backups, journal, every_s))
+        _say_changed(settings, journal)
         journal.emit(
             "started",
             f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
@@ -83,6 +92,15 @@ def run(
         counts = {name: c.counts for name, c in gate.channels.items()}
         dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
         journal.emit("stopped", f"relay released; dropped: {dropped}")
+
+
+def _say_changed(settings: Config, journal: Journal) -> None:
+    """Say where other settings are in force than at the last start."""
+    started = (r for r in newest(settings.audit_path) if r.event == "started")
+    before = next((str(r.facts.get("settings")) for r in started), None)
+    now = fingerprint(settings)
+    if before not in (None, now):
+        journal.emit("settings_changed", f"from {before} to {now}", settings=now)
 
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:

@@ -11,6 +11,7 @@ import typer
 from facegate.cli import (
     api,
     audit,
+    backup,
     bench,
     calibrate,
     config,
@@ -20,6 +21,7 @@ from facegate.cli import (
     evaluate,
     export,
     gate,
+    key,
     look,
     people,
     train,
@@ -62,7 +64,10 @@ app.command()(api.api)
 app.command()(demo.demo)
 app.command()(export.export)
 app.command()(calibrate.calibrate)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(people.app, name="people")
+app.add_typer(key.app, name="key")
 app.add_typer(door.app, name="door")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

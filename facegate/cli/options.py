@@ -11,10 +11,11 @@ from typing import Annotated, Protocol
 import typer
 
 from facegate import parts
+from facegate.access.audit import Fact
 from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
-from facegate.errors import DaemonError, InputError
+from facegate.errors import DaemonError, InputError, StoreError
 from facegate.events import EventName
 from facegate.types import U8
 from facegate.vision.card import read_card
@@ -46,6 +47,14 @@ class Directory(Protocol):
 
     def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
+        ...
+
+    def set_group(self, name: str, group: str | None) -> Person:
+        """Put a person into a group, or into none."""
+        ...
+
+    def set_note(self, name: str, note: str) -> Person:
+        """Write something down about a person."""
         ...
 
     def remove(self, name: str) -> Person:
@@ -86,6 +95,12 @@ class _Recorded:
     def set_role(self, name: str, role: str) -> Person:
         return self._done("role_changed", self._store.set_role(name, role))
 
+    def set_group(self, name: str, group: str | None) -> Person:
+        return self._done("group_changed", self._store.set_group(name, group))
+
+    def set_note(self, name: str, note: str) -> Person:
+        return self._done("note_changed", self._store.set_note(name, note))
+
     def remove(self, name: str) -> Person:
         return self._done("person_removed", self._store.remove(name))
 
@@ -103,17 +118,35 @@ def directory(config_file: Path | None) -> Iterator[Directory]:
         return
     with offline_store(config) as store:
         yield _Recorded(config, store)
+        back_up(config, store)
 
 
-def record(config: Config, event: EventName, person: Person) -> None:
+def record(config: Config, event: EventName, person: Person | None = None, **facts: Fact) -> None:
     """Record a change made without the daemon."""
+    if person is not None:
+        facts["person"] = person.person_id
     with parts.open_audit(config) as trail:
-        trail.append(event, {"person": person.person_id, "by": f"uid {os.getuid()}"})
+        trail.append(event, {**facts, "by": f"uid {os.getuid()}"})
+
+
+def back_up(config: Config, store: Store) -> None:
+    """Make a copy of a store that changed without the daemon; a warning where none can be made."""
+    try:
+        backups = parts.rolling_backups(config)
+        if backups.latest_mark() != store.mark:
+            backups.make(store)
+    except StoreError as error:
+        typer.echo(f"facegate: no backup was made: {error}", err=True)
 
 
 def offline_store(config: Config) -> Store:
     """Open the store without loading a network: the card alone names the model."""
-    return parts.open_store(config, read_card(parts.embedder_path(config), "embedder").model_id)
+    return parts.open_store(config, embedder_model(config))
+
+
+def embedder_model(config: Config) -> str:
+    """Give the configured embedder's id, from its card."""
+    return read_card(parts.embedder_path(config), "embedder").model_id
 
 
 def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple[U8, Face]:

@@ -11,14 +11,19 @@ from typing import Annotated
 import typer
 
 from facegate import parts
+from facegate.access.audit import read
 from facegate.access.enrolment import EnrolmentSession, check_newcomer
+from facegate.access.erasure import Erasure
+from facegate.access.erasure import forget as erase
 from facegate.access.matcher import Matcher
 from facegate.access.store import Person
 from facegate.cli.options import (
     CameraSource,
     ConfigFile,
+    back_up,
     daemon_of,
     directory,
+    embedder_model,
     only_face,
     record,
 )
@@ -113,6 +118,35 @@ def role(
 
 
 @app.command()
+def group(
+    name: Name,
+    group: Annotated[
+        str, typer.Argument(help="As in schedule.groups; empty for none.", show_default=False)
+    ] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a person into a group, whose hours then hold for them."""
+    with directory(config) as people:
+        person = people.set_group(name, group or None)
+    now = f"in {person.group}" if person.group else "in no group"
+    emit(asdict(person), as_json, [f"{person.name} is now {now}."])
+
+
+@app.command()
+def note(
+    name: Name,
+    note: Annotated[str, typer.Argument(help="One line; empty for none.", show_default=False)],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write something down about a person."""
+    with directory(config) as people:
+        person = people.set_note(name, note)
+    emit(asdict(person), as_json, [_line(person)])
+
+
+@app.command()
 def remove(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -127,9 +161,79 @@ def remove(
     emit(asdict(person), as_json, [f"{person.name} is forgotten."])
 
 
+@app.command()
+def forget(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person from store, log and backups, and prove it by searching every file.
+
+    Exit code 1 where something of them is still found.
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Erase {name} from the store and from every backup beside it?", abort=True)
+    settings = load_config(config)
+    with parts.open_store(settings, embedder_model(settings)) as store:
+        erasure = erase(store, parts.rolling_backups(settings), name, settings.state_folder)
+    record(settings, "person_forgotten", erasure.person, files=len(erasure.after))
+    taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
+    emit(
+        {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
+        as_json,
+        _erased(erasure, len(taken)),
+    )
+    if not erasure.clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """After a change of the network: keep people, roles and groups, drop the old templates.
+
+    Everybody is then enrolled again at their next visit, by an administrator.
+    """
+    settings = load_config(config)
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Drop all templates of the old network? People stay.", abort=True)
+    with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
+        waiting = [p for p in store.people() if not p.templates]
+        back_up(settings, store)
+    record(settings, "templates_dropped", waiting=len(waiting), model=store.model_id)
+    lines = [
+        f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
+        *map(_line, waiting),
+    ]
+    emit([asdict(p) for p in waiting], as_json, lines)
+
+
+def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
+    found = {s.where: s.found for s in erasure.before}
+    lines = [
+        f"{s.where}: {s.size} bytes searched, {found.get(s.where, 0)} traces before, {s.found} now"
+        for s in erasure.after
+    ]
+    name = erasure.person.name
+    verdict = f"nothing of {name} is left" if erasure.clean else f"{name} is not wholly erased"
+    lines.append(f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for.")
+    if elsewhere:
+        lines.append(
+            f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those "
+            "that hold them yourself."
+        )
+    return lines
+
+
 def _line(person: Person) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
-    return f"{person.name:<24} {person.role:<8} {person.templates} template(s)  since {since}"
+    kept = f"{person.templates} template(s)" if person.templates else "to enrol again"
+    more = "".join(f"  {text}" for text in (person.group, person.note) if text)
+    return f"{person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
 
 
 def _say_progress(captured: int, guidance: str) -> None:
@@ -192,5 +296,6 @@ def _add_offline(
             name, vectors, matches, dict(gallery.names), limit, vision.calibration.midpoint
         )
         person = store.add(name, vectors)
+        back_up(config, store)
     record(config, "enrolled", person)
     return person

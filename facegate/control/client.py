@@ -89,6 +89,16 @@ class ControlClient:
         path = f"/v1/people/{quote(name, safe='')}/role"
         return Person(**self._call("PUT", path, {"role": role}))
 
+    def set_group(self, name: str, group: str | None) -> Person:
+        """Put a person into a group, or into none."""
+        path = f"/v1/people/{quote(name, safe='')}/group"
+        return Person(**self._call("PUT", path, {"group": group}))
+
+    def set_note(self, name: str, note: str) -> Person:
+        """Write something down about a person."""
+        path = f"/v1/people/{quote(name, safe='')}/note"
+        return Person(**self._call("PUT", path, {"note": note}))
+
     def unlock(self) -> None:
         """Release the strike for one pulse."""
         self._call("POST", "/v1/door/unlock", {})

@@ -51,6 +51,14 @@ class Gatekeeper(Protocol):
         """Give a person another role."""
         ...
 
+    def set_group(self, name: str, group: str | None) -> Person:
+        """Put a person into a group, or into none."""
+        ...
+
+    def set_note(self, name: str, note: str) -> Person:
+        """Write something down about a person."""
+        ...
+
     def unlock(self) -> None:
         """Release the strike for one pulse."""
         ...
@@ -74,11 +82,13 @@ class Gatekeeper(Protocol):
 
 def _add(gate: Gatekeeper, call: Call) -> Person:
     new: schemas.NewPerson = call.body
+    _spare_admins(gate, call, new.name, "enrol")
     return gate.add(new.name, new.arrays(), new.model_id, new.allow_duplicate)
 
 
 def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
     new: schemas.NewEnrolment = call.body
+    _spare_admins(gate, call, new.name, "enrol")
 
     def tell(captured: int, guidance: str) -> None:
         call.send(schemas.Progress(captured=captured, guidance=guidance))
@@ -88,11 +98,21 @@ def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
 
 def _remove(gate: Gatekeeper, call: Call) -> Person:
     name = call.named["name"]
-    if not call.peer.fulfils(Rule.OWNER):
-        key = same_name_key(clean_name(name))
-        if any(p.role == "admin" and same_name_key(p.name) == key for p in gate.people()):
-            raise Refusal(HTTPStatus.FORBIDDEN, "only root may forget an administrator; use sudo")
+    _spare_admins(gate, call, name, "forget")
     return gate.remove(name)
+
+
+def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
+    """Refuse what would make somebody else an administrator, or one less, to all but root.
+
+    An administrator whose templates a new model made useless waits to be enrolled again: whoever
+    is enrolled under that name is an administrator.
+    """
+    if call.peer.fulfils(Rule.OWNER):
+        return
+    key = same_name_key(clean_name(name))
+    if any(p.role == "admin" and same_name_key(p.name) == key for p in gate.people()):
+        raise Refusal(HTTPStatus.FORBIDDEN, f"only root may {verb} an administrator; use sudo")
 
 
 def _unlock(gate: Gatekeeper, _: Call) -> schemas.Done:
@@ -156,6 +176,23 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         Person,
         takes=schemas.NewRole,
         rule=Rule.OWNER,
+    ),
+    Route(
+        "PUT",
+        "/v1/people/{name}/group",
+        "Put a person into a group of schedule.groups, or into none",
+        lambda gate, call: gate.set_group(call.named["name"], call.body.group),
+        Person,
+        takes=schemas.NewGroup,
+        rule=Rule.OWNER,
+    ),
+    Route(
+        "PUT",
+        "/v1/people/{name}/note",
+        "Write something down about a person",
+        lambda gate, call: gate.set_note(call.named["name"], call.body.note),
+        Person,
+        takes=schemas.NewNote,
     ),
     Route(
         "DELETE",

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from facegate.access.gallery import NORM_TOLERANCE, VECTOR_FLOATS
-from facegate.access.store import Person
+from facegate.access.person import NOTE_LENGTH, Person
 from facegate.types import F32
 
 MAX_VECTORS = 50
@@ -82,6 +82,18 @@ class NewRole(Request):
     """Another role for a person."""
 
     role: Literal["member", "admin", "duress"]
+
+
+class NewGroup(Request):
+    """Another group for a person, or none."""
+
+    group: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None
+
+
+class NewNote(Request):
+    """What is written down about a person."""
+
+    note: Annotated[str, Field(max_length=2 * NOTE_LENGTH)]
 
 
 class Lockdown(Request):

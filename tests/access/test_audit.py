@@ -1,15 +1,20 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegate.access.audit import AuditTrail, read, verify
+from facegate.access import audit
+from facegate.access.audit import AuditTrail, Finding, Limits, newest, read, verify
+from facegate.access.audit_record import parse_cut
 from facegate.errors import StoreError
 
 KEY = bytes(range(32))
@@ -94,21 +99,19 @@ def test_a_torn_last_line_was_never_acknowledged(path):
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(path):
-    if not os.path.exists("/dev/full"):
-        pytest.skip("this machine has no /dev/full")
-    trail = AuditTrail.open(path, KEY)
-    trail.append("ready", {})
-    whole = path.read_bytes()
-    full = os.open("/dev/full", os.O_WRONLY)
-    good, trail._descriptor = trail._descriptor, full
-    with pytest.raises((StoreError, OSError)):
+    with AuditTrail.open(path, KEY) as trail:
+        trail.append("ready", {})
+        whole = path.read_bytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, hard))
+        try:
+            with pytest.raises(StoreError, match="cannot be written"):
+                trail.append("granted", {"person": 1})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert path.read_bytes() == whole
         trail.append("granted", {"person": 1})
-    trail._descriptor = good
-    os.close(full)
-    assert path.read_bytes() == whole
-    trail.append("granted", {"person": 1})
-    trail.close()
-    assert verify(path, KEY).records == 2
+    assert verify(path, KEY) == Finding(2, None)
 
 
 def test_a_closed_trail_says_so(path):
@@ -156,3 +159,122 @@ def test_it_is_plain_json_for_other_tools(path):
     record = json.loads(lines(path)[0])
     assert record["event"] == "granted"
     assert set(record) == {"seq", "wall_s", "mono_s", "boot", "event", "facts", "hash"}
+
+
+# Several writers, a bound on its size, another key.
+
+
+def test_two_programs_may_write_the_same_trail(path):
+    with AuditTrail.open(path, KEY) as daemon, AuditTrail.open(path, KEY) as command:
+        for trail in (daemon, command, command, daemon, command):
+            trail.append("granted", {})
+    assert verify(path, KEY) == Finding(5, None)
+
+
+def test_only_the_end_is_read_when_it_is_opened(path, monkeypatch):
+    fill(path, 100)
+    monkeypatch.setattr(audit, "BLOCK_BYTES", 4096)
+    read_at = []
+    reading = os.pread
+    monkeypatch.setattr(os, "pread", lambda *a: read_at.append(a[2]) or reading(*a))
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("the trail was read whole"))
+    with AuditTrail.open(path, KEY) as trail:
+        assert trail.append("ready", {}).seq == 101
+    assert min(read_at) > path.stat().st_size // 2
+    assert [r.seq for r, _ in zip(newest(path), range(3), strict=False)] == [101, 100, 99]
+    assert [r.seq for r in newest(path)] == list(range(101, 0, -1))
+
+
+def test_it_never_grows_beyond_its_bound_and_verifies_through_the_cut(path):
+    cuts, largest = [], 0
+    with AuditTrail.open(path, KEY, Limits(max_bytes=6000)) as trail:
+        trail.cut = cuts.append
+        for number in range(120):
+            trail.append("granted", {"person": number})
+            largest = max(largest, path.stat().st_size)
+    assert len(cuts) > 2
+    assert largest <= 6000
+    finding = verify(path, KEY)
+    assert finding.problem is None
+    assert finding.removed == cuts[-1].removed > 60
+    assert finding.records == 120 + len(cuts)
+    left = list(read(path))
+    assert left[0].seq == finding.removed + 1
+    assert any(r.event == "audit_cut" and r.facts["hash"] == cuts[-1].hash for r in left)
+
+
+def test_records_beyond_their_age_are_taken_out(path):
+    with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
+        for second in range(10):
+            trail.append("granted", {}, wall_s=1000.0 + second)
+    assert verify(path, KEY).removed == 0
+    with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
+        trail.append("granted", {}, wall_s=1105.5)
+    assert verify(path, KEY).removed == 6
+    assert next(read(path)).wall_s == 1006.0
+
+
+@pytest.fixture
+def cut_path(path):
+    with AuditTrail.open(path, KEY, Limits(max_bytes=1500)) as trail:
+        for number in range(9):
+            trail.append("granted", {"person": number})
+    assert verify(path, KEY).removed
+    return path
+
+
+def test_every_changed_byte_of_the_cut_is_found(cut_path):
+    whole = cut_path.read_bytes()
+    for at in range(len(lines(cut_path)[0])):
+        cut_path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert verify(cut_path, KEY).problem is not None, at
+
+
+def test_a_cut_that_is_forged_or_lost_is_found(cut_path):
+    first, *rest = lines(cut_path)
+    cut_path.write_bytes(b"".join(rest))
+    assert "line 1" in verify(cut_path, KEY).problem
+    cut_path.write_bytes(first + b"".join(rest[1:]))
+    assert "line 2" in verify(cut_path, KEY).problem
+    other = parse_cut(first).signed(bytes(32)).line
+    cut_path.write_bytes(other + b"".join(rest))
+    assert "the cut was changed" in verify(cut_path, KEY).problem
+
+
+def test_cutting_does_not_hide_what_was_wrong_before(path):
+    fill(path, 6)
+    path.write_bytes(path.read_bytes().replace(b'"person":1', b'"person":8'))
+    with AuditTrail.open(path, KEY, Limits(max_bytes=900)) as trail:
+        trail.append("ready", {})
+    problem = verify(path, KEY).problem
+    assert "when records were taken out: line 2: record 2 was changed" in problem
+
+
+@pytest.mark.parametrize("name", ["path", "cut_path"])
+def test_another_key_goes_on_with_the_same_chain(request, name):
+    path = request.getfixturevalue(name)
+    fill(path, 3)
+    keys = [KEY, bytes(32), bytes([7]) * 32]
+    for old, new in pairwise(keys):
+        for _ in range(2):  # the second time, as after a power cut, changes nothing
+            with AuditTrail.open(path, old) as trail:
+                trail.rotate(old, new)
+        fill(path, 2, key=new)
+        assert verify(path, new).problem is None
+        assert verify(path, old).problem is not None
+    assert [r.event for r in read(path)].count("key_rotated") == 2
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert verify(path, keys[-1]).problem is not None, at
+
+
+def test_the_old_key_cannot_rewrite_what_the_new_one_binds(path):
+    fill(path, 3)
+    with AuditTrail.open(path, KEY) as trail:
+        trail.rotate(KEY, bytes(32))
+    rotated = lines(path)[3:]
+    path.unlink()
+    fill(path, 3)  # as somebody with the old key would
+    path.write_bytes(path.read_bytes() + b"".join(rotated))
+    assert "record 4 was changed" in verify(path, bytes(32)).problem

@@ -170,3 +170,20 @@ def test_the_zone_of_the_question_makes_no_difference(at, window, zone, asked):
 def test_a_person_of_a_group_with_those_hours_is_admitted_just_then(at, window, zone):
     schedule = Schedule(zone, groups=(Group(frozenset({"ann"}), (window,)),), unlock=(window,))
     assert schedule.admits("Ann", at) is schedule.unlocked(at)
+
+
+def test_a_named_group_holds_for_whom_the_store_puts_into_it():
+    always = Window(frozenset(range(7)), time(0), time(0))
+    staff = Group(None, (always,), name="staff")
+    both = Group(frozenset({"ann"}), (always,), name="staff")
+    at = datetime(2027, 6, 1, 12, tzinfo=UTC)
+    for groups, name, group, admitted in (
+        ((staff,), "Ann", "Staff", True),
+        ((staff,), "Ann", None, False),
+        ((staff,), "Ann", "night", False),
+        ((both,), "Ann", None, True),
+        ((both,), "Ben", "staff", True),
+        ((both,), "Ben", "night", False),
+        ((), "Ben", None, True),
+    ):
+        assert Schedule(UTC, groups=groups).admits(name, at, group) == admitted, (name, group)

@@ -9,6 +9,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from facegate.access.database import APPLICATION_ID, MIGRATIONS
+from facegate.access.sealing import Sealer
 from facegate.access.store import Store
 from facegate.errors import InputError, StoreError
 
@@ -290,7 +292,8 @@ def test_a_wrong_key_is_refused(filled):
 
 def test_another_models_templates_are_refused(filled):
     with pytest.raises(
-        StoreError, match="made by model model-a, this is model model-b: enrol again, or configure"
+        StoreError,
+        match=r"made by model model-a, this is model model-b; .*people migrate",
     ):
         Store.open(filled, KEY, "model-b")
 
@@ -348,8 +351,8 @@ def test_swapped_templates_are_found_out(filled):
         " (SELECT nonce, vector FROM t WHERE t.id = 4 - templates.id) WHERE id IN (1, 3)",
         "DROP TABLE t",
     )
-    with Store.open(filled, KEY, MODEL) as store, pytest.raises(StoreError, match="template 1"):
-        store.gallery()
+    with pytest.raises(StoreError, match="template 1"):
+        Store.open(filled, KEY, MODEL)
 
 
 @pytest.mark.parametrize(
@@ -361,16 +364,46 @@ def test_swapped_templates_are_found_out(filled):
         "UPDATE people SET role = 'admin' WHERE id = 1",
         "UPDATE people SET name = (SELECT name FROM people WHERE id = 2),"
         " name_nonce = (SELECT name_nonce FROM people WHERE id = 2) WHERE id = 1",
+        "UPDATE people SET details = NULL WHERE id = 1",
+        "UPDATE people SET created_at_wall = 0 WHERE id = 1",
+        "UPDATE templates SET quality = 9 WHERE id = 1",
+        "DELETE FROM templates WHERE id = 1",
+        "DELETE FROM people WHERE id = 2",
+        "UPDATE meta SET value = 1 WHERE key = 'revision'",
+        "DELETE FROM meta WHERE key = 'content'",
+        "UPDATE sqlite_sequence SET seq = 77",
+        "CREATE TRIGGER t AFTER INSERT ON people BEGIN UPDATE people SET role = 'admin'; END",
+        "DROP INDEX templates_of_person",
     ],
-    ids=["given to another", "zeroed", "no nonce", "made admin", "other name"],
+    ids=[
+        "given to another",
+        "zeroed",
+        "no nonce",
+        "made admin",
+        "other name",
+        "no details",
+        "other time",
+        "quality",
+        "template gone",
+        "person gone",
+        "revision",
+        "no digest",
+        "numbers",
+        "trigger",
+        "no index",
+    ],
 )
 def test_rows_changed_from_outside_are_found_out(filled, statement):
     raw(filled, statement)
-    with (
-        Store.open(filled, KEY, MODEL) as store,
-        pytest.raises(StoreError, match="damaged or was changed from outside"),
-    ):
-        store.gallery()
+    with pytest.raises(StoreError, match=r"damaged or (was|were) changed from outside"):
+        Store.open(filled, KEY, MODEL)
+
+
+def test_a_row_changed_while_the_store_is_open_is_found_out(filled):
+    with Store.open(filled, KEY, MODEL) as store:
+        raw(filled, "UPDATE people SET role = 'admin' WHERE id = 1")
+        with pytest.raises(StoreError, match="the record of person 1 is damaged or was changed"):
+            store.gallery()
 
 
 # The place it lies in.
@@ -394,9 +427,10 @@ def test_a_store_that_is_being_written_is_waited_for_then_refused(filled):
 
 
 def test_a_full_store_says_so(store):
-    store._connection.execute("PRAGMA max_page_count = 12")
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError, match="the disk is full; make room"):
-        store.add("Ann", vectors(60))
+        store.add("Ann", vectors(10))
     assert store.people() == []
 
 
@@ -416,7 +450,127 @@ def test_closing_twice_is_fine_and_nothing_works_after(store):
 
 def test_no_error_tells_a_name_or_a_key(filled):
     raw(filled, "UPDATE people SET role = 'admin' WHERE id = 1")
-    with Store.open(filled, KEY, MODEL) as store, pytest.raises(StoreError) as caught:
-        store.people()
+    with pytest.raises(StoreError) as caught:
+        Store.open(filled, KEY, MODEL)
     assert "Ann" not in str(caught.value)
     assert "person 1" in str(caught.value)
+
+
+# Groups, notes, more templates, another model, another key.
+
+
+def test_a_group_and_a_note_are_kept_and_sealed(filled):
+    with Store.open(filled, KEY, MODEL) as store:
+        store.set_group("Ann", " night shift ")
+        store.set_note("Ann", "lost her badge\nin May")
+    with Store.open(filled, KEY, MODEL) as store:
+        ann = store.person("Ann")
+        assert (ann.group, ann.note) == ("night shift", "lost her badge in May")
+        assert store.set_group("Ann", None).group is None
+        assert store.person("Bob").group is None
+        with pytest.raises(InputError, match="at most 500"):
+            store.set_note("Ann", "x" * 501)
+    content = b"".join(p.read_bytes() for p in files(filled))
+    assert b"night" not in content
+    assert b"badge" not in content
+
+
+def test_more_looks_are_taken_in_and_the_best_that_differ_kept(store):
+    store.add("Ann", vectors(8, 1))
+    assert store.extend("Ann", vectors(1, 2)).templates == 9
+    same = [vectors(1, 1)[0]] * 5
+    assert store.extend("Ann", same).templates == 10
+    matrix = store.gallery().matrix
+    kept = [any(np.allclose(row, v, atol=1e-6) for row in matrix) for v in vectors(8, 1)]
+    assert all(kept), "copies of one look push nothing else out"
+
+
+def test_after_another_model_people_stay_and_are_enrolled_again(filled):
+    with Store.open(filled, KEY, MODEL) as store:
+        store.set_role("Ann", "admin")
+        store.set_group("Ann", "staff")
+    with Store.open(filled, KEY, "model-b", take_on=True) as store:
+        ann, bob = store.people()
+        assert (ann.templates, bob.templates) == (0, 0)
+        assert len(store.gallery().matrix) == 0
+        again = store.add("ann", vectors(3, 7))
+        assert (again.person_id, again.name, again.role) == (ann.person_id, "Ann", "admin")
+        assert (again.group, again.templates) == ("staff", 3)
+        with pytest.raises(InputError, match="somebody of this name"):
+            store.add("Ann", vectors(1, 8))
+    with Store.open(filled, KEY, "model-b") as store:
+        assert store.gallery().person_ids.tolist() == [1, 1, 1]
+
+
+def test_taking_on_the_model_that_is_there_drops_nothing(filled):
+    with Store.open(filled, KEY, MODEL, take_on=True) as store:
+        assert len(store.gallery().matrix) == 3
+
+
+def test_another_key_opens_what_the_old_one_no_longer_does(filled):
+    with Store.open(filled, KEY, MODEL, alone=True) as store:
+        before, was = store.people(), store.gallery()
+        store.rekey(OTHER_KEY)
+        store.add("Cyd", vectors(1, 3))
+    with pytest.raises(StoreError, match="this key does not open it"):
+        Store.open(filled, KEY, MODEL)
+    with Store.open(filled, OTHER_KEY, MODEL) as store:
+        assert store.people()[:2] == before
+        np.testing.assert_array_equal(store.gallery().matrix[:3], was.matrix)
+        assert store.person("bob").person_id == 2
+
+
+def test_who_must_be_alone_waits_for_the_others_to_leave(filled):
+    with Store.open(filled, KEY, MODEL):
+        with pytest.raises(StoreError, match="stop the daemon first"):
+            Store.open(filled, KEY, MODEL, alone=True)
+        Store.open(filled, KEY, MODEL).close()
+    with (
+        Store.open(filled, KEY, MODEL, alone=True),
+        pytest.raises(StoreError, match="wait until that is done"),
+    ):
+        Store.open(filled, KEY, MODEL)
+
+
+def first_version(path):
+    """A store as version 1 left it, with Ann and one template."""
+    sealer = Sealer(KEY, bytes(32))
+    vector = vectors(1, 1)[0].astype("<f4").tobytes()
+    nonce, check = sealer.seal(b"facegate store", "check")
+    name_key = sealer.index("ann")
+    raw(path, *MIGRATIONS[0], f"PRAGMA application_id={APPLICATION_ID}", "PRAGMA user_version=1")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        facts = {
+            "salt": bytes(32),
+            "check_nonce": nonce,
+            "check": check,
+            "revision": 1,
+            "model_id": MODEL,
+        }
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+        name = sealer.seal(b"Ann", "name", 1, "admin", name_key.hex())
+        connection.execute(
+            "INSERT INTO people VALUES (1, ?, ?, ?, 'admin', 1000.0)", (*name, name_key)
+        )
+        template = sealer.seal(vector, "template", 1, 1, MODEL)
+        connection.execute(
+            "INSERT INTO templates VALUES (1, 1, ?, ?, ?, NULL, 1000.0)", (MODEL, *template)
+        )
+
+
+def test_a_store_of_the_first_version_is_brought_up(path):
+    first_version(path)
+    for _ in range(2):
+        with Store.open(path, KEY, MODEL) as store:
+            (ann,) = store.people()
+            assert (ann.name, ann.role, ann.templates, ann.group) == ("Ann", "admin", 1, None)
+            np.testing.assert_allclose(store.gallery().matrix[0], vectors(1, 1)[0], atol=1e-6)
+            store.set_note("Ann", "kept")
+
+
+def test_a_store_cannot_be_made_to_look_older(path):
+    first_version(path)
+    Store.open(path, KEY, MODEL).close()
+    raw(path, "DELETE FROM meta WHERE key LIKE 'content%'", "UPDATE people SET role = 'duress'")
+    with pytest.raises(StoreError, match="changed from outside"):
+        Store.open(path, KEY, MODEL)

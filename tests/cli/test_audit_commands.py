@@ -16,7 +16,7 @@ def happened(facegate, eileen):
 
 def test_what_was_done_without_the_daemon_is_recorded_too(happened):
     done = happened("audit", "verify", "--json")
-    assert json.loads(done.out) == {"records": 4, "problem": None}
+    assert json.loads(done.out) == {"records": 4, "problem": None, "removed": 0}
     events = [r["event"] for r in json.loads(happened("audit", "show", "--json").out)]
     assert events == ["enrolled", "role_changed", "person_renamed", "person_removed"]
     assert "Eileen" not in happened("audit", "show").out

@@ -4,7 +4,7 @@ import http.client
 import json
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,6 +80,12 @@ class Gate:
 
     def set_role(self, name, role):
         return person(1, name, role)
+
+    def set_group(self, name, group):
+        return replace(person(1, name), group=group)
+
+    def set_note(self, name, note):
+        return replace(person(1, name), note=note)
 
     def unlock(self):
         self.unlocked = True

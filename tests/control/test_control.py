@@ -88,6 +88,9 @@ def test_the_door_is_commanded_and_roles_are_given(client, gate):
         client.lockdown(on)
         assert gate.locked_down is on
     assert client.set_role("Ann", "admin").role == "admin"
+    assert client.set_group("Ann", "staff").group == "staff"
+    assert client.set_group("Ann", None).group is None
+    assert client.set_note("Ann", "a dog").note == "a dog"
 
 
 def test_a_pin_is_set_and_entered(client, gate):

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from knocking import JSON, ask
 
-from facegate.access.store import ROLES
+from facegate.access.person import ROLES
 from facegate.control.openapi import describe
 from facegate.control.peers import Rule
 from facegate.control.routes import ROUTES

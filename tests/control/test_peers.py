@@ -42,6 +42,8 @@ def bodies():
         "NewEnrolment": {"name": "Ben"},
         "NewName": {"name": "Ben"},
         "NewRole": {"role": "admin"},
+        "NewGroup": {"group": "staff"},
+        "NewNote": {"note": "lost her badge"},
         "Lockdown": {"on": True},
         "Pin": {"pin": "4829"},
         "Nothing": {},
@@ -93,6 +95,20 @@ def test_only_root_forgets_an_administrator(open_path, group, gate):
     assert as_user(SOMEBODY, group, work) == b"403"
     assert "Root" in gate.rows
     assert ask(open_path, "DELETE", "/v1/people/Root").status == 200
+
+
+def test_only_root_enrols_as_an_administrator(open_path, group, gate):
+    """One whose templates a new model made useless waits for new ones; nobody else gets the role."""
+
+    def work():
+        new = {**bodies()["NewPerson"], "name": "ROOT"}
+        camera = ask(open_path, "POST", "/v1/enrolments", {"name": " root"})
+        return b"%d %s" % (ask(open_path, "POST", "/v1/people", new).status, camera.text.encode())
+
+    answer = as_user(SOMEBODY, group, work)
+    assert answer.startswith(b"403")
+    assert b"only root may enrol an administrator" in answer
+    assert gate.added == []
 
 
 def test_a_user_of_another_group_is_a_stranger(open_path, group):

@@ -1,0 +1,218 @@
+"""The state folder as a whole: taken into one backup, put back, sealed under another key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from facegate.access.audit import AuditTrail
+from facegate.access.audit_check import head_path
+from facegate.access.backup import Backup
+from facegate.access.binding import key_fits
+from facegate.access.database import connect, translated
+from facegate.access.files import sync_folder, wipe, write_whole
+from facegate.access.keys import (
+    KEY_BYTES,
+    Passphrase,
+    ask_passphrase,
+    is_credential,
+    is_protected,
+    load_key,
+    write_key,
+)
+from facegate.access.occupancy import occupy
+from facegate.access.rolling import STORE_PART, RollingBackups
+from facegate.access.store import Store
+from facegate.errors import StoreError
+
+KEY_PART, TRAIL_PART, HEAD_PART, PIN_PART = "key", "audit.jsonl", "audit.head", "pin"
+SETTINGS_PART = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie."""
+
+    store: Path
+    key: Path
+    trail: Path
+    backups: Path
+    pin: Path
+
+    @property
+    def next_key(self) -> Path:
+        """The key that is being changed to."""
+        return self.store.with_name("key.next")
+
+
+def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> bytes:
+    """Give the store's key; first end a change of key that was broken off.
+
+    Raises:
+        StoreError: the key cannot be read, or the change cannot be ended.
+    """
+    ask = cache(passphrase)
+    key = load_key(places.key, ask)
+    if not places.next_key.exists():
+        return key
+    new = load_key(places.next_key, ask)
+    descriptor = occupy(places.store.parent, alone=True)
+    try:
+        if _opens(places.store, new):
+            _finish(places, key, new)
+            return new
+        if _opens(places.store, key):
+            wipe(places.next_key)
+        return key
+    except OSError as error:
+        raise StoreError(f"{places.next_key}: cannot be removed: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def change_key(places: Places, model_id: str, passphrase: Passphrase = ask_passphrase) -> bytes:
+    """Seal store, trail and backups under a new key; broken off at any moment, nothing is lost.
+
+    The new key lies beside the old one until everything is sealed under it.
+
+    Raises:
+        StoreError: a daemon is running, the key is a credential, or something cannot be written.
+    """
+    if is_credential(places.key):
+        raise StoreError(
+            f"{places.key}: a systemd credential cannot be changed from here; decrypt it to "
+            f"{places.store.with_name('key')} (systemd-creds decrypt), take it out of the unit, "
+            "change the key, and encrypt the new one (systemd-creds encrypt)"
+        )
+    ask = cache(passphrase)
+    old = settled_key(places, ask)
+    new = secrets.token_bytes(KEY_BYTES)
+    with Store.open(places.store, old, model_id, alone=True) as store:
+        write_key(places.next_key, new, ask() if is_protected(places.key) else None)
+        store.rekey(new)
+        _finish(places, old, new)
+    return new
+
+
+def _finish(places: Places, old: bytes, new: bytes) -> None:
+    """Do what follows once the store is sealed under the new key; may be done again."""
+    with AuditTrail.open(places.trail, old) as trail:
+        trail.rotate(old, new)
+    RollingBackups(places.backups, old, keep=0).drop_all()
+    _replace_key(places)
+
+
+def _replace_key(places: Places) -> None:
+    try:
+        os.replace(places.next_key, places.key)
+        sync_folder(places.key.parent)
+    except OSError as error:
+        raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
+
+
+def take_backup(places: Places, model_id: str, key: bytes, facts: Mapping[str, object]) -> Backup:
+    """Take everything an empty machine needs into one backup.
+
+    Raises:
+        StoreError: something cannot be read.
+    """
+    with Store.open(places.store, key, model_id) as store:
+        _, image = store.image()
+        people = len(store.people())
+    parts = {STORE_PART: image, KEY_PART: key}
+    # The head first: it may be older than the trail, never newer.
+    for name, path in _beside(places):
+        try:
+            parts[name] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return Backup(parts, {**facts, "people": people})
+
+
+def restore(places: Places, backup: Backup, name: str, *, replace: bool = False) -> int:
+    """Put people back; onto a machine without people also key and audit trail.
+
+    On a machine with people its own key and trail stay, and the backup's people are sealed under
+    that key. Everything in the backup is checked before anything is touched.
+
+    Args:
+        places: where to.
+        backup: from `take_backup`, or a rolling one.
+        name: of the backup, for messages.
+        replace: whether people enrolled here give way.
+
+    Returns:
+        How many people there are now.
+
+    Raises:
+        StoreError: the backup is damaged, people are enrolled here and `replace` is not set, a
+            daemon is running, or something cannot be written.
+    """
+    descriptor = occupy(places.store.parent, alone=True)
+    try:
+        own = load_key(places.key) if places.key.exists() else None
+        key = backup.parts.get(KEY_PART, own)
+        if key is None:
+            raise StoreError(f"{places.key}: no key; a rolling backup needs the store's own")
+        with Store.from_image(backup.parts[STORE_PART], key, name) as copy:
+            copy.gallery()
+            people = len(copy.people())
+            taken_on = own is None or (not is_credential(places.key) and _is_empty(places, own))
+            if not taken_on and not replace and places.store.exists():
+                raise StoreError(
+                    f"{places.store}: people are enrolled here, or it is damaged; --replace puts "
+                    "the backup in its place"
+                )
+            if not taken_on and own is not None and own != key:
+                copy.rekey(own)
+            _, image = copy.image()
+        try:
+            if taken_on and KEY_PART in backup.parts:
+                _take_on(places, backup)
+            for suffix in ("-wal", "-shm"):
+                wipe(places.store.with_name(places.store.name + suffix))
+            write_whole(places.store, image)
+        except OSError as error:
+            raise StoreError(f"{places.store}: cannot be put back: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    return people
+
+
+def _beside(places: Places) -> tuple[tuple[str, Path], ...]:
+    head = head_path(places.trail)
+    return ((HEAD_PART, head), (TRAIL_PART, places.trail), (PIN_PART, places.pin))
+
+
+def _take_on(places: Places, backup: Backup) -> None:
+    """Take key and trail from a backup; the store, empty, goes first: it fits no other key."""
+    wipe(places.store)
+    RollingBackups(places.backups, b"", keep=0).drop_all()
+    write_key(places.key, backup.parts[KEY_PART])
+    for name, path in reversed(_beside(places)):
+        if name in backup.parts:
+            write_whole(path, backup.parts[name])
+
+
+def _is_empty(places: Places, key: bytes) -> bool:
+    """Whether nobody is enrolled; what cannot be read counts as somebody."""
+    if not places.store.exists():
+        return True
+    with suppress(StoreError), translated(places.store):
+        if key_fits(places.store, key):
+            with closing(connect(places.store, 0.0)) as connection:
+                rows = connection.execute("SELECT count(*) FROM people").fetchone()
+                return bool(rows[0] == 0)
+    return False
+
+
+def _opens(path: Path, key: bytes) -> bool:
+    with translated(path):
+        return path.exists() and key_fits(path, key)

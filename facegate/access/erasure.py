@@ -1,0 +1,96 @@
+"""Forget a person everywhere, and prove it by searching every file for their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from facegate.access.person import Person
+from facegate.access.rolling import STORE_PART, RollingBackups
+from facegate.access.store import Store
+from facegate.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One file that was searched, or the store inside a backup.
+
+    Attributes:
+        where: what it is called.
+        size: bytes that were read.
+        found: how many of the person's traces are in it.
+    """
+
+    where: str
+    size: int
+    found: int
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What became of a person.
+
+    Attributes:
+        person: as they were.
+        traces: byte strings that were looked for.
+        before, after: what was searched before and after.
+    """
+
+    person: Person
+    traces: int
+    before: tuple[Searched, ...]
+    after: tuple[Searched, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found afterwards, and the search had found something before."""
+        return any(s.found for s in self.before) and not any(s.found for s in self.after)
+
+
+def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Erasure:
+    """Erase a person from store, free pages, log and backups, and search for what is left.
+
+    The backups are wiped and one without the person is made. What was looked for: name and note in
+    plain, the templates' own numbers, and every sealed value that the store held of them.
+
+    Args:
+        store: where the person is.
+        backups: copies of it.
+        name: of the person.
+        folder: all files below it are searched.
+
+    Raises:
+        InputError: nobody is called so.
+        StoreError: store or backups cannot be written.
+    """
+    traces = store.traces(name)
+    before = search(folder, backups, traces)
+    person = store.remove(name)
+    backups.drop_all()
+    backups.make(store)
+    return Erasure(person, len(traces), before, search(folder, backups, traces))
+
+
+def search(folder: Path, backups: RollingBackups, traces: Iterable[bytes]) -> tuple[Searched, ...]:
+    """Look for byte strings in every file below a folder, and in the stores inside backups.
+
+    Raises:
+        StoreError: a file cannot be read, so that nothing can be said.
+    """
+    wanted = list(traces)
+    searched = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be searched: {error.strerror}") from error
+        searched.append(_count(str(path), content, wanted))
+    for path in backups.files():
+        image = backups.read(path).parts[STORE_PART]
+        searched.append(_count(f"{path}, opened", image, wanted))
+    return tuple(searched)
+
+
+def _count(where: str, content: bytes, traces: list[bytes]) -> Searched:
+    return Searched(where, len(content), sum(trace in content for trace in traces))

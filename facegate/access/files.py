@@ -1,0 +1,82 @@
+"""Files that appear whole or not at all, stay on disk, and belong to whom the folder belongs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of names on disk.
+
+    Raises:
+        OSError: the folder cannot be opened or synced.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
+    """Write a file with mode 0600; on disk when this returns.
+
+    Args:
+        path: of the file; its folder must exist.
+        content: all of it.
+        replace: whether a file that is there already gives way.
+
+    Returns:
+        Whether the file was written: False only where one is there and `replace` is not set.
+
+    Raises:
+        OSError: it cannot be written; what was there before stays.
+    """
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            hand_to_owner(file.fileno(), path.parent)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            scratch.replace(path)
+        else:
+            os.link(scratch, path)  # unlike a rename, never replaces one made meanwhile
+    except FileExistsError:
+        return False
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def hand_to_owner(descriptor: int, folder: Path) -> None:
+    """Give an open file to the folder's owner, where root made it: the daemon must read it too."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def wipe(path: Path) -> None:
+    """Overwrite a file, then remove it; one that is not there is fine.
+
+    What a memory card keeps in its spare blocks cannot be reached from here.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    with suppress(FileNotFoundError):
+        with path.open("r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            for start in range(0, size, 1 << 20):
+                file.write(bytes(min(1 << 20, size - start)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        sync_folder(path.parent)

@@ -1,0 +1,56 @@
+"""Somebody who is enrolled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facegate.errors import InputError
+
+ROLES = ("member", "admin", "duress")
+NOTE_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Person:
+    """An enrolled person.
+
+    Attributes:
+        person_id: never given again, even after the person is removed.
+        name: as it was typed, normalised.
+        role: "member"; "admin", who may arm enrolment; or "duress", whose coming means a threat.
+        templates: how many are kept; without any the person must be enrolled again.
+        created_at_wall: seconds since the epoch.
+        group: whose hours hold for them (`schedule.groups`), or None.
+        note: whatever an administrator wrote down.
+    """
+
+    person_id: int
+    name: str
+    role: str
+    templates: int
+    created_at_wall: float
+    group: str | None = None
+    note: str = ""
+
+
+def check_role(role: str) -> str:
+    """Give the role back.
+
+    Raises:
+        InputError: there is no such role.
+    """
+    if role not in ROLES:
+        raise InputError(f"{role}: no such role; use {', '.join(ROLES)}")
+    return role
+
+
+def check_note(note: str) -> str:
+    """Give a note as it is kept: one line, no control characters.
+
+    Raises:
+        InputError: it is too long.
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in note).split())
+    if len(text) > NOTE_LENGTH:
+        raise InputError(f"a note has at most {NOTE_LENGTH} characters, not {len(text)}")
+    return text

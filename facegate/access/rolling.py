@@ -1,0 +1,153 @@
+"""Copies of the store beside it: made after changes, verified, the oldest wiped."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facegate.access.backup import Backup, open_backup
+from facegate.access.files import hand_to_owner, wipe, write_whole
+from facegate.access.store import Store
+from facegate.errors import StoreError
+
+STORE_PART = "people.db"
+_NAME = re.compile(r"people-(\d{6})\.fgbackup")
+
+
+class RollingBackups:
+    """The copies of one store, sealed with its key.
+
+    Args:
+        folder: where they lie; made when needed.
+        key: of the store.
+        keep: so many are kept.
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, folder: Path, key: bytes, keep: int, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self.folder, self._key, self._keep, self._wall_clock = folder, key, keep, wall_clock
+
+    def files(self) -> list[Path]:
+        """List the copies, the oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(p for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
+
+    def make(self, store: Store) -> Path | None:
+        """Copy the store and verify the copy by opening it; None when none is wanted.
+
+        Raises:
+            StoreError: it cannot be made; the older copies stay.
+        """
+        if self._keep < 1:
+            return None
+        try:
+            self._make_folder()
+            with self._alone():
+                mark, image = store.image()
+                facts = {"made_at_wall": self._wall_clock(), "mark": mark}
+                path = self.folder / f"people-{self._next():06d}.fgbackup"
+                write_whole(path, Backup({STORE_PART: image}, facts).sealed(self._key))
+                try:
+                    self.check(path)
+                except StoreError:
+                    wipe(path)
+                    raise
+                for old in self.files()[: -self._keep]:
+                    wipe(old)
+        except OSError as error:
+            raise StoreError(f"{self.folder}: no backup: {error.strerror}") from error
+        return path
+
+    def latest_mark(self) -> str | None:
+        """Give the mark of the store that the newest copy holds; None without a good copy."""
+        files = self.files()
+        try:
+            return str(self.read(files[-1]).facts["mark"]) if files else None
+        except StoreError:
+            return None
+
+    def read(self, path: Path) -> Backup:
+        """Open a copy.
+
+        Raises:
+            StoreError: it cannot be read, is damaged, or is under another key.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+        return open_backup(content, self._key, str(path))
+
+    def check(self, path: Path) -> Backup:
+        """Open a copy and everything in it.
+
+        Raises:
+            StoreError: something in it is damaged.
+        """
+        backup = self.read(path)
+        with Store.from_image(backup.parts[STORE_PART], self._key, str(path)) as copy:
+            copy.gallery()
+        return backup
+
+    def newest_good(self) -> tuple[Path, Backup]:
+        """Find the newest copy that can be put back.
+
+        Raises:
+            StoreError: there is none; says why.
+        """
+        why = "none was made yet"
+        for path in reversed(self.files()):
+            try:
+                return path, self.check(path)
+            except StoreError as error:
+                why = str(error)
+        raise StoreError(f"{self.folder}: no usable backup: {why}")
+
+    def drop_all(self) -> int:
+        """Wipe all copies; returns how many there were.
+
+        Raises:
+            StoreError: one cannot be removed.
+        """
+        if not self.folder.is_dir():
+            return 0
+        try:
+            with self._alone():
+                files = self.files()
+                for path in files:
+                    wipe(path)
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be wiped: {error.strerror}") from error
+        return len(files)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder, so that no copy made meanwhile holds somebody just forgotten."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _next(self) -> int:
+        files = self.files()
+        found = _NAME.fullmatch(files[-1].name) if files else None
+        return int(found[1]) + 1 if found else 1
+
+    def _make_folder(self) -> None:
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=0o700)
+            descriptor = os.open(self.folder, os.O_RDONLY)
+            try:
+                hand_to_owner(descriptor, self.folder.parent)
+            finally:
+                os.close(descriptor)

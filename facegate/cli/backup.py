@@ -1,0 +1,130 @@
+"""`backup` and `restore`: everything a machine needs, in one encrypted file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from facegate import parts
+from facegate.access.backup import Backup, needs_passphrase, open_backup
+from facegate.access.custody import SETTINGS_PART, settled_key, take_backup
+from facegate.access.custody import restore as put_back
+from facegate.access.files import write_whole
+from facegate.access.keys import check_passphrase
+from facegate.access.rolling import STORE_PART
+from facegate.access.store import Store
+from facegate.cli.options import ConfigFile, embedder_model, record
+from facegate.cli.output import AsJson, emit
+from facegate.config import Config, find_config, load_config
+from facegate.errors import InputError, StoreError
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(help="Its first line is the backup's passphrase; else it is asked for."),
+]
+
+
+def backup(
+    out: Annotated[Path, typer.Argument(help="A file that is not there yet.", show_default=False)],
+    passphrase_file: PassphraseFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back people, key, settings and audit trail up into one file, encrypted by a passphrase.
+
+    It can be done while the daemon runs. The file is opened again and checked.
+    """
+    settings = load_config(config)
+    if out.exists():
+        raise InputError(f"{out}: is there already; choose another name")
+    passphrase = check_passphrase(_passphrase(passphrase_file, confirm=True))
+    key = settled_key(parts.places(settings))
+    facts = {"made_at_wall": time.time(), "version": version("facegate")}
+    taken = take_backup(parts.places(settings), embedder_model(settings), key, facts)
+    used = config or find_config()
+    if used is not None:
+        taken = Backup({**taken.parts, SETTINGS_PART: used.read_bytes()}, taken.facts)
+    try:
+        write_whole(out, taken.sealed(passphrase))
+        again = open_backup(out.read_bytes(), passphrase, str(out))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with Store.from_image(again.parts[STORE_PART], key, str(out)) as copy:
+        people = len(copy.people())
+    record(settings, "backup_made", people=people)
+    result = {"file": str(out), "people": people, "parts": sorted(again.parts)}
+    emit(result, as_json, [f"{out}: {people} people, verified. Keep the passphrase elsewhere."])
+
+
+def restore(
+    file: Annotated[Path | None, typer.Argument(help="From `facegate backup`.")] = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="The newest good copy that facegate made by itself.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Even if people are enrolled here.")
+    ] = False,
+    settings_out: Annotated[
+        Path | None, typer.Option("--settings", help="Where to write the backup's settings.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put people back from a backup; onto an empty machine also key and audit trail.
+
+    The daemon must be stopped.
+    """
+    if (file is None) != latest:
+        raise InputError("give a FILE, or --latest")
+    settings = load_config(config)
+    taken, name = _latest(settings) if file is None else _opened(file, settings, passphrase_file)
+    try:
+        settings.state_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        people = put_back(parts.places(settings), taken, name, replace=replace)
+        if settings_out is not None:
+            if SETTINGS_PART not in taken.parts:
+                raise InputError(f"{name}: holds no settings; leave out --settings")
+            write_whole(settings_out, taken.parts[SETTINGS_PART])
+            settings_out.chmod(0o644)
+    except OSError as error:
+        raise StoreError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    made_s = float(taken.facts["made_at_wall"])
+    record(settings, "backup_restored", people=people, made_at_wall=made_s)
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(made_s))
+    result: dict[str, Any] = {"people": people, "made_at_wall": made_s, "from": name}
+    emit(result, as_json, [f"{people} people are back, as of {made}, from {name}."])
+
+
+def _latest(settings: Config) -> tuple[Backup, str]:
+    path, taken = parts.rolling_backups(settings).newest_good()
+    return taken, str(path)
+
+
+def _opened(file: Path, settings: Config, passphrase_file: Path | None) -> tuple[Backup, str]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    if needs_passphrase(content):
+        return open_backup(content, _passphrase(passphrase_file, confirm=False), str(file)), str(
+            file
+        )
+    return open_backup(content, settled_key(parts.places(settings)), str(file)), str(file)
+
+
+def _passphrase(file: Path | None, *, confirm: bool) -> str:
+    if file is not None:
+        try:
+            return file.read_text().partition("\n")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: the passphrase cannot be read: {error}") from error
+    if not sys.stdin.isatty():
+        raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
+    typed = typer.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=confirm)
+    return str(typed)

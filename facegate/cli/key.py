@@ -1,0 +1,71 @@
+"""`key`: change the store's key, or protect it by a passphrase."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facegate import parts
+from facegate.access.custody import change_key, settled_key
+from facegate.access.keys import (
+    PASSPHRASE_CREDENTIAL,
+    check_passphrase,
+    is_credential,
+    write_key,
+)
+from facegate.cli.options import ConfigFile, back_up, embedder_model
+from facegate.config import load_config
+from facegate.errors import InputError
+
+app = typer.Typer(help="Change or protect the store's key.", no_args_is_help=True)
+
+
+@app.command()
+def rotate(config: ConfigFile = None) -> None:
+    """Seal people, trail and backups under a new key; the daemon must be stopped."""
+    settings = load_config(config)
+    change_key(parts.places(settings), embedder_model(settings))
+    with parts.open_store(settings, embedder_model(settings)) as store:
+        back_up(settings, store)
+    typer.echo("Everything is sealed under a new key. Backups made before hold the old one.")
+
+
+@app.command()
+def protect(
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Seal the key file by a passphrase; protecting it again changes the passphrase."""
+    settings = load_config(config)
+    if is_credential(settings.key_path):
+        raise InputError(f"{settings.key_path}: systemd guards this key already")
+    key = settled_key(parts.places(settings))
+    if passphrase_file is not None:
+        try:
+            passphrase = passphrase_file.read_text().partition("\n")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{passphrase_file}: cannot be read: {error}") from error
+    elif sys.stdin.isatty():
+        passphrase = str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True))
+    else:
+        raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
+    write_key(settings.key_path, key, check_passphrase(passphrase))
+    typer.echo(
+        f"Protected. Give the service the passphrase as the credential {PASSPHRASE_CREDENTIAL}, "
+        "or it will not start."
+    )
+
+
+@app.command()
+def unprotect(config: ConfigFile = None) -> None:
+    """Take the passphrase off the key file."""
+    settings = load_config(config)
+    if is_credential(settings.key_path):
+        raise InputError(f"{settings.key_path}: systemd guards this key; it has no passphrase")
+    write_key(settings.key_path, settled_key(parts.places(settings)))
+    typer.echo("The key file needs no passphrase any more.")

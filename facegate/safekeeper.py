@@ -1,0 +1,73 @@
+"""Backs the store up by itself: soon after every change, and from time to time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from facegate.access.rolling import RollingBackups
+from facegate.access.store import Store
+from facegate.errors import StoreError
+from facegate.journal import Journal
+
+LOOK_S = 2.0
+"""Seconds between two looks; a store that changed since the last one is left to finish."""
+
+
+class SafeKeeper:
+    """A thread that keeps the copies new; a context manager that ends it.
+
+    Args:
+        store: what is copied.
+        backups: the copies.
+        journal: is told of every copy, and once when none can be made.
+        every_s: a copy is made at least so often.
+        look_s: seconds between two looks.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        backups: RollingBackups,
+        journal: Journal,
+        every_s: float,
+        look_s: float = LOOK_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._backups, self._journal = store, backups, journal
+        self._every_s, self._look_s, self._clock = every_s, look_s, clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="facegate-backup", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; may be called again."""
+        self._stopping.set()
+        self._thread.join()
+
+    def __enter__(self) -> SafeKeeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        copied, seen, due_s, told = self._backups.latest_mark(), "", 0.0, False
+        due_s = self._clock() + self._every_s
+        while not self._stopping.is_set():
+            try:
+                mark = self._store.mark
+                settled, seen = mark == seen, mark
+                if settled and (mark != copied or self._clock() >= due_s):
+                    due_s = self._clock() + self._every_s
+                    path = self._backups.make(self._store)
+                    copied, told = mark, False
+                    if path is not None:
+                        self._journal.emit("backup_made", path.name)
+            except StoreError as error:
+                if not told:
+                    told = True
+                    self._journal.emit("backup_failed", str(error))
+            self._stopping.wait(self._look_s)

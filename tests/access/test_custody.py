@@ -1,0 +1,255 @@
+"""Backups, restoring, another key, and forgetting, on a state folder of its own."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facegate.access import custody
+from facegate.access.audit import AuditTrail, Limits, read, verify
+from facegate.access.custody import Places, change_key, restore, settled_key, take_backup
+from facegate.access.erasure import forget
+from facegate.access.keys import create_key, load_key, write_key
+from facegate.access.rolling import RollingBackups
+from facegate.access.store import Store
+from facegate.errors import StoreError
+
+MODEL = "model-a"
+
+
+def vectors(count, seed=0):
+    rows = np.random.default_rng(seed).standard_normal((count, 128)).astype(np.float32)
+    return list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def never():
+    raise AssertionError("no passphrase is needed here")
+
+
+def places_in(folder):
+    folder.mkdir(exist_ok=True)
+    names = ("people.db", "key", "audit.jsonl", "backups", "pin")
+    return Places(*(folder / name for name in names))
+
+
+class Machine:
+    """A state folder, and what one does with it."""
+
+    def __init__(self, folder):
+        self.folder, self.places = folder, places_in(folder)
+
+    @property
+    def key(self):
+        return settled_key(self.places, never)
+
+    def store(self, **options):
+        return Store.open(self.places.store, self.key, MODEL, **options)
+
+    def backups(self, keep=3):
+        return RollingBackups(self.places.backups, self.key, keep)
+
+    def record(self, event, **facts):
+        with AuditTrail.open(self.places.trail, self.key, Limits()) as trail:
+            trail.append(event, facts)
+
+    def backup(self):
+        return take_backup(self.places, MODEL, self.key, {"made_at_wall": 5.0})
+
+    def names(self):
+        with self.store() as store:
+            assert len(store.gallery().matrix) == sum(p.templates for p in store.people())
+            return [p.name for p in store.people()]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine with Ann, an admin, and Bob; a trail; and one rolling backup."""
+    machine = Machine(tmp_path / "machine")
+    create_key(machine.places.key)
+    with machine.store() as store:
+        store.add("Ann", vectors(3, 1), "admin")
+        store.add("Bob", vectors(2, 2))
+        store.set_group("Bob", "staff")
+        machine.backups().make(store)
+    machine.record("enrolled", person=1)
+    machine.record("enrolled", person=2)
+    return machine
+
+
+# Backup and restore.
+
+
+def test_an_empty_machine_becomes_the_old_one(machine, tmp_path):
+    backup = machine.backup()
+    with machine.store() as store:
+        everybody, matrix = store.people(), store.gallery().matrix
+    new = Machine(tmp_path / "new")
+    assert restore(new.places, backup, "b") == 2
+    with new.store() as store:
+        assert store.people() == everybody
+        np.testing.assert_array_equal(store.gallery().matrix, matrix)
+        store.add("Cyd", vectors(1, 3))
+    assert new.key == machine.key
+    new.record("backup_restored")
+    finding = verify(new.places.trail, new.key)
+    assert (finding.records, finding.problem) == (3, None)
+
+
+def test_a_machine_started_but_without_people_counts_as_empty(machine, tmp_path):
+    new = Machine(tmp_path / "new")
+    create_key(new.places.key)
+    new.store().close()
+    new.record("started")
+    assert restore(new.places, machine.backup(), "b") == 2
+    assert new.names() == ["Ann", "Bob"]
+    assert [r.event for r in read(new.places.trail)] == ["enrolled", "enrolled"]
+
+
+def test_a_machine_with_people_keeps_its_key_and_its_trail(machine, tmp_path):
+    backup = machine.backup()
+    other = Machine(tmp_path / "other")
+    create_key(other.places.key)
+    with other.store() as store:
+        store.add("Zoe", vectors(1, 9))
+    other.record("enrolled", person=1)
+    key = other.key
+    with pytest.raises(StoreError, match="people are enrolled here"):
+        restore(other.places, backup, "b")
+    assert other.names() == ["Zoe"]
+    restore(other.places, backup, "b", replace=True)
+    assert other.key == key != machine.key
+    assert other.names() == ["Ann", "Bob"]
+    assert len(list(read(other.places.trail))) == 1
+
+
+def test_a_damaged_store_is_put_back_from_the_newest_good_copy(machine):
+    with machine.store() as store:
+        store.remove("Bob")
+        machine.backups().make(store)
+        store.add("Cyd", vectors(1, 3))
+        newest = machine.backups().make(store)
+    newest.write_bytes(newest.read_bytes()[:-1])
+    machine.places.store.write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="facegate restore --latest"):
+        machine.store()
+    path, backup = machine.backups().newest_good()
+    assert path < newest
+    restore(machine.places, backup, str(path), replace=True)
+    assert machine.names() == ["Ann"]
+
+
+def test_nothing_is_touched_when_the_backup_is_bad_or_somebody_is_at_work(machine):
+    backup = machine.backup()
+    image = bytearray(backup.parts["people.db"])
+    image[len(image) // 2] ^= 255
+    before = machine.places.store.read_bytes()
+    bad = replace(backup, parts={**backup.parts, "people.db": bytes(image)})
+    with pytest.raises(StoreError, match="damaged"):
+        restore(machine.places, bad, "b", replace=True)
+    with machine.store(), pytest.raises(StoreError, match="stop the daemon first"):
+        restore(machine.places, backup, "b", replace=True)
+    assert machine.places.store.read_bytes() == before
+
+
+def test_only_so_many_copies_are_kept_and_each_was_opened(machine):
+    with machine.store() as store:
+        made = [machine.backups().make(store) for _ in range(5)]
+    assert machine.backups().files() == made[-3:]
+    assert {p.stat().st_mode & 0o777 for p in made[-3:]} == {0o600}
+    assert machine.backups(keep=0).make(None) is None
+    with machine.store() as store:
+        assert machine.backups().latest_mark() == store.mark
+        store.set_note("Ann", "x")
+        assert machine.backups().latest_mark() != store.mark
+
+
+# Another key.
+
+
+def test_another_key_for_store_trail_and_backups(machine):
+    old = machine.key
+    change_key(machine.places, MODEL, never)
+    assert machine.key != old
+    assert machine.names() == ["Ann", "Bob"]
+    assert machine.backups().files() == []
+    machine.record("started")
+    finding = verify(machine.places.trail, machine.key)
+    assert (finding.records, finding.problem) == (4, None)
+    left = b"".join(p.read_bytes() for p in machine.folder.rglob("*") if p.is_file())
+    assert old not in left
+
+
+def test_a_key_protected_by_a_passphrase_stays_so(machine):
+    write_key(machine.places.key, machine.key, "a long passphrase")
+    change_key(machine.places, MODEL, lambda: "a long passphrase")
+    with pytest.raises(StoreError, match="this passphrase does not open the key"):
+        load_key(machine.places.key, lambda: "another passphrase")
+    key = load_key(machine.places.key, lambda: "a long passphrase")
+    Store.open(machine.places.store, key, MODEL).close()
+
+
+def test_nobody_may_be_at_work_meanwhile(machine):
+    with machine.store(), pytest.raises(StoreError, match="stop the daemon first"):
+        change_key(machine.places, MODEL, never)
+    assert not machine.places.next_key.exists()
+
+
+STEPS = ["written", "committed", "rotated", "dropped"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_change_of_key_broken_off_anywhere_is_ended_or_undone(machine, monkeypatch, step):
+    class Cut(BaseException):
+        """As a power cut: nothing after it is done."""
+
+    def cut(*_):
+        raise Cut
+
+    old = machine.key
+    whole = {
+        "written": (Store, "rekey"),
+        "committed": (custody, "_finish"),
+        "rotated": (RollingBackups, "drop_all"),
+        "dropped": (custody, "_replace_key"),
+    }[step]
+    with monkeypatch.context() as patched:
+        patched.setattr(*whole, cut)
+        with pytest.raises(Cut):
+            change_key(machine.places, MODEL, never)
+    assert machine.names() == ["Ann", "Bob"]
+    assert (machine.key == old) == (step == "written")
+    assert not machine.places.next_key.exists()
+    machine.record("started")
+    assert verify(machine.places.trail, machine.key).problem is None
+
+
+# Forgetting.
+
+
+def test_a_person_is_erased_from_everything_and_the_search_proves_it(machine):
+    with machine.store() as store:
+        store.set_note("Ann", "has a dog")
+        machine.backups().make(store)
+        copies = machine.backups().files()
+        erasure = forget(store, machine.backups(), "ann", machine.folder)
+    assert erasure.clean
+    where = {s.where: s.found for s in erasure.before}
+    assert where[str(machine.places.store)] or where[f"{machine.places.store}-wal"]
+    assert all(where[f"{copy}, opened"] for copy in copies)
+    assert not any(s.found for s in erasure.after)
+    assert {str(machine.places.store), str(machine.places.trail)} <= {
+        s.where for s in erasure.after
+    }
+    assert erasure.traces == 5 + 3 * (2 + 3) + 1, "'Ann' is too short to be looked for in plain"
+    assert machine.names() == ["Bob"]
+    assert machine.backups().newest_good()
+    assert verify(machine.places.trail, machine.key).problem is None
+
+
+def test_a_trace_left_anywhere_is_found(machine):
+    shutil.copy(machine.places.store, machine.folder / "copy.db")
+    with machine.store() as store:
+        erasure = forget(store, machine.backups(), "Bob", machine.folder)
+    assert not erasure.clean
+    assert [s.where for s in erasure.after if s.found] == [str(machine.folder / "copy.db")]

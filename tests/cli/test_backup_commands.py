@@ -1,0 +1,151 @@
+"""Backup, restore, another key, another network, and forgetting, as an administrator does it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from facegate.access.keys import load_key
+from facegate.access.store import Store
+
+
+@pytest.fixture
+def enrolled(facegate, eileen):
+    assert facegate("enroll", "Eileen", "--image", eileen).code == 0
+    assert facegate("people", "role", "Eileen", "admin").code == 0
+    return facegate
+
+
+@pytest.fixture
+def passphrase(tmp_path):
+    path = tmp_path / "passphrase"
+    path.write_text("twelve letters\n")
+    return ("--passphrase-file", path)
+
+
+def listed(facegate):
+    return json.loads(facegate("people", "list", "--json").out)
+
+
+def test_an_empty_machine_is_restored_with_settings_and_trail(
+    enrolled, passphrase, tmp_path, monkeypatch, eileen
+):
+    settings = tmp_path / "config.yaml"
+    settings.write_text("door: {pulse_s: 3.0}\n")
+    out, before = tmp_path / "gate.fgbackup", listed(enrolled)
+    done = enrolled("backup", out, "--config", settings, *passphrase, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["people"] == 1
+    assert b"Eileen" not in out.read_bytes()
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert enrolled("backup", out, *passphrase).code == 3, "a file that is there stays"
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "new"))
+    again = tmp_path / "again.yaml"
+    done = enrolled("restore", out, "--settings", again, *passphrase)
+    assert done.code == 0, done.err
+    assert listed(enrolled) == before
+    assert again.read_text() == settings.read_text()
+    assert json.loads(enrolled("identify", eileen, "--json").out)[0]["name"] == "Eileen"
+    assert json.loads(enrolled("audit", "verify", "--json").out)["problem"] is None
+    events = [r["event"] for r in json.loads(enrolled("audit", "show", "--json").out)]
+    assert events == ["enrolled", "role_changed", "backup_restored"]
+
+
+def test_a_damaged_store_is_restored_from_its_own_copies(enrolled, tmp_path):
+    (store,) = tmp_path.rglob("people.db")
+    before = listed(enrolled)
+    store.write_bytes(store.read_bytes()[:5000])
+    refused = enrolled("people", "list")
+    assert (refused.code, "facegate restore --latest" in refused.complaint) == (5, True)
+    assert enrolled("restore", "--latest").code == 5
+    done = enrolled("restore", "--latest", "--replace")
+    assert done.code == 0, done.err
+    assert listed(enrolled) == before
+
+
+def test_forgetting_prints_what_was_searched(enrolled, passphrase, tmp_path):
+    assert enrolled("backup", tmp_path / "elsewhere", *passphrase).code == 0
+    done = enrolled("people", "forget", "eileen", "--yes")
+    assert done.code == 0, done.err
+    assert "people.db:" in done.out
+    assert ".fgbackup, opened:" in done.out
+    assert "nothing of Eileen is left" in done.out
+    assert "1 backup(s) were written elsewhere" in done.out
+    assert listed(enrolled) == []
+    assert enrolled("people", "forget", "eileen", "--yes").code == 3
+
+
+def test_something_left_is_exit_code_one(enrolled, tmp_path):
+    (store,) = tmp_path.rglob("people.db")
+    shutil.copy(store, store.with_name("a-copy"))
+    done = enrolled("people", "forget", "Eileen", "--yes")
+    assert done.code == 1
+    assert "Eileen is not wholly erased" in done.out
+
+
+def test_another_key_and_a_passphrase(enrolled, passphrase, tmp_path, monkeypatch):
+    (path,) = tmp_path.rglob("state_directory/key")
+    old, before = load_key(path), listed(enrolled)
+    assert enrolled("key", "rotate").code == 0
+    assert load_key(path) != old
+    assert enrolled("key", "protect", *passphrase).code == 0
+    assert "as the systemd credential facegate-passphrase" in enrolled("people", "list").complaint
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "facegate-passphrase").write_text("twelve letters\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert listed(enrolled) == before
+    assert enrolled("key", "rotate").code == 0
+    assert enrolled("key", "unprotect").code == 0
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert listed(enrolled) == before
+    assert json.loads(enrolled("audit", "verify", "--json").out)["problem"] is None
+
+
+def test_another_network_keeps_people_and_asks_for_new_looks(enrolled, eileen, tmp_path):
+    (path,) = tmp_path.rglob("people.db")
+    key = load_key(path.with_name("key"))
+    with Store.open(path, key, "another-model", take_on=True) as store:
+        store.add("Eileen", [np.eye(128, dtype=np.float32)[0]])
+    refused = enrolled("people", "list")
+    assert (refused.code, "facegate people migrate" in refused.complaint) == (5, True)
+    done = enrolled("people", "migrate", "--yes")
+    assert done.code == 0, done.err
+    assert "1 to enrol again" in done.out
+    (person,) = listed(enrolled)
+    assert (person["templates"], person["role"]) == (0, "admin")
+    assert "to enrol again" in enrolled("people", "list").out
+    assert enrolled("enroll", "Eileen", "--image", eileen).code == 0
+    (again,) = listed(enrolled)
+    assert (again["person_id"], again["role"], again["templates"]) == (1, "admin", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("restore",), 3, "give a FILE, or --latest"),
+        (("restore", "nothing.fgbackup"), 3, "cannot be read"),
+        (("restore", "--latest"), 5, "no key"),
+        (("backup", "out"), 3, "no terminal to ask for the passphrase"),
+        (("key", "protect"), 5, "no key"),
+        (("people", "forget", "Nemo", "--yes"), 3, "nobody of this name"),
+    ],
+)
+def test_wrong_input_is_one_line(facegate, words, code, said):
+    done = facegate(*words)
+    assert done.code == code
+    assert said in done.complaint
+
+
+def test_a_short_passphrase_and_a_wrong_one(enrolled, tmp_path, passphrase):
+    short = tmp_path / "short"
+    short.write_text("short")
+    done = enrolled("backup", tmp_path / "b", "--passphrase-file", short)
+    assert (done.code, "at least 12" in done.complaint) == (3, True)
+    assert enrolled("backup", tmp_path / "b", *passphrase).code == 0
+    short.write_text("not these letters")
+    done = enrolled("restore", tmp_path / "b", "--passphrase-file", short)
+    assert (done.code, "does not open it" in done.complaint) == (5, True)

@@ -1,0 +1,72 @@
+import time
+from contextlib import contextmanager
+
+import numpy as np
+
+from facegate.access.rolling import RollingBackups
+from facegate.access.store import Store
+from facegate.errors import StoreError
+from facegate.journal import Journal
+from facegate.safekeeper import SafeKeeper
+
+KEY = bytes(32)
+
+
+def until(condition, seconds=60.0):
+    end_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end_s, "waited in vain"
+        time.sleep(0.01)
+
+
+@contextmanager
+def kept(tmp_path, backups=None, every_s=1e9):
+    events = []
+    copies = backups or RollingBackups(tmp_path / "backups", KEY, 3)
+    with (
+        Store.open(tmp_path / "people.db", KEY, "m") as store,
+        SafeKeeper(store, copies, Journal(events.append), every_s, look_s=0.02),
+    ):
+        yield store, copies, events
+
+
+def person(seed):
+    return [np.eye(128, dtype=np.float32)[seed]]
+
+
+def test_every_change_is_copied_and_no_change_is_not(tmp_path):
+    with kept(tmp_path) as (store, copies, events):
+        until(lambda: len(events) == 1)
+        store.add("Ann", person(1))
+        until(lambda: copies.latest_mark() == store.mark)
+        until(lambda: len(events) == 2)
+    assert [e.name for e in events] == ["backup_made"] * 2
+    with kept(tmp_path) as (_, _, events):
+        time.sleep(0.3)
+    assert events == [], "what was copied before the restart is not copied again"
+
+
+def test_a_copy_is_made_from_time_to_time(tmp_path):
+    with kept(tmp_path, every_s=0.05) as (_, copies, events):
+        until(lambda: len(events) >= 3)
+    assert len(copies.files()) == 3
+
+
+class FullDisk(RollingBackups):
+    full = True
+
+    def make(self, store):
+        if self.full:
+            raise StoreError("the disk is full")
+        return super().make(store)
+
+
+def test_a_full_disk_is_told_once_and_tried_again(tmp_path):
+    backups = FullDisk(tmp_path / "backups", KEY, 3)
+    with kept(tmp_path, backups) as (_, _, events):
+        until(lambda: events)
+        time.sleep(0.2)
+        assert [e.name for e in events] == ["backup_failed"]
+        backups.full = False
+        until(lambda: len(events) == 2)
+    assert [e.name for e in events] == ["backup_failed", "backup_made"]
