@@ -98,7 +98,7 @@ def test_only_root_forgets_an_administrator(open_path, group, gate):
 
 
 def test_only_root_enrols_as_an_administrator(open_path, group, gate):
-    """One whose templates a new model made useless waits for new ones; nobody else gets the role."""
+    """One whose templates a new model made useless waits for new ones; the role is not given."""
 
     def work():
         new = {**bodies()["NewPerson"], "name": "ROOT"}
