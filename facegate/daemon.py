@@ -114,10 +114,11 @@ class Gate:
         self._tracker = Tracker(config.detection.track_max_lost_frames)
         self._continuity = Continuity(vision.calibration.midpoint)
         self._roster = Roster(config, vision.calibration, store)
+        self._members = self._roster.now
         self._policy = Policy(
-            self._roster.limits,
+            self._members.limits,
             vision.calibration.probability,
-            lambda person: self._roster.names.get(person),
+            lambda person: self._members.names.get(person),
             clock,
         )
         self._enroller = Enroller(
@@ -172,7 +173,7 @@ class Gate:
         Raises:
             DaemonError: a part failed or would not stop.
         """
-        people, limit = len(self._roster.names), self._policy.settings.threshold
+        people, limit = len(self._roster.now.names), self._policy.settings.threshold
         self._journal.emit(
             "ready",
             f"looking through {self._camera.description}; {people} people enrolled",
@@ -327,18 +328,20 @@ class Gate:
             return None
         if self._policy.settled(track.track_id):
             return None
-        match = self._roster.matcher.match(vector)
+        match = self._members.matcher.match(vector)
         return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
 
     def _reload_if_changed(self) -> None:
-        if self._roster.reload_if_changed():
+        self._roster.reload_if_changed()
+        if self._roster.now.revision != self._members.revision:
             self._follow_roster()
-            people = len(self._roster.names)
+            people = len(self._members.names)
             self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
 
     def _follow_roster(self) -> None:
-        self._policy.settings = self._roster.limits
-        self._keeper.follow(self._roster.admins, self._roster.duress, self._roster.groups)
+        self._members = members = self._roster.now
+        self._policy.settings = members.limits
+        self._keeper.follow(members.admins, members.duress, members.groups)
 
     # What the control socket offers.
 
@@ -358,11 +361,12 @@ class Gate:
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Say who embeddings made elsewhere with the same model are, one look each."""
         self._check_model(model_id)
+        now = self._roster.now
         return [
             identity_of(
-                self._roster.matcher.match(v),
-                self._roster.names,
-                self._policy.settings.threshold,
+                now.matcher.match(v),
+                now.names,
+                now.limits.threshold,
                 self._vision.calibration.probability,
             )
             for v in vectors
@@ -377,31 +381,36 @@ class Gate:
 
     def rename(self, old: str, new: str) -> Person:
         """Give a person another name."""
-        person = self._store.rename(old, new)
+        with self._roster.changing():
+            person = self._store.rename(old, new)
         self._journal.emit("person_renamed", f"now {person.name}", person=person.person_id)
         return person
 
     def remove(self, name: str) -> Person:
         """Forget a person."""
-        person = self._store.remove(name)
+        with self._roster.changing():
+            person = self._store.remove(name)
         self._journal.emit("person_removed", f"person {person.person_id}", person=person.person_id)
         return person
 
     def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
-        person = self._store.set_role(name, role)
+        with self._roster.changing():
+            person = self._store.set_role(name, role)
         self._journal.emit("role_changed", f"now {role}", person=person.person_id)
         return person
 
     def set_group(self, name: str, group: str | None) -> Person:
         """Put a person into a group, or into none."""
-        person = self._store.set_group(name, group)
+        with self._roster.changing():
+            person = self._store.set_group(name, group)
         self._journal.emit("group_changed", f"now {group or 'none'}", person=person.person_id)
         return person
 
     def set_note(self, name: str, note: str) -> Person:
         """Write something down about a person."""
-        person = self._store.set_note(name, note)
+        with self._roster.changing():
+            person = self._store.set_note(name, note)
         self._journal.emit("note_changed", f"person {person.person_id}", person=person.person_id)
         return person
 
@@ -472,7 +481,7 @@ class Gate:
             "uptime_s": self._clock() - self._started_at_s,
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,
-            "people": len(self._roster.names),
+            "people": len(self._roster.now.names),
             "threshold": self._policy.settings.threshold,
             "false_accepts_per_1000": self._strangers(),
             "model_id": self._vision.model_id,
@@ -486,7 +495,7 @@ class Gate:
 
     def _strangers(self) -> float:
         """Of 1,000 strangers, how many pass one look as anybody enrolled."""
-        threshold, people = self._policy.settings.threshold, len(self._roster.names)
+        threshold, people = self._policy.settings.threshold, len(self._roster.now.names)
         return 1000 * self._vision.calibration.false_accept_rate(threshold, people)
 
     def _status_line(self) -> str:

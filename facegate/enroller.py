@@ -87,7 +87,7 @@ class Enroller:
 
     def _by_button(self) -> None:
         name = self._store.next_name()
-        role = "member" if self._roster.admins else "admin"
+        role = "member" if self._roster.now.admins else "admin"
         try:
             self.enrol(name, False, lambda *_: None, self._config.enrolment.countdown_s, role)
         except FacegateError:
@@ -172,17 +172,18 @@ class Enroller:
         Raises:
             InputError: they show different people, somebody enrolled already, or the name is taken.
         """
-        matcher = self._roster.matcher
-        matches: list[Match] = [] if allow_duplicate else [matcher.match(v) for v in vectors]
+        now = self._roster.now
+        matches: list[Match] = [] if allow_duplicate else [now.matcher.match(v) for v in vectors]
         check_newcomer(
             name,
             vectors,
             matches,
-            self._roster.names,
-            self._roster.limits.threshold,
+            now.names,
+            now.limits.threshold,
             self._vision.calibration.midpoint,
         )
-        person = self._store.add(name, vectors, role)
+        with self._roster.changing():
+            person = self._store.add(name, vectors, role)
         self._journal.emit(
             "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
         )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
 from facegate import parts
 from facegate.access.matcher import Matcher
 from facegate.access.names import same_name_key
 from facegate.access.policy import PolicySettings
 from facegate.access.store import Store
 from facegate.config import Config
+from facegate.errors import StoreError
 from facegate.vision.card import Calibration
 
 
-class Roster:
-    """Matcher, names, roles and the limits that follow from their number.
-
-    Args:
-        config: settings.
-        calibration: of the embedder.
-        store: enrolled people.
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Everybody enrolled at one moment; whoever uses it keeps it for as long as it must agree.
 
     Attributes:
+        revision: of the store that it was read from.
         matcher: of all templates.
         names: person_id → name.
         admins: person_ids of administrators.
@@ -28,32 +31,76 @@ class Roster:
         limits: of the policy, for so many people.
     """
 
+    revision: int
+    matcher: Matcher
+    names: Mapping[int, str]
+    admins: frozenset[int]
+    duress: frozenset[str]
+    groups: Mapping[int, str]
+    limits: PolicySettings
+
+
+class Roster:
+    """Follows the store.
+
+    Reading ten thousand templates takes a good part of a second on a Pi. Whoever changes the store
+    reads it again, so that the thread that recognises never waits for it.
+
+    Args:
+        config: settings.
+        calibration: of the embedder.
+        store: enrolled people.
+
+    Attributes:
+        now: who is enrolled; replaced as a whole.
+    """
+
     def __init__(self, config: Config, calibration: Calibration, store: Store) -> None:
         self._config, self._calibration, self._store = config, calibration, store
-        self.matcher = Matcher(store.gallery())
-        self._read()
+        self._busy = threading.Lock()
+        self.now = self._read()
 
-    def reload_if_changed(self) -> bool:
-        """Follow the store; returns whether there was something to follow."""
-        if self._store.revision == self._revision:
-            return False
-        self.matcher.replace(self._store.gallery())
-        self._read()
-        return True
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Change the store inside the block; what was changed is in force when it ends."""
+        with self._busy:
+            yield
+            with suppress(StoreError):  # the change stands; `reload_if_changed` tries again
+                self.now = self._read()
+
+    def reload_if_changed(self) -> None:
+        """Follow a store that somebody else changed; returns at once while `changing` goes on.
+
+        Raises:
+            StoreError: it cannot be read; who is in memory stays.
+        """
+        if self._busy.acquire(blocking=False):
+            try:
+                if self._store.revision != self.now.revision:
+                    self.now = self._read()
+            finally:
+                self._busy.release()
 
     def obey(self, config: Config) -> None:
         """Take on other settings; `limits` follow."""
-        self._config = config
-        self._read()
+        with self._busy:
+            self._config = config
+            self.now = replace(self.now, limits=self._limits(len(self.now.names)))
 
-    def _read(self) -> None:
+    def _read(self) -> Members:
         # The revision first: what changes while reading is read again the next time.
-        self._revision = self._store.revision
+        revision = self._store.revision
+        matcher = Matcher(self._store.gallery())
         people = self._store.people()
-        self.names = {p.person_id: p.name for p in people}
-        self.admins = frozenset(p.person_id for p in people if p.role == "admin")
-        self.duress = frozenset(same_name_key(p.name) for p in people if p.role == "duress")
-        self.groups = {p.person_id: p.group for p in people if p.group is not None}
-        self.limits: PolicySettings = parts.policy_settings(
-            self._config, self._calibration, len(people)
+        return Members(
+            revision,
+            matcher,
+            names={p.person_id: p.name for p in people},
+            admins=frozenset(p.person_id for p in people if p.role == "admin"),
+            duress=frozenset(same_name_key(p.name) for p in people if p.role == "duress"),
+            groups={p.person_id: p.group for p in people if p.group is not None},
+            limits=self._limits(len(people)),
         )
+
+    def _limits(self, people: int) -> PolicySettings:
+        return parts.policy_settings(self._config, self._calibration, people)

@@ -29,7 +29,7 @@ ALLOWED = {
     "recorder": {"errors", "events", "journal", "access"},
     "safekeeper": {"errors", "journal", "access"},
     "reload": {"config"},
-    "roster": {"config", "parts", "vision", "access"},
+    "roster": {"errors", "config", "parts", "vision", "access"},
     "doorkeeper": {
         "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",
     },

@@ -6,6 +6,7 @@ camera) `enroll --image` use the same rules.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,7 @@ def check_newcomer(
     name: str,
     vectors: list[F32],
     matches: list[Match],
-    names: dict[int, str],
+    names: Mapping[int, str],
     threshold: float,
     one_person: float,
 ) -> None:

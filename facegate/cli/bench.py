@@ -26,42 +26,51 @@ def _group() -> None:
 
 @app.command()
 def match(
-    people: Annotated[int, typer.Option(min=1, help="How many are enrolled.")] = 10_000,
-    repeat: Annotated[int, typer.Option(min=1, help="How often it is measured.")] = 200,
+    people: Annotated[
+        list[int] | None, typer.Option(min=1, help="How many are enrolled; repeat for more sizes.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Time one match among PEOPLE random templates, one each.
+    """Time one match among PEOPLE random templates, one each; without PEOPLE, 10,000 and 100,000.
 
-    It is set beside one read of the same matrix by one core: its dot product with itself, which
-    takes up each number once. A ratio below 1 means that the match was shared out among cores. The
-    two are measured in turn, so that whatever else the machine does meets both; medians are given.
+    It is set beside one read of the same matrix: its dot product with itself, which takes up each
+    number once. All are measured in turn, so that whatever else the machine does meets all of them;
+    medians are given.
     """
+    sizes = people or [10_000, 100_000]
+    races = [_race(size) for size in sizes]
+    times: list[list[list[float]]] = [[[] for _ in race] for race in races]
+    for _ in range(WARM_UP_ROUNDS + repeat):
+        for race, taken in zip(races, times, strict=True):
+            for work, seconds in zip(race, taken, strict=True):
+                seconds.append(_seconds(work))
+    rows, lines = [], []
+    for size, taken in zip(sizes, times, strict=True):
+        read_s, match_s = (statistics.median(t[WARM_UP_ROUNDS:]) for t in taken)
+        rows.append(
+            {
+                "people": size,
+                "microseconds": round(match_s * 1e6, 1),
+                "read_microseconds": round(read_s * 1e6, 1),
+                "ratio_to_read": round(match_s / read_s, 3),
+            }
+        )
+        lines.append(
+            f"one match among {size} people: {match_s * 1e6:.0f} µs; reading the matrix once: "
+            f"{read_s * 1e6:.0f} µs; ratio {match_s / read_s:.2f}"
+        )
+    emit({"repeat": repeat, "sizes": rows}, as_json, lines)
+
+
+def _race(people: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Give what is set side by side: one read of a matrix of so many templates, and one match."""
     rng = np.random.default_rng(0)
     matrix = rng.standard_normal((people, VECTOR_FLOATS), dtype=np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     matcher = Matcher(Gallery(matrix, np.arange(people, dtype=np.int64), {}))
     probe, flat = matrix[people // 2].copy(), matrix.reshape(-1)
-    matches, reads = [], []
-    for _ in range(WARM_UP_ROUNDS + repeat):
-        reads.append(_seconds(lambda: np.dot(flat, flat)))
-        matches.append(_seconds(lambda: matcher.match(probe)))
-    match_s = statistics.median(matches[WARM_UP_ROUNDS:])
-    read_s = statistics.median(reads[WARM_UP_ROUNDS:])
-    result = {
-        "people": people,
-        "repeat": repeat,
-        "microseconds": round(match_s * 1e6, 1),
-        "read_microseconds": round(read_s * 1e6, 1),
-        "ratio_to_read": round(match_s / read_s, 3),
-    }
-    emit(
-        result,
-        as_json,
-        [
-            f"one match among {people} people: {match_s * 1e6:.0f} µs",
-            f"reading the matrix once: {read_s * 1e6:.0f} µs; ratio {match_s / read_s:.2f}",
-        ],
-    )
+    return (lambda: np.dot(flat, flat)), (lambda: matcher.match(probe))
 
 
 def _seconds(work: Callable[[], object]) -> float:

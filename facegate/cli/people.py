@@ -292,9 +292,7 @@ def _add_offline(
         matcher = Matcher(gallery)
         matches: list[Match] = [] if allow_duplicate else [matcher.match(v) for v in vectors]
         limit = parts.threshold_for(config, vision.calibration, len(gallery.names))
-        check_newcomer(
-            name, vectors, matches, dict(gallery.names), limit, vision.calibration.midpoint
-        )
+        check_newcomer(name, vectors, matches, gallery.names, limit, vision.calibration.midpoint)
         person = store.add(name, vectors)
         back_up(config, store)
     record(config, "enrolled", person)

@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -96,3 +99,34 @@ def test_replacing_while_matching_shows_the_old_or_the_new_never_a_mixture():
     finally:
         stopping.set()
         thread.join()
+
+
+def test_ten_thousand_people_agree_with_brute_force():
+    gallery, _ = random_gallery(4, [n // 2 for n in range(10_000)])
+    matcher = Matcher(gallery)
+    wide = gallery.matrix.astype(np.float64)
+    for seed in range(100, 120):
+        probe = unit(np.random.default_rng(seed).standard_normal(128))
+        distances = np.sqrt(((wide - probe) ** 2).sum(axis=1))
+        best = int(distances.argmin())
+        others = distances[gallery.person_ids != gallery.person_ids[best]]
+        match = matcher.match(probe)
+        assert match.person_id == gallery.person_ids[best]
+        assert match.distance == pytest.approx(distances[best], abs=1e-5)
+        assert match.margin == pytest.approx(others.min() - distances[best], abs=1e-5)
+
+
+def test_a_match_runs_on_one_core():
+    """Cores that the networks use answer late, and a product shared out waits for all of them."""
+    code = (
+        "import os\n"
+        "from facegate.access.matcher import Matcher\n"
+        "import numpy as np\n"
+        "np.ones((50_000, 128), np.float32) @ np.ones(128, np.float32)\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean
+    )
+    assert done.stdout.strip() == "1"
