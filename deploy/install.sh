@@ -8,6 +8,7 @@ PREFIX=/opt/facegate
 CONFIG=/etc/facegate
 STATE=/var/lib/facegate
 UNITS=/etc/systemd/system
+SHIPPED_UNITS="facegate.service facegate-verify.service facegate-verify.timer"
 KEEP_RELEASES=2
 # A new version has to run so long before the old one is given up.
 SETTLE_S=5
@@ -60,7 +61,6 @@ put_files() {
     run ln -sfn "$1" "$PREFIX/venv"
     run ln -sfn "$PREFIX/venv/bin/facegate" /usr/local/bin/facegate
 }
-SHIPPED_UNITS="facegate.service"
 
 # Start the release that is in place; true if it got ready and then went on running.
 start() {
@@ -89,7 +89,7 @@ cd "$(dirname "$0")/.."
 if [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then fail "needs root: sudo deploy/install.sh"; fi
 
 if [ "$uninstall" = yes ]; then
-    if booted; then run systemctl disable --quiet --now facegate.service || true; fi
+    if booted; then run systemctl disable --quiet --now facegate.service facegate-verify.timer || true; fi
     for unit in $SHIPPED_UNITS; do run rm -f "$UNITS/$unit" "$UNITS"/*.wants/"$unit"; done
     run rm -f /usr/lib/sysusers.d/facegate.conf /usr/lib/tmpfiles.d/facegate.conf \
         /usr/lib/systemd/catalog/facegate.catalog /etc/systemd/journald.conf.d/facegate.conf \
@@ -193,7 +193,7 @@ previous="$(readlink "$PREFIX/venv" 2> /dev/null || true)"
 say "user, units, catalog"
 if ! booted; then
     put_files "$release"
-    run systemctl --quiet enable facegate.service
+    run systemctl --quiet enable facegate.service facegate-verify.timer
 else
     ran=no
     if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then ran=yes; fi
@@ -204,6 +204,8 @@ else
     fi
     put_files "$release"
     run systemctl restart systemd-journald.service
+    run systemctl daemon-reload
+    run systemctl --quiet enable --now facegate-verify.timer
     run systemctl --quiet enable facegate.service
     if ! start; then
         if [ "$ran" = yes ]; then roll_back; fi

@@ -129,6 +129,31 @@ def failures():
     return seen
 
 
+def sealed_key():
+    """The key moves into a credential that only this machine reads; the timer checks the trail."""
+    key, aside = Path("/var/lib/facegate/key"), Path("/srv/key")
+    sealed = Path("/etc/credstore.encrypted/facegate-key")
+    fresh = not sealed.parent.exists()
+    sealed.parent.mkdir(mode=0o700, exist_ok=True)
+    done = sh("systemd-creds", "encrypt", "--name=facegate-key", str(key), str(sealed))
+    key.rename(aside)
+    sh("systemctl", "start", "facegate")
+    seen = {"encrypted": done.stderr, "active": until(active), "people": people()}
+    sh("systemctl", "stop", "facegate")
+    trail = Path("/var/lib/facegate/audit.jsonl")
+    whole = trail.read_text()
+    seen["verified"] = sh("systemctl", "start", "facegate-verify.service").returncode
+    trail.write_text(whole.replace("granted", "refused", 1))
+    seen["spoiled"] = sh("systemctl", "start", "facegate-verify.service").returncode
+    trail.write_text(whole)
+    sealed.unlink()
+    if fresh:
+        sealed.parent.rmdir()
+    aside.rename(key)
+    seen["timer"] = sh("systemctl", "is-active", "facegate-verify.timer").stdout.strip()
+    return seen
+
+
 def people():
     return json.loads(facegate("people", "list", "--json")[1])
 
@@ -169,7 +194,8 @@ def main():
         if not seen:
             seen |= first_boot()
         else:
-            seen |= {"gate": gate(), "failures": failures(), "upgrades": upgrades()}
+            seen |= {"gate": gate(), "failures": failures(), "sealed": sealed_key()}
+            seen["upgrades"] = upgrades()
             seen["removal"] = removal(seen.pop("before"))
     except Exception:
         seen["error"] = traceback.format_exc()

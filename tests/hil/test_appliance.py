@@ -152,6 +152,18 @@ def test_the_trail_holds_through_kills_and_restarts(seen):
     assert failures["recorded"][-1] == "stopped"
 
 
+def test_the_key_can_be_bound_to_the_machine(seen):
+    sealed = seen["sealed"]
+    assert sealed["active"], sealed["encrypted"]
+    assert [p["name"] for p in sealed["people"]] == ["Eileen"]
+
+
+def test_the_trail_is_verified_by_a_timer_and_a_changed_one_fails_its_unit(seen):
+    assert seen["sealed"]["timer"] == "active"
+    assert seen["sealed"]["verified"] == 0
+    assert seen["sealed"]["spoiled"] != 0
+
+
 def test_an_upgrade_keeps_settings_and_people(seen):
     upgrades, good = seen["upgrades"], seen["upgrades"]["good"]
     assert good["code"] == 0, good["said"]

@@ -11,6 +11,7 @@ from facegate.catalog import catalog
 
 pytestmark = pytest.mark.host
 UNITS = Path(__file__).parents[2] / "systemd"
+UNIT_FILES = sorted([*UNITS.glob("*.service"), *UNITS.glob("*.timer")])
 MAX_EXPOSURE = 1.5
 
 
@@ -42,22 +43,26 @@ def test_journalctl_takes_the_catalog(tmp_path):
     assert "The door was forced open" in listed
 
 
-def test_systemd_takes_the_service(tmp_path):
+@pytest.mark.parametrize("path", UNIT_FILES, ids=lambda p: p.name)
+def test_systemd_takes_the_unit(tmp_path, path):
     analyze = tool("systemd-analyze")
-    unit = tmp_path / "facegate.service"
-    text = (UNITS / "facegate.service").read_text()
-    unit.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.M))
-    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
+    for unit in UNIT_FILES:
+        program = re.sub(r"^(ExecStart)=.*", r"\1=/bin/true", unit.read_text(), flags=re.M)
+        (tmp_path / unit.name).write_text(program)
+    done = subprocess.run(
+        [analyze, "verify", str(tmp_path / path.name)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    assert "facegate.service" not in done.stderr
+    assert "facegate" not in done.stderr
 
 
-def test_the_service_is_exposed_little():
+@pytest.mark.parametrize("path", sorted(UNITS.glob("*.service")), ids=lambda p: p.name)
+def test_the_services_are_exposed_little(path):
     analyze = tool("systemd-analyze")
     done = subprocess.run(
         [
             analyze, "security", "--offline=true", f"--threshold={round(MAX_EXPOSURE * 10)}",
-            str(UNITS / "facegate.service"),
+            str(path),
         ],
         capture_output=True,
         text=True,
@@ -65,6 +70,13 @@ def test_the_service_is_exposed_little():
     assert done.returncode == 0, done.stdout[-300:]
     exposure = float(re.search(r"exposure level .*?: ([\d.]+)", done.stdout)[1])
     assert 0 < exposure <= MAX_EXPOSURE
+
+
+def test_the_installer_puts_every_unit():
+    listed = re.search(
+        r'^SHIPPED_UNITS="(.*)"', (UNITS.parent / "deploy/install.sh").read_text(), re.M
+    )
+    assert set(listed[1].split()) == {unit.name for unit in UNIT_FILES}
 
 
 def test_nothing_hides_the_processor_from_the_interpreter():
