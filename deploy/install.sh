@@ -164,12 +164,12 @@ pip=("$release/bin/pip" install --quiet --disable-pip-version-check --no-index -
 run "${pip[@]}" --require-hashes --find-links "$wheels" -r "$lock"
 run "${pip[@]}" "$wheels"/facegate-*.whl
 run mkdir -p "$release/share/facegate"
-run cp -r systemd "$release/share/facegate/"
+run cp -r systemd deploy "$release/share/facegate/"
 
 # Its own check decides whether it is switched to.
 if [ ! -f "$CONFIG/config.yaml" ]; then
     run install -D -m 644 config.yaml "$CONFIG/config.yaml"
-    say "settings: $CONFIG/config.yaml (defaults; set gpio.chip and the lines)"
+    say "settings: $CONFIG/config.yaml (defaults; set the lines that are wired)"
 else
     say "settings: $CONFIG/config.yaml kept"
 fi

@@ -87,7 +87,7 @@ class GpioConfig(Section):
     """The chip that all lines are on."""
 
     driver: Literal["gpiod", "fake"] = "gpiod"
-    chip: str = "pinctrl-bcm2711"
+    chip: str = "header"
 
 
 class OutputConfig(Section):

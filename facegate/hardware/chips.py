@@ -9,6 +9,12 @@ from typing import Any
 from facegate.errors import LineError
 
 DEVICES = Path("/dev")
+HEADER = "header"
+HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+"""Labels of the chip behind a Pi's 40 pins: Pi 5; Pi 4; Zero 2 W and Pi 3.
+
+Source: their device trees, arch/arm64/boot/dts/broadcom in the kernel.
+"""
 
 
 def binding() -> Any:
@@ -31,7 +37,8 @@ def claim(gpiod: Any, chip: str, line: str | int, settings: Any, consumer: str) 
 
     Args:
         gpiod: the binding.
-        chip: the chip's label ("pinctrl-rp1"), name ("gpiochip0") or path.
+        chip: "header" for the one behind the Pi's 40 pins, or the chip's label ("pinctrl-rp1"),
+            name ("gpiochip0") or path.
         line: the line's name ("GPIO17") or its offset on the chip.
         settings: a `gpiod.LineSettings`.
         consumer: whom the kernel names as the line's owner.
@@ -52,7 +59,8 @@ def claim(gpiod: Any, chip: str, line: str | int, settings: Any, consumer: str) 
 
 
 def _open_chip(gpiod: Any, wanted: str) -> Any:
-    """Open the chip of this label, name or path."""
+    """Open the header's chip, or the one of this label, name or path."""
+    names = HEADER_CHIPS if wanted == HEADER else (wanted,)
     seen: list[str] = []
     forbidden: list[str] = []
     # A Pi 5 links an old chip's name to the new one: one device is listed once.
@@ -65,7 +73,7 @@ def _open_chip(gpiod: Any, wanted: str) -> Any:
         except OSError:
             continue
         info = chip.get_info()
-        if wanted in (info.label, info.name) or (DEVICES / wanted).resolve() == path:
+        if info.label in names or info.name in names or (DEVICES / wanted).resolve() == path:
             return chip
         seen.append(f"{info.name} ({info.label})")
         chip.close()
@@ -75,7 +83,7 @@ def _open_chip(gpiod: Any, wanted: str) -> Any:
         )
     here = f"this machine has {', '.join(seen)}" if seen else "this machine has no gpiochip"
     raise LineError(
-        f"{wanted}: no such gpiochip; {here}; set the line's chip in the settings, see gpiodetect"
+        f"{wanted}: no such gpiochip; {here}; set gpio.chip in the settings, see gpiodetect"
     )
 
 

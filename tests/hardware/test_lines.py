@@ -125,7 +125,7 @@ def kernel(monkeypatch, tmp_path):
     assert kernel.open == 0, "no chip is left open"
 
 
-@pytest.mark.parametrize("chip", ["pinctrl-rp1", "gpiochip0", "gpiochip4"])
+@pytest.mark.parametrize("chip", ["header", "pinctrl-rp1", "gpiochip0", "gpiochip4"])
 @pytest.mark.parametrize("line", ["GPIO17", 17, "17"])
 def test_a_line_is_claimed_inactive_in_one_call(kernel, chip, line):
     GpiodOutput(chip, line, active_low=True)

@@ -1,6 +1,6 @@
 """What happens inside the booted container: it installs, tries everything, writes what it saw.
 
-Runs on the container's own Python, from probe.service; test_appliance.py reads /srv/seen.json.
+Runs on the container's own Python, from probe.service; test_appliance.py judges /srv/seen.json.
 The container boots twice: once to be installed, once with everything in place.
 """
 
@@ -202,4 +202,5 @@ def main():
     SEEN.write_text(json.dumps(seen))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -56,14 +56,14 @@ def wheels(folder: Path, python: str, machine: str) -> None:
 
 
 def inside(tree: Path, *words: str) -> str:
-    """Run a command in the system, not booted; it must succeed."""
+    """Run a command in the system, not booted; it must succeed. Options of nspawn may lead."""
     return run(*NSPAWN, "-D", tree, "--console=pipe", *words)
 
 
-def boot(tree: Path, timeout_s: float) -> str:
+def boot(tree: Path, timeout_s: float, *options: str) -> str:
     """Boot the system until something in it ends it; what its console showed."""
     done = subprocess.run(
-        [*NSPAWN, "--boot", "-D", str(tree), "--console=pipe"],
+        [*NSPAWN, "--boot", "-D", str(tree), "--console=pipe", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -4,81 +4,12 @@ Both systems that Raspberry Pi OS is made of are built and booted at the same ti
 appliance_probe.py tries everything and writes what it saw. These tests judge it.
 """
 
-import json
-import os
-import shutil
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
-from debian import PYTHONS, ROOT, boot, build, inside, needs_root_and, wheels
+from debian import PYTHONS
+from lives import SETTINGS
 
 pytestmark = pytest.mark.appliance
 NUMPYS = {"bookworm": "1.24.2", "trixie": "2.2.4"}
-PACKAGES = "systemd,systemd-sysv,dbus,passwd,python3,python3-venv,python3-systemd,python3-numpy"
-SETTINGS = """
-camera: {source: "file:/srv/door.jpg", loop: true, fps: 5}
-gpio: {driver: fake}
-access: {votes_needed: 1}
-"""
-PROBE_UNIT = """
-[Unit]
-After=multi-user.target
-[Service]
-Type=oneshot
-ExecStart=/usr/bin/python3 /srv/probe.py
-ExecStopPost=/usr/bin/systemctl exit 0
-TimeoutStartSec=400
-[Install]
-WantedBy=default.target
-"""
-STILLBORN = (
-    "ExecStartPre=/bin/sh -c 'echo spoiled > /var/lib/facegate/people.db; false; #stillborn'"
-)
-"""A unit's line: as it starts, this version spoils the store for the old one, then fails."""
-
-
-def make(suite, folder, picture):
-    """Make a system that will install facegate from wheels when it boots, without a network."""
-    tree = folder / suite
-    build(tree, suite, PACKAGES)
-    wheels(tree / "root/wheels", PYTHONS[suite], os.uname().machine)
-    source, stillborn = tree / "root/source", tree / "root/stillborn"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "facegate-demo"))
-    shutil.copytree(source, stillborn)
-    unit = stillborn / "systemd/facegate.service"
-    unit.write_text(unit.read_text().replace("Type=notify", f"Type=notify\n{STILLBORN}"))
-    (tree / "srv/door.jpg").write_bytes(picture)
-    (tree / "srv/config.yaml").write_text(SETTINGS)
-    shutil.copy(Path(__file__).with_name("appliance_probe.py"), tree / "srv/probe.py")
-    (tree / "etc/systemd/system/probe.service").write_text(PROBE_UNIT)
-    inside(tree, "/usr/bin/systemctl", "enable", "probe.service")
-    return tree
-
-
-def life(suite, folder, picture):
-    """What the probe saw in a whole life of a system."""
-    tree = make(suite, folder, picture)
-    console = boot(tree, timeout_s=400) + boot(tree, timeout_s=500)
-    result = tree / "srv/seen.json"
-    assert result.exists(), console[-3000:]
-    return json.loads(result.read_text())
-
-
-@pytest.fixture(scope="module")
-def lives(tmp_path_factory):
-    needs_root_and("systemd-nspawn", "mmdebstrap")
-    import cv2
-
-    walkup = pytest.importorskip("facegate.demo.walkup", reason="needs facegate[demo]")
-    pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
-    folder = tmp_path_factory.mktemp("appliance")
-    friend, _ = walkup.portraits()
-    picture = cv2.imencode(".jpg", cv2.cvtColor(friend.pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
-    with ThreadPoolExecutor(len(PYTHONS)) as pool:
-        lives = {suite: pool.submit(life, suite, folder, picture) for suite in PYTHONS}
-    yield lives
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=PYTHONS)
@@ -88,7 +19,7 @@ def suite(request):
 
 @pytest.fixture
 def seen(lives, suite):
-    seen = lives[suite].result()
+    seen = lives[suite].result().seen
     assert "error" not in seen, seen["error"]
     return seen
 

@@ -93,7 +93,7 @@ def test_the_scripts_are_sound():
     shellcheck = tool("shellcheck")
     root = UNITS.parent
     here = [p for p in root.glob("scripts/*") if p.suffix in ("", ".sh")]
-    scripts = [*root.glob("deploy/*.sh"), *here, root / ".ci/run"]
+    scripts = [*root.glob("deploy/**/*.sh"), *here, root / ".ci/run", root / "deploy/image/config"]
     done = subprocess.run(
         [shellcheck, "-x", *map(str, scripts)], capture_output=True, text=True, cwd=root
     )

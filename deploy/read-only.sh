@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Make the system read-only, so that no power cut and no worn card can spoil it: whatever is written
+# to it is gone with the next boot. What must stay moves to a partition of its own, such as the one
+# of a USB stick: people and their key, settings, the journal.
+set -euo pipefail
+
+DATA=/srv/facegate
+KEPT="/var/lib/facegate /etc/facegate /var/log/journal"
+OVERLAY=/etc/overlayroot.local.conf
+
+usage() {
+    cat <<'TEXT'
+usage: sudo deploy/read-only.sh on [PARTITION]
+       sudo deploy/read-only.sh off
+
+  on   PARTITION holds an ext4 file system; it may be left out where /srv/facegate is mounted
+  off  the system can be written to again from the next boot on; what was moved stays there
+TEXT
+}
+say() { echo "facegate: $*"; }
+fail() { echo "facegate: $*" >&2; exit 1; }
+
+case "${1:-}" in
+    on | off) ;;
+    *) usage >&2; exit 2 ;;
+esac
+[ "$(id -u)" = 0 ] || fail "needs root: sudo deploy/read-only.sh $1"
+
+if [ "$1" = off ]; then
+    if findmnt --noheadings --types overlay / > /dev/null; then
+        overlayroot-chroot rm -f "$OVERLAY"
+    else
+        rm -f "$OVERLAY"
+    fi
+    say "from the next boot on the system can be written to. Now: reboot"
+    exit 0
+fi
+
+[ -d /etc/facegate ] || fail "facegate is not installed: sudo deploy/install.sh"
+command -v overlayroot-chroot > /dev/null ||
+    fail "overlayroot is missing: sudo apt install overlayroot"
+if ! mountpoint --quiet "$DATA"; then
+    partition="${2:-}"
+    [ -b "$partition" ] || fail "${partition:-no partition}: name one, such as /dev/sda1; see lsblk"
+    kind="$(blkid --output value --match-tag TYPE "$partition" || true)"
+    [ "$kind" = ext4 ] ||
+        fail "$partition: holds ${kind:-nothing}, not ext4; if it may be erased: mkfs.ext4 $partition"
+    mkdir -p "$DATA"
+    echo "UUID=$(blkid --output value --match-tag UUID "$partition") $DATA ext4 noatime 0 2" >> /etc/fstab
+    mount "$DATA"
+fi
+
+# Without an identity every boot would take a new one, and begin another journal.
+systemd-machine-id-setup > /dev/null
+# Moved while nobody writes to them; the copies of an earlier time there are not overwritten.
+systemctl stop facegate.service 2> /dev/null || true
+for path in $KEPT; do
+    place="$DATA$path"
+    mkdir -p "$path" "$(dirname "$place")"
+    [ -e "$place" ] || cp -a "$path" "$place"
+    grep -q " $path none bind" /etc/fstab ||
+        echo "$place $path none bind,x-systemd.requires-mounts-for=$DATA 0 0" >> /etc/fstab
+done
+# recurse=0: only the root is covered, not the partition that is meant to be written to.
+echo 'overlayroot="tmpfs:recurse=0"' > "$OVERLAY"
+say "from the next boot on only $KEPT last, on $DATA. Now: reboot"
