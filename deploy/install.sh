@@ -7,8 +7,10 @@ set -euo pipefail
 PREFIX=/opt/facegate
 CONFIG=/etc/facegate
 STATE=/var/lib/facegate
+BACKUPS=/var/backups/facegate
 UNITS=/etc/systemd/system
-SHIPPED_UNITS="facegate.service facegate-verify.service facegate-verify.timer"
+TIMERS="facegate-verify.timer facegate-backup.timer"
+SHIPPED_UNITS="facegate.service facegate-verify.service facegate-backup.service $TIMERS"
 KEEP_RELEASES=2
 # A new version has to run so long before the old one is given up.
 SETTLE_S=5
@@ -89,7 +91,8 @@ cd "$(dirname "$0")/.."
 if [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then fail "needs root: sudo deploy/install.sh"; fi
 
 if [ "$uninstall" = yes ]; then
-    if booted; then run systemctl disable --quiet --now facegate.service facegate-verify.timer || true; fi
+    # shellcheck disable=SC2086
+    if booted; then run systemctl disable --quiet --now facegate.service $TIMERS || true; fi
     for unit in $SHIPPED_UNITS; do run rm -f "$UNITS/$unit" "$UNITS"/*.wants/"$unit"; done
     run rm -f /usr/lib/sysusers.d/facegate.conf /usr/lib/tmpfiles.d/facegate.conf \
         /usr/lib/systemd/catalog/facegate.catalog /etc/systemd/journald.conf.d/facegate.conf \
@@ -99,13 +102,13 @@ if [ "$uninstall" = yes ]; then
     run journalctl --update-catalog
     if booted; then run systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
-        run rm -rf "$CONFIG" "$STATE"
+        run rm -rf "$CONFIG" "$STATE" "$BACKUPS"
         if getent passwd facegate > /dev/null; then run userdel facegate; fi
         if getent group facegate > /dev/null; then run groupdel facegate; fi
         say "removed, with settings and enrolled people. Kept: the journal, Debian's packages."
     else
         say "removed. Kept: $CONFIG (settings), $STATE (people, key, audit trail)," \
-            "the user facegate, the journal, Debian's packages."
+            "$BACKUPS, the user facegate, the journal, Debian's packages."
     fi
     exit 0
 fi
@@ -193,7 +196,8 @@ previous="$(readlink "$PREFIX/venv" 2> /dev/null || true)"
 say "user, units, catalog"
 if ! booted; then
     put_files "$release"
-    run systemctl --quiet enable facegate.service facegate-verify.timer
+    # shellcheck disable=SC2086
+    run systemctl --quiet enable facegate.service $TIMERS
 else
     ran=no
     if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then ran=yes; fi
@@ -205,7 +209,8 @@ else
     put_files "$release"
     run systemctl restart systemd-journald.service
     run systemctl daemon-reload
-    run systemctl --quiet enable --now facegate-verify.timer
+    # shellcheck disable=SC2086
+    run systemctl --quiet enable --now $TIMERS
     run systemctl --quiet enable facegate.service
     if ! start; then
         if [ "$ran" = yes ]; then roll_back; fi

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 DATA=/srv/facegate
-KEPT="/var/lib/facegate /etc/facegate /var/log/journal"
+KEPT="/var/lib/facegate /etc/facegate /var/backups/facegate /var/log/journal"
 OVERLAY=/etc/overlayroot.local.conf
 
 usage() {

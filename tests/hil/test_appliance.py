@@ -9,6 +9,7 @@ from debian import PYTHONS
 from lives import SETTINGS
 
 pytestmark = pytest.mark.appliance
+KEPT = ("/etc/facegate", "/var/lib/facegate", "/var/backups/facegate")
 NUMPYS = {"bookworm": "1.24.2", "trixie": "2.2.4"}
 
 
@@ -95,6 +96,15 @@ def test_the_trail_is_verified_by_a_timer_and_a_changed_one_fails_its_unit(seen)
     assert seen["sealed"]["spoiled"] != 0
 
 
+def test_a_full_backup_is_made_once_there_is_a_passphrase(seen):
+    backup = seen["backup"]
+    assert backup["without"] == []
+    assert backup["code"] == 0, backup["told"]
+    assert backup["made"] == [["0o600", "facegate"]]
+    assert "1 people, verified" in backup["told"]
+    assert not backup["secret_told"]
+
+
 def test_an_upgrade_keeps_settings_and_people(seen):
     upgrades, good = seen["upgrades"], seen["upgrades"]["good"]
     assert good["code"] == 0, good["said"]
@@ -133,8 +143,6 @@ def test_uninstalling_leaves_what_it_says(seen):
     users.add("/etc/.pwd.lock")
     left = set(removal["left"])
     assert kept <= left
-    assert {
-        p for p in left - users if not p.startswith(("/etc/facegate", "/var/lib/facegate"))
-    } == set()
+    assert {p for p in left - users if not p.startswith(KEPT)} == set()
     assert set(removal["left_after_purge"]) <= users
     assert "0 unit files listed" in removal["units"]

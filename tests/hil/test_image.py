@@ -12,7 +12,7 @@ from lives import SETTINGS
 pytestmark = pytest.mark.appliance
 STAGE = ROOT / "deploy/image/stage-facegate/00-facegate"
 PROBES = Path(__file__).parent
-KEPT = ("/var/lib/facegate", "/etc/facegate", "/var/log/journal")
+KEPT = ("/var/lib/facegate", "/etc/facegate", "/var/backups/facegate", "/var/log/journal")
 
 
 @pytest.fixture(scope="module")
