@@ -302,21 +302,12 @@ class Gate:
     # What they do with one item.
 
     def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
-        reasons = face.quality.reasons
-        light = ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING) if reasons else PanelState.LOOKING
-        self._keeper.advise(light)
-        if reasons:
-            if self._refused.get(track.track_id) != reasons:
-                self._refused[track.track_id] = reasons
-                self._journal.emit(
-                    "face_refused",
-                    f"track {track.track_id}: {ADVICE[reasons[0]]}",
-                    track=track.track_id,
-                    reasons=",".join(reasons),
-                    seq=frame.seq,
-                )
+        face, embedding = self._vision.reader.read(face)
+        if embedding is None:
+            self._refuse(track, face, frame)
             return None
-        vector = self._vision.reader.embed(face).vector
+        self._keeper.advise(PanelState.LOOKING)
+        vector = embedding.vector
         if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
             self._tracker.end(track.track_id)
             self._journal.emit(
@@ -330,6 +321,20 @@ class Gate:
             return None
         match = self._members.matcher.match(vector)
         return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
+
+    def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
+        """Say what is wrong with a face: on the panel always, in the journal once."""
+        reasons = face.quality.reasons
+        self._keeper.advise(ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
+        if self._refused.get(track.track_id) != reasons:
+            self._refused[track.track_id] = reasons
+            self._journal.emit(
+                "face_refused",
+                f"track {track.track_id}: {ADVICE[reasons[0]]}",
+                track=track.track_id,
+                reasons=",".join(reasons),
+                seq=frame.seq,
+            )
 
     def _reload_if_changed(self) -> None:
         self._roster.reload_if_changed()

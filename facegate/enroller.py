@@ -71,8 +71,9 @@ class Enroller:
         if not session.wants(now_s):
             return
         face = self._vision.reader.look(frame.pixels, tracks[0].detection)
-        if face.quality.passed:
-            session.offer(self._vision.reader.embed(face), now_s)
+        face, embedding = self._vision.reader.read(face)
+        if embedding is not None:
+            session.offer(embedding, now_s)
         else:
             session.refuse(ADVICE[face.quality.reasons[0]])
 

@@ -30,6 +30,7 @@ from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
 from facegate.types import F32, U8
 from facegate.vision.card import Calibration, ModelCard
+from facegate.vision.coverage import CoverageLimit
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
@@ -106,7 +107,20 @@ def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
 def _reader(
     config: Config, detector: TFLiteFaceDetector, embedder: TFLiteFaceEmbedder
 ) -> FaceReader:
-    return FaceReader(detector, embedder, QualityLimits(**config.quality.model_dump()))
+    return FaceReader(detector, embedder, quality_limits(config, embedder.model.card))
+
+
+def quality_limits(config: Config, card: ModelCard) -> QualityLimits:
+    """Give the limits of the quality gate; those of the embedding come from the model's card."""
+    limits = config.quality.model_dump(exclude={"shortest_refused", "covered_refused"})
+    coverage = card.coverage
+    return QualityLimits(
+        **limits,
+        min_length=card.lengths.below(config.quality.shortest_refused) if card.lengths else 0.0,
+        coverage=CoverageLimit(coverage, coverage.limits(config.quality.covered_refused))
+        if coverage
+        else None,
+    )
 
 
 def calibration_of(card: ModelCard) -> Calibration:

@@ -61,6 +61,8 @@ class QualityConfig(Section):
     max_brightness: Annotated[float, Field(ge=0, le=255)] = 235.0
     max_yaw: Annotated[float, Field(gt=0, le=1)] = 0.35
     max_roll_deg: Annotated[float, Field(gt=0, le=90)] = 35.0
+    shortest_refused: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    covered_refused: Annotated[float, Field(ge=0, le=0.5)] = 0.01
 
 
 class AccessConfig(Section):

@@ -14,6 +14,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress
 from facegate.config import load_config
 from facegate.errors import DataError
+from facegate.vision.card import amend_card
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
 
@@ -146,6 +147,62 @@ def _on_images(
         )
     written = failure_sheets(sheets, seen, named) if sheets is not None else []
     return figures, found, written
+
+
+@app.command()
+def quality(
+    data: Annotated[Path, typer.Option(help="Folder with faces-val and faces-train.")],
+    model: Model = None,
+    plots: Plots = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Write the figures into the model's card too.")
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the quality gate refuses, and whether that is what verifies worst."""
+    needs("pyarrow", *(["matplotlib"] if plots else []))
+    from facegate.training import plots as drawing
+    from facegate.training import quality as measuring
+    from facegate.vision.quality import QualityLimits
+
+    settings = load_config(config)
+    path = model or parts.embedder_path(settings)
+    embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
+    gate = settings.quality
+    limits = gate.model_dump(exclude={"shortest_refused", "covered_refused"})
+    result = measuring.quality_on_data(
+        embedder,
+        QualityLimits(**limits),
+        gate.shortest_refused,
+        gate.covered_refused,
+        data,
+        progress,
+    )
+    learnt = {name: result.pop(name) for name in ("lengths", "coverage")}
+    if card:
+        amend_card(path, {"quality": result, **learnt})
+    written = drawing.quality_plots(plots, result["error_versus_reject"]) if plots else []
+    curve = result["error_versus_reject"]
+    rows = zip(curve["refused"], curve["by_quality"], curve["at_random"], strict=True)
+    emit(
+        {"model": str(path), "model_id": embedder.model_id, **result}
+        | ({"plots": [str(p) for p in written]} if plots else {}),
+        as_json,
+        [
+            f"model    {path}",
+            "refused  false non-matches at FAR 1e-3: the worst refused, at random",
+            *[f"{share:7.0%}  {worst:.4f}  {chance:.4f}" for share, worst, chance in rows],
+            "reason           crops   their pairs' misses   the others'",
+            *[
+                f"{name:<16} {r['share']:5.1%}   {r['fnmr']:.3f} of {r['pairs']:<6}"
+                f"       {r['fnmr_of_others']:.3f}"
+                for name, r in result["refused"].items()
+                if r["pairs"]
+            ],
+            *[f"wrote    {p}" for p in written],
+        ],
+    )
 
 
 @app.command()

@@ -269,9 +269,9 @@ def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | 
             if len(found) != 1:
                 session.refuse("one person at a time" if found else "nobody to be seen")
             else:
-                face = vision.reader.look(frame.pixels, found[0])
-                if face.quality.passed:
-                    session.offer(vision.reader.embed(face), frame.captured_at_s)
+                face, embedding = vision.reader.read(vision.reader.look(frame.pixels, found[0]))
+                if embedding is not None:
+                    session.offer(embedding, frame.captured_at_s)
                 else:
                     session.refuse(ADVICE[face.quality.reasons[0]])
             if session.guidance != said:

@@ -117,6 +117,14 @@ def read_crops(paths: list[Path], side: int = CROP_PX) -> FaceCrops:
     return FaceCrops(pixels, table.column("source").to_pylist(), identity, _targets(table))
 
 
+def read_sizes(path: Path) -> F32:
+    """Read the face widths that aligned crops had in their originals, pixels; NaN where unknown."""
+    table = _table([path])
+    if "size_px" not in table.column_names:
+        return np.full(table.num_rows, np.nan, np.float32)
+    return np.array(table.column("size_px").to_pylist(), np.float32)
+
+
 def _targets(table: Any) -> F32:
     if "target" not in table.column_names:
         return np.zeros((table.num_rows, 0), np.float32)

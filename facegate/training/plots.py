@@ -90,6 +90,25 @@ def detection_plots(folder: Path, found: Ranking, min_score: float) -> list[Path
     return [folder / "precision-recall.png"]
 
 
+def quality_plots(folder: Path, curve: dict[str, Any]) -> list[Path]:
+    """Draw the error of what is left over the share refused; gives the file written."""
+    path = folder / "error-versus-reject.png"
+    start = curve["by_quality"][0]
+    with _figure(path, "Share of crops refused", "False non-match rate at FAR 1e-3") as axes:
+        axes.plot(curve["refused"], curve["at_random"], color="tab:grey", label="at random")
+        axes.plot(
+            curve["refused"], curve["by_quality"], "o-", color="tab:blue", label="worst first"
+        )
+        axes.axhline(start / 2, color="tab:red", linestyle=":", label="half")
+        axes.set(
+            title="Refusing the worst",
+            xlim=(0, max(curve["refused"])),
+            ylim=(0, max(0.05, 1.1 * start)),
+        )
+        axes.legend()
+    return [path]
+
+
 @contextmanager
 def _figure(path: Path, across: str, up: str) -> Iterator[Any]:
     """Draw into axes, then write them as PNG.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from facegate.errors import ModelError
+from facegate.vision.coverage import Coverage
 from facegate.vision.preprocess import PREPROCESS_VERSION
 
 
@@ -121,6 +122,26 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """How long an embedder's raw embeddings of ordinary aligned faces are.
+
+    Attributes:
+        shares, lengths: rising shares of training crops, and the length that so many fall below.
+    """
+
+    shares: tuple[float, ...]
+    lengths: tuple[float, ...]
+
+    def below(self, share: float) -> float:
+        """Give the length that this share of ordinary faces falls below; 0 for the share 0."""
+        return float(np.interp(share, (0.0, *self.shares), (0.0, *self.lengths)))
+
+    def to_card(self) -> dict[str, Any]:
+        """Give it as a card keeps it."""
+        return {"shares": list(self.shares), "lengths": list(self.lengths)}
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What the runtime needs of a card; `raw` holds everything in the file."""
 
@@ -130,6 +151,8 @@ class ModelCard:
     sha256: str
     preprocess_version: str
     calibration: Calibration | None
+    lengths: Lengths | None
+    coverage: Coverage | None
     raw: dict[str, Any]
 
     @property
@@ -170,6 +193,14 @@ def read_card(model: Path, kind: str) -> ModelCard:
         # A card from before the curve was a beta curve counts as one without calibration.
         known = table is not None and "probability" in table
         calibration = Calibration.of(table) if known else None
+        lengths = None
+        if "lengths" in raw:
+            known = raw["lengths"]
+            lengths = Lengths(
+                tuple(float(x) for x in known["shares"]),
+                tuple(float(x) for x in known["lengths"]),
+            )
+        coverage = Coverage.from_card(raw["coverage"]) if "coverage" in raw else None
         card = ModelCard(
             path,
             raw["kind"],
@@ -177,6 +208,8 @@ def read_card(model: Path, kind: str) -> ModelCard:
             raw["sha256"],
             str(raw["preprocess_version"]),
             calibration,
+            lengths,
+            coverage,
             raw,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -195,3 +228,21 @@ def read_card(model: Path, kind: str) -> ModelCard:
             "the file is damaged or was exchanged, restore both"
         )
     return card
+
+
+def amend_card(model: Path, figures: dict[str, Any]) -> None:
+    """Add figures to the card of a model, whole or not at all; its other lines stay.
+
+    Raises:
+        ModelError: the card cannot be read or written.
+    """
+    path = card_path(model)
+    temporary = path.with_suffix(".json.tmp")
+    try:
+        raw = json.loads(path.read_text())
+        text = json.dumps({**raw, **figures}, indent=1, allow_nan=False)
+        temporary.write_text(text + "\n")
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelError(f"{path}: the figures cannot be added: {error}") from error

@@ -8,7 +8,7 @@ from facegate.types import U8, Detection, Embedding, Quality
 from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.preprocess import align
-from facegate.vision.quality import QualityLimits, assess
+from facegate.vision.quality import QualityLimits, assess, assess_again
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,15 @@ class FaceReader:
     def embed(self, face: Face) -> Embedding:
         """Embed a face."""
         return self._embedder.embed(face.aligned)
+
+    def read(self, face: Face) -> tuple[Face, Embedding | None]:
+        """Embed a face, unless it is too poor for that, or turns out to be.
+
+        Returns:
+            The face with the last word about its quality, and the embedding if that word is good.
+        """
+        if not face.quality.passed:
+            return face, None
+        embedding = self.embed(face)
+        quality = assess_again(face.quality, embedding, self._limits)
+        return replace(face, quality=quality), embedding if quality.passed else None

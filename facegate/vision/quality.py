@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from facegate.types import U8, Detection, Quality
+from facegate.types import U8, Detection, Embedding, Quality
+from facegate.vision.coverage import CoverageLimit
 
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """Limits of the gate; units as in `facegate.types.Quality`."""
+    """Limits of the gate; units as in `facegate.types.Quality`.
+
+    `min_length` is of the embedding before normalising: a network that saw little of a face answers
+    with a short one. Source: Ranjan et al. 2017, "L2-constrained Softmax Loss"; Meng et al. 2021,
+    "MagFace".
+    """
 
     min_size_px: float = 48.0
     min_sharpness: float = 6.0
@@ -20,6 +26,8 @@ class QualityLimits:
     max_brightness: float = 235.0
     max_yaw: float = 0.35
     max_roll_deg: float = 35.0
+    min_length: float = 0.0
+    coverage: CoverageLimit | None = None
 
 
 ADVICE = {
@@ -29,6 +37,8 @@ ADVICE = {
     "too_dark": "more light is needed",
     "too_bright": "the light is too strong",
     "blurred": "hold still",
+    "occluded": "uncover mouth and eyes",
+    "short_embedding": "look straight at the camera, with nothing before your face",
 }
 """What a refused visitor can do, by reason."""
 
@@ -72,3 +82,13 @@ def assess(pixels: U8, detection: Detection, aligned: U8, limits: QualityLimits)
     if sharpness < limits.min_sharpness:
         reasons.append("blurred")
     return Quality(detection.size_px, sharpness, brightness, yaw, roll, tuple(reasons))
+
+
+def assess_again(quality: Quality, embedding: Embedding, limits: QualityLimits) -> Quality:
+    """Judge a face once more, now that the network has seen it."""
+    reasons = list(quality.reasons)
+    if limits.coverage is not None and limits.coverage.exceeded(embedding):
+        reasons.append("occluded")
+    if embedding.length < limits.min_length:
+        reasons.append("short_embedding")
+    return replace(quality, reasons=tuple(reasons))

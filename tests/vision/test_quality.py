@@ -2,9 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate.types import Detection
+from facegate.types import Detection, Embedding
+from facegate.vision.card import Lengths
+from facegate.vision.coverage import Coverage, CoverageLimit
+from facegate.vision.faces import FaceReader
 from facegate.vision.preprocess import TEMPLATE, align
-from facegate.vision.quality import ADVICE, QualityLimits, assess
+from facegate.vision.quality import ADVICE, QualityLimits, assess, assess_again
 
 
 def scene(size=2.0, shift=(100, 60), light=1.0, blur=0.0, landmarks=None, seed=0):
@@ -61,3 +64,58 @@ def test_a_tilted_head_within_limits_passes_and_is_measured():
     assert quality.passed
     assert quality.roll_deg == pytest.approx(20, abs=1)
     assert abs(quality.yaw) < 0.1
+
+
+def embedding(length, direction=(1.0, 0.0)):
+    return Embedding(np.array(direction, np.float32), "test", length)
+
+
+def test_a_short_embedding_is_refused_after_the_look():
+    quality, limits = scene(), QualityLimits(min_length=3.0)
+    assert assess_again(quality, embedding(3.0), limits).passed
+    assert assess_again(quality, embedding(2.9), limits).reasons == ("short_embedding",)
+    assert "short_embedding" in ADVICE
+
+
+def test_a_covered_face_is_refused_after_the_look():
+    coverage = Coverage(
+        np.array([[2, 0, -1], [0, 2, -1]], np.float32),
+        (0.01, 0.1),
+        np.array([[4, 1], [4, 1]], np.float32),
+    )
+    limits = QualityLimits(coverage=CoverageLimit(coverage, coverage.limits(0.01)))
+    assert assess_again(scene(), embedding(2.0), limits).passed  # 2 * 2 - 1 = 3
+    assert assess_again(scene(), embedding(3.0), limits).reasons == ("occluded",)
+    assert assess_again(scene(), embedding(3.0, (0, 1)), limits).reasons == ("occluded",)
+    never = QualityLimits(coverage=CoverageLimit(coverage, coverage.limits(0)))
+    assert assess_again(scene(), embedding(99.0), never).passed
+    assert "occluded" in ADVICE
+
+
+def test_the_share_of_ordinary_faces_sets_the_shortest_length():
+    lengths = Lengths((0.01, 0.1), (3.0, 4.0))
+    assert lengths.below(0) == 0
+    assert lengths.below(0.01) == 3
+    assert 3 < lengths.below(0.05) < 4
+
+
+def test_a_reader_embeds_only_what_passes_and_says_why_not():
+    class Embedder:
+        def embed(self, face):
+            return embedding(float(face.mean()) / 100)
+
+    class NoDetector:
+        def detect(self, pixels):
+            return []
+
+    reader = FaceReader(NoDetector(), Embedder(), QualityLimits(min_length=1.0))
+    marks = (TEMPLATE * 2 + (100, 60)).astype(np.float32)
+    found = Detection(np.array([80, 60, 420, 400], np.float32), marks, 0.9)
+    rng = np.random.default_rng(0)
+    for level, reasons in ((120, ()), (60, ("short_embedding",)), (5, ("too_dark", "blurred"))):
+        pixels = np.clip(rng.normal(level, 25, (540, 720, 3)), 0, 255).astype(np.uint8)
+        if level == 5:
+            pixels = cv2.GaussianBlur(pixels, (0, 0), 25)
+        face, seen = reader.read(reader.look(pixels, found))
+        assert face.quality.reasons == reasons
+        assert (seen is not None) == (not reasons)

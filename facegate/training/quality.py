@@ -1,0 +1,163 @@
+"""Whether what the quality gate refuses really verifies worst: error against share refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.training.coverage import fit_coverage
+from facegate.training.data import FaceCrops, read_crops, read_sizes
+from facegate.training.metrics import threshold_at_far
+from facegate.training.progress import Progress, quietly
+from facegate.types import F32, U8, Detection
+from facegate.vision.card import Lengths
+from facegate.vision.coverage import Coverage, CoverageLimit
+from facegate.vision.embedder import FaceEmbedder
+from facegate.vision.preprocess import TEMPLATE
+from facegate.vision.quality import QualityLimits, assess, assess_again
+
+FAR = 1e-3
+SHARES = tuple(k / 20 for k in range(11))
+LENGTH_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+ORDINARY_CROPS = 2_000
+SHUFFLES = 20
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All pairs of one person, and where a match begins.
+
+    Attributes:
+        a, b: rows, int64 (K,). similarity: cosines, float32 (K,).
+        threshold: the cosine that one impostor pair in a thousand exceeds, with nobody refused.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    similarity: F32
+    threshold: float
+
+    def misses(self, kept: np.ndarray) -> float:
+        """Give the share of genuine pairs of `kept` (bool, a crop each) that do not match."""
+        both = kept[self.a] & kept[self.b]
+        return float((self.similarity[both] <= self.threshold).mean()) if both.any() else 0.0
+
+
+def quality_on_data(
+    embedder: FaceEmbedder,
+    limits: QualityLimits,
+    shortest_refused: float,
+    covered_refused: float,
+    data: Path,
+    progress: Progress[Any] = quietly,
+) -> dict[str, Any]:
+    """Measure the gate on `faces-val.parquet`.
+
+    The quality of a crop is the length of its embedding before normalising. The threshold stays
+    where it is while the worst are refused, as it does at a door.
+
+    Returns:
+        `error_versus_reject`: shares refused, false non-match rates by quality, and the mean of
+        refusing at random; `halved_at_20_percent`; `refused`: by reason of the gate, the share of
+        crops and the rates of pairs with and without a crop refused for it; `lengths` and
+        `coverage`, from crops of `faces-train-*.parquet`, which a card needs.
+
+    Source: Grother and Tabassi 2007, "Performance of Biometric Quality Measures", section 4.
+    """
+    crops = read_crops([data / "faces-val.parquet"])
+    found = [embedder.embed(c) for c in progress(crops.pixels, len(crops.pixels), "faces")]
+    lengths = np.array([e.length for e in found])
+    pairs = compare(np.stack([e.vector for e in found]), crops)
+    curve = error_versus_reject(pairs, lengths)
+    lengths_known, coverage = of_ordinary_faces(embedder, data, progress)
+    final = replace(
+        limits,
+        min_length=lengths_known.below(shortest_refused),
+        coverage=CoverageLimit(coverage, coverage.limits(covered_refused)),
+    )
+    sizes = read_sizes(data / "faces-val.parquet").tolist()
+    reasons = [
+        assess_again(assess(c, aligned_detection(size), c, final), e, final).reasons
+        for c, e, size in zip(crops.pixels, found, sizes, strict=True)
+    ]
+    at = SHARES.index(0.2)
+    return {
+        "far": FAR,
+        "crops": len(lengths),
+        "genuine_pairs": len(pairs.a),
+        "error_versus_reject": curve,
+        "halved_at_20_percent": curve["by_quality"][at] <= curve["by_quality"][0] / 2,
+        "refused": by_reason(pairs, reasons),
+        "lengths": lengths_known.to_card(),
+        "coverage": coverage.to_card(),
+    }
+
+
+def aligned_detection(size_px: float) -> Detection:
+    """Give what a detector would say of an aligned crop whose face had this width."""
+    middle = TEMPLATE.mean(0)
+    half = np.array([size_px, size_px]) / 2
+    box = np.concatenate([middle - half, middle + half]).astype(np.float32)
+    return Detection(box, TEMPLATE, 1.0)
+
+
+def compare(vectors: F32, crops: FaceCrops) -> Comparisons:
+    """Compare everybody with everybody."""
+    _, person = np.unique(crops.identity, return_inverse=True)
+    rows, columns = np.triu_indices(len(vectors), 1)
+    same = person[rows] == person[columns]
+    cosines = (vectors @ vectors.T)[rows, columns]
+    threshold = threshold_at_far(cosines[~same], FAR)
+    return Comparisons(rows[same], columns[same], cosines[same], threshold)
+
+
+def error_versus_reject(pairs: Comparisons, quality: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """Give the false non-match rate while more and more of the worst crops are refused."""
+    rng = np.random.default_rng(seed)
+    by_quality, at_random = [], []
+    worst_first = np.argsort(quality, kind="stable")
+    orders = [rng.permutation(len(quality)) for _ in range(SHUFFLES)]
+    for share in SHARES:
+        count = round(share * len(quality))
+        by_quality.append(pairs.misses(_without(worst_first[:count], len(quality))))
+        chance = [pairs.misses(_without(order[:count], len(quality))) for order in orders]
+        at_random.append(float(np.mean(chance)))
+    return {"refused": list(SHARES), "by_quality": by_quality, "at_random": at_random}
+
+
+def _without(rows: np.ndarray, count: int) -> np.ndarray:
+    kept = np.ones(count, bool)
+    kept[rows] = False
+    return kept
+
+
+def by_reason(pairs: Comparisons, reasons: list[tuple[str, ...]]) -> dict[str, dict[str, Any]]:
+    """Set the pairs with a crop that was refused for a reason beside all others."""
+    result: dict[str, dict[str, Any]] = {}
+    for name in [*sorted({r for given in reasons for r in given}), "any"]:
+        good = np.array([not given if name == "any" else name not in given for given in reasons])
+        poor = ~(good[pairs.a] & good[pairs.b])
+        missed = pairs.similarity <= pairs.threshold
+        result[name] = {
+            "share": float((~good).mean()),
+            "pairs": int(poor.sum()),
+            "fnmr": float(missed[poor].mean()) if poor.any() else None,
+            "fnmr_of_others": float(missed[~poor].mean()) if (~poor).any() else None,
+        }
+    return result
+
+
+def of_ordinary_faces(
+    embedder: FaceEmbedder, data: Path, progress: Progress[U8] = quietly, seed: int = 0
+) -> tuple[Lengths, Coverage]:
+    """Learn from training crops, so that no validation crop sets a limit."""
+    crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1]).pixels
+    rng = np.random.default_rng(seed)
+    crops = crops[rng.choice(len(crops), min(ORDINARY_CROPS, len(crops)), replace=False)]
+    plain = [embedder.embed(c) for c in progress(crops, len(crops), "ordinary faces")]
+    lengths = np.quantile([e.length for e in plain], LENGTH_SHARES)
+    known = Lengths(LENGTH_SHARES, tuple(round(float(x), 4) for x in lengths))
+    return known, fit_coverage(embedder.embed, crops, plain, progress)
