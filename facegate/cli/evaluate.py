@@ -17,6 +17,7 @@ from facegate.errors import DataError
 from facegate.vision.card import amend_card
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
+from facegate.vision.pictures import write_picture
 
 if TYPE_CHECKING:
     from facegate.training.verification import Verification
@@ -28,6 +29,7 @@ app = typer.Typer(help="Measure the networks.", no_args_is_help=True)
 
 Data = Annotated[Path | None, typer.Option(help="Folder with the validation sets.")]
 Model = Annotated[Path | None, typer.Option(help="A .tflite with its card, instead of config's.")]
+ToCard = Annotated[bool, typer.Option("--card", help="Write the figures into the card too.")]
 Plots = Annotated[Path | None, typer.Option(help="Folder to write curves into, as PNG.")]
 
 
@@ -154,9 +156,7 @@ def quality(
     data: Annotated[Path, typer.Option(help="Folder with faces-val and faces-train.")],
     model: Model = None,
     plots: Plots = None,
-    card: Annotated[
-        bool, typer.Option("--card", help="Write the figures into the model's card too.")
-    ] = False,
+    card: ToCard = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -207,31 +207,57 @@ def quality(
 
 @app.command()
 def detector(
-    data: Annotated[Path, typer.Option(help="Folder with scenes-val.parquet.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with scenes-val.parquet.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures, with --boxes.")] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV of their faces: file,x1,y1,x2,y2[,ten for landmarks].")
+    ] = None,
     model: Model = None,
     plots: Plots = None,
+    misses: Annotated[
+        Path | None, typer.Option(help="PNG to write its worst mistakes into: parts of pictures.")
+    ] = None,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="Also in the dark, tilted, with mouths covered.")
+    ] = False,
+    card: ToCard = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Recall by face size, false alarms, landmark error; fractions, not percent."""
-    needs("pyarrow", *(["matplotlib"] if plots else []))
-    from facegate.training import detection
+    if (data is None) == (images is None) or (images is None) != (boxes is None):
+        raise DataError("give either --data DIR, or --images DIR with --boxes FILE")
+    needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
+    from facegate.training import boxfile, detection
     from facegate.training import plots as drawing
+    from facegate.training.conditions import under_conditions
     from facegate.training.data import read_scenes
+    from facegate.training.misses import worst_sheet
     from facegate.vision.detector import TFLiteFaceDetector
 
     settings = load_config(config)
     path = model or parts.detector_path(settings)
     finder = TFLiteFaceDetector(path, settings.detection.min_score)
-    result: dict[str, Any] = {
-        "model": str(path),
-        **detection.detector_on_data(finder, data, progress),
-    }
-    if plots:
+    if data is not None:
         scenes = read_scenes(data / "scenes-val.parquet")
+    elif images is not None and boxes is not None:
+        scenes = boxfile.read_box_file(images, boxes)
+    looked = detection.look_at(finder, scenes, progress)
+    result: dict[str, Any] = {**detection.figures(looked), "min_score": finder.min_score}
+    if conditions:
+        result["conditions"] = under_conditions(finder, looked, progress)
+    if card:
+        amend_card(path, {"figures": {**finder.model.card.raw.get("figures", {}), **result}})
+    result = {"model": str(path), **result}
+    written = []
+    if plots:
         eager = TFLiteFaceDetector(path, LOWEST_SCORE)
         ranking = detection.rank_detections(eager, scenes, progress)
-        written = drawing.detection_plots(plots, ranking, finder.min_score)
+        written += drawing.detection_plots(plots, ranking, finder.min_score)
+    if misses:
+        write_picture(misses, worst_sheet(looked))
+        written.append(misses)
+    if written:
         result["plots"] = [str(p) for p in written]
     recall = "  ".join(f"{k} {v:.4f}" for k, v in result["recall"].items())
     emit(
@@ -242,7 +268,52 @@ def detector(
             f"recall        {recall}",
             f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
             f"{result['false_alarms_with_faces']:.4f} with",
-            f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance",
-            *[f"wrote         {p}" for p in result.get("plots", [])],
+            f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance, "
+            f"median {result['landmark_median']:.4f}",
+            *[
+                f"  {name:<11} {e['mean']:.4f}, median {e['median']:.4f}"
+                for name, e in result["landmark_by_size"].items()
+            ],
+            *[
+                f"{name:<13} {_by_size(r['recall'])}  lost {_by_size(r['loss'])}"
+                for name, r in result.get("conditions", {}).items()
+            ],
+            *[f"wrote         {p}" for p in written],
+        ],
+    )
+
+
+def _by_size(values: dict[str, float]) -> str:
+    return "  ".join(f"{k} {v:.4f}" for k, v in values.items())
+
+
+@app.command()
+def landmarks(
+    data: Annotated[Path, typer.Option(help="Folder with faces-val and val-pairs.")],
+    card: ToCard = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the detector's landmarks cost in verification accuracy, against the given crops."""
+    needs("pyarrow")
+    from facegate.training.alignment import landmark_cost
+
+    settings = load_config(config)
+    finder = parts.load_detector(settings)
+    embedder = TFLiteFaceEmbedder(parts.embedder_path(settings), settings.models.embedder_threads)
+    result = landmark_cost(finder, embedder, data, progress)
+    if card:
+        path = parts.detector_path(settings)
+        amend_card(path, {"landmark_cost": {"embedder": embedder.model_id, **result}})
+    emit(
+        result,
+        as_json,
+        [
+            f"given crops   accuracy {result['given']['accuracy']:.4f}",
+            *[
+                f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}  "
+                f"found {r['found']:.4f}"
+                for px, r in result["detected"].items()
+            ],
         ],
     )

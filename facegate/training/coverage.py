@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from facegate.training.progress import Progress, quietly
+from facegate.training.scenes import cover_lower_face
 from facegate.types import F32, U8, Embedding
 from facegate.vision.coverage import Coverage
 from facegate.vision.preprocess import TEMPLATE
@@ -19,15 +20,8 @@ NEWTON_STEPS = 30
 
 def cover_mouth(crop: U8, rng: np.random.Generator) -> U8:
     """Draw a mask or scarf over the lower half of an aligned face."""
-    eyes, mouth = TEMPLATE[:2].mean(0), TEMPLATE[3:].mean(0)
-    across, down = (TEMPLATE[1] - TEMPLATE[0]) / 2, mouth - eyes
-    top = eyes + down * rng.uniform(0.3, 0.6)
-    chin = eyes + down * rng.uniform(1.6, 1.9)
-    half = across * rng.uniform(1.5, 2.0)
-    outline = [top - half, top - down * 0.1, top + half, chin + half * 0.5, chin - half * 0.5]
-    colour = rng.integers(0, 256, 3) if rng.random() < 0.5 else np.full(3, rng.integers(150, 256))
     covered = crop.copy()
-    cv2.fillPoly(covered, [np.array(outline).astype(np.int32)], colour.tolist(), cv2.LINE_AA)
+    cover_lower_face(covered, TEMPLATE, rng)
     return covered
 
 

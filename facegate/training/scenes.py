@@ -132,21 +132,29 @@ def _cover_some(
             continue
         if covered is pixels:
             covered = pixels.copy()
-        marks = scene.landmarks[row] * zoom
-        eyes = marks[:2].mean(0)
-        across = marks[1] - marks[0]
-        down = marks[3:].mean(0) - eyes
-        top = eyes + down * rng.uniform(0.3, 0.6)
-        chin = eyes + down * rng.uniform(1.6, 1.9)
-        half = across * rng.uniform(0.75, 1.0)
-        outline = [top - half, top - down * 0.1, top + half, chin + half * 0.5, chin - half * 0.5]
-        colour = (
-            rng.integers(0, 256, 3).tolist()
-            if rng.random() < 0.5
-            else [int(rng.integers(150, 256))] * 3
-        )
-        cv2.fillPoly(covered, [np.asarray(outline).astype(np.int32)], colour, cv2.LINE_AA)
+        cover_lower_face(covered, scene.landmarks[row] * zoom, rng)
     return covered
+
+
+def cover_lower_face(pixels: U8, landmarks: F32, rng: np.random.Generator) -> None:
+    """Draw a mask or scarf over a face, in place.
+
+    Args:
+        landmarks: float32 (5, 2), pixels, in the template's order.
+    """
+    eyes = landmarks[:2].mean(0)
+    across = landmarks[1] - landmarks[0]
+    down = landmarks[3:].mean(0) - eyes
+    top = eyes + down * rng.uniform(0.3, 0.6)
+    chin = eyes + down * rng.uniform(1.6, 1.9)
+    half = across * rng.uniform(0.75, 1.0)
+    outline = [top - half, top - down * 0.1, top + half, chin + half * 0.5, chin - half * 0.5]
+    colour = (
+        rng.integers(0, 256, 3).tolist()
+        if rng.random() < 0.5
+        else [int(rng.integers(150, 256))] * 3
+    )
+    cv2.fillPoly(pixels, [np.asarray(outline).astype(np.int32)], colour, cv2.LINE_AA)
 
 
 def _light(pixels: U8, rng: np.random.Generator) -> U8:

@@ -1,0 +1,88 @@
+"""What the detector's landmarks cost: crops found and aligned again, against the crops as given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.training.data import Pairs, read_crops, read_pairs
+from facegate.training.metrics import fold_accuracy
+from facegate.training.progress import Progress, quietly
+from facegate.types import F32, U8
+from facegate.vision.detector import FaceDetector
+from facegate.vision.embedder import FaceEmbedder
+from facegate.vision.preprocess import FACE_PX, LETTERBOX_GREY, align
+
+FRAME_PX = (320, 256)
+CROP_SIDES_PX = (64, 128)
+"""Sides of a crop in the detector's frame; the face in it is about six tenths as wide."""
+
+
+def landmark_cost(
+    detector: FaceDetector, embedder: FaceEmbedder, data: Path, progress: Progress[Any] = quietly
+) -> dict[str, Any]:
+    """Measure accuracy on `val-pairs.csv` with the given crops, and with those found again.
+
+    Every crop is set into a grey picture, found there, and aligned by the landmarks found. A crop
+    in which nothing is found is an error in all of its pairs.
+
+    Returns:
+        `given`: its accuracy; `detected`: for each face width in the detector's frame, the
+        accuracy, what it costs against `given`, and the share of crops found.
+    """
+    pairs = read_pairs(data / "val-pairs.csv")
+    crops = read_crops([data / "faces-val.parquet"]).pixels
+    rows = np.unique(np.concatenate([pairs.a, pairs.b]))
+    given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
+    accuracy = _accuracy(given, pairs)
+    detected = {}
+    for side in CROP_SIDES_PX:
+        found = {}
+        for row in progress(rows, len(rows), f"{side} px"):
+            again = realign(detector, crops[row], side)
+            if again is not None:
+                found[row] = again
+        reached = _accuracy(_embed(embedder, crops, found), pairs)
+        detected[str(round(0.6 * side))] = {
+            "accuracy": reached,
+            "cost": accuracy - reached,
+            "found": len(found) / len(rows),
+        }
+    return {"given": {"accuracy": accuracy, "crops": len(rows)}, "detected": detected}
+
+
+def realign(detector: FaceDetector, crop: U8, side_px: int) -> U8 | None:
+    """Find an aligned crop in a grey picture and align it again.
+
+    Args:
+        crop: uint8 (160, 160, 3).
+        side_px: its side in the detector's frame; the pixels that are aligned are all of them.
+
+    Returns:
+        The new crop, or None where no face is found.
+    """
+    zoom = FACE_PX / side_px
+    width, height = (round(px * zoom) for px in FRAME_PX)
+    picture = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
+    x, y = (width - FACE_PX) // 2, (height - FACE_PX) // 2
+    picture[y : y + FACE_PX, x : x + FACE_PX] = crop
+    found = detector.detect(picture)
+    return align(picture, found[0].landmarks) if found else None
+
+
+def _embed(embedder: FaceEmbedder, crops: U8, chosen: dict[int, U8]) -> F32:
+    """Embed some crops; the rows of the others are NaN."""
+    vectors: F32 | None = None
+    for row, crop in chosen.items():
+        vector = embedder.embed(crop).vector
+        if vectors is None:
+            vectors = np.full((len(crops), len(vector)), np.nan, np.float32)
+        vectors[row] = vector
+    return vectors if vectors is not None else np.full((len(crops), 1), np.nan, np.float32)
+
+
+def _accuracy(vectors: F32, pairs: Pairs) -> float:
+    similarity = (vectors[pairs.a] * vectors[pairs.b]).sum(1)
+    return float(fold_accuracy(similarity, pairs.same, pairs.fold).mean())

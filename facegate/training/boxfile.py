@@ -1,0 +1,78 @@
+"""Annotated pictures of one's own: a folder, and a CSV file with a box a line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from facegate.errors import DataError
+from facegate.training.data import Scene
+from facegate.vision.pictures import read_picture
+
+COLUMNS = ("file", "x1", "y1", "x2", "y2")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def read_box_file(images: Path, boxes: Path) -> list[Scene]:
+    """Read a folder of pictures and the faces in them.
+
+    Args:
+        images: the folder; a picture in it without a line shows no face.
+        boxes: CSV with the header `file,x1,y1,x2,y2`, and ten columns more (x, y of both eyes, the
+            nose and both corners of the mouth) where the landmarks are known. Pixels.
+
+    Raises:
+        DataError: something is missing, or a line is none; the message names it.
+    """
+    if not images.is_dir():
+        raise DataError(f"{images}: no such folder")
+    if not boxes.is_file():
+        raise DataError(f"{boxes}: no such file")
+    faces: dict[str, list[list[float]]] = {}
+    try:
+        with boxes.open(newline="", encoding="utf-8") as file:
+            lines = csv.reader(file)
+            header = [name.strip() for name in next(lines, [])]
+            if tuple(header[:5]) != COLUMNS or len(header) not in (5, 15):
+                raise DataError(
+                    f"{boxes}: its first line must be {','.join(COLUMNS)}, with ten columns more "
+                    "for landmarks or none"
+                )
+            for line in lines:
+                if line:
+                    numbers = _numbers(boxes, lines.line_num, line, len(header))
+                    faces.setdefault(line[0], []).append(numbers)
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise DataError(f"{boxes}: cannot be read: {error}") from error
+    there = {p.relative_to(images).as_posix() for p in images.rglob("*")}
+    for name in faces:
+        if name not in there:
+            raise DataError(f"{boxes}: {name} is not in {images}")
+    names = sorted(n for n in there if Path(n).suffix.lower() in PICTURES)
+    if not names:
+        raise DataError(f"{images}: no pictures ({', '.join(PICTURES)})")
+    return [_scene(images / name, faces.get(name, [])) for name in names]
+
+
+def _numbers(path: Path, number: int, line: list[str], count: int) -> list[float]:
+    try:
+        values = [float(text) for text in line[1:]]
+    except ValueError:
+        values = []
+    good = len(line) == count and len(values) == count - 1 and bool(np.isfinite(values).all())
+    if not good or values[2] <= values[0] or values[3] <= values[1]:
+        raise DataError(
+            f"{path}: line {number}: expected a file name and {count - 1} numbers, "
+            "with x1 < x2 and y1 < y2"
+        )
+    return values
+
+
+def _scene(path: Path, faces: list[list[float]]) -> Scene:
+    count = len(faces)
+    rows = np.array(faces, np.float32) if count else np.zeros((0, 4), np.float32)
+    unknown = np.full((count, 5, 2), np.nan, np.float32)
+    marks = rows[:, 4:].reshape(-1, 5, 2) if rows.shape[1] > 4 else unknown
+    return Scene(read_picture(path), rows[:, :4], marks, np.ones(count, np.float32))
