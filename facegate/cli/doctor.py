@@ -43,6 +43,8 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         ("gpio", lambda: _gpio(settings)),
         ("camera", lambda: _camera(settings, camera)),
     ]
+    if settings.door.second_factor == "pin":
+        checks.append(("pin", lambda: _pin(settings)))
     findings = []
     for name, run in checks:
         try:
@@ -134,6 +136,15 @@ def _gpio(settings: Config) -> Finding:
         )
     parts.relay_from(settings).close()
     return Finding("gpio", True, f"{where}: can be claimed")
+
+
+def _pin(settings: Config) -> Finding:
+    try:
+        there = settings.pin_path.exists()
+    except PermissionError:
+        return Finding("pin", False, f"{settings.state_folder}: may not be read", "use sudo")
+    found = "set" if there else "door.second_factor is pin, but there is none: no face opens"
+    return Finding("pin", there, found, "start facegate, then `facegate door pin`")
 
 
 def _camera(settings: Config, source: str | None) -> Finding:

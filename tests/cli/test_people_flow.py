@@ -100,3 +100,15 @@ def test_doctor_names_the_mend_of_what_is_amiss(facegate):
     amiss = {f["check"]: f for f in json.loads(done.out) if not f["ok"]}
     assert "camera" in amiss
     assert all(f["mend"] for f in amiss.values())
+
+
+def test_doctor_finds_that_a_pin_is_wanted_and_none_is_set(facegate, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"gpio: {{driver: fake}}\nstate: {{folder: {tmp_path}}}\ndoor: {{second_factor: pin}}\n"
+    )
+    for there in (False, True):
+        done = facegate("doctor", "--config", config, "--camera", "file:/none", "--json")
+        (pin,) = [f for f in json.loads(done.out) if f["check"] == "pin"]
+        assert pin["ok"] is there, pin
+        (tmp_path / "pin").touch()
