@@ -28,7 +28,7 @@ from facegate.canary import Canary
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import DaemonError, InputError, LineError, ModelError
+from facegate.errors import DaemonError, InputError, LineError, ModelError, StoreError
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import LastingCamera, Reopening
 from facegate.hardware.panel import Panel, PanelState
@@ -337,7 +337,8 @@ class Gate:
             )
 
     def _reload_if_changed(self) -> None:
-        self._roster.reload_if_changed()
+        with suppress(StoreError):  # the heartbeat tells; who is in memory is still let in
+            self._roster.reload_if_changed()
         if self._roster.now.revision != self._members.revision:
             self._follow_roster()
             people = len(self._members.names)

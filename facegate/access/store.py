@@ -139,7 +139,7 @@ class Store:
         """Open a store that lies in memory, with every check that a file undergoes.
 
         Args:
-            image: from `image`.
+            image: from `image`, or of a file that has no log beside it.
             key: 32 bytes.
             name: what messages call it.
 
@@ -150,7 +150,7 @@ class Store:
         with translated(path):
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             try:
-                connection.deserialize(image)
+                connection.deserialize(_without_log(image))
                 check_whole(path, connection)
                 connection.execute("PRAGMA foreign_keys=ON")
                 with transaction(connection):
@@ -351,9 +351,7 @@ class Store:
         """Give the store as one piece, of one moment, and a mark that any change alters."""
         with self._reading() as connection, transaction(connection, "DEFERRED"):
             mark = self._mark(connection)
-            content = bytearray(connection.serialize())
-        content[_WAL_VERSION] = _ROLLBACK_VERSION
-        return mark, bytes(content)
+            return mark, _without_log(connection.serialize())
 
     @property
     def mark(self) -> str:
@@ -467,6 +465,12 @@ class Store:
         for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
             with suppress(StoreError), self._reading() as connection:
                 connection.execute(statement)
+
+
+def _without_log(image: bytes) -> bytes:
+    content = bytearray(image)
+    content[_WAL_VERSION] = _ROLLBACK_VERSION
+    return bytes(content)
 
 
 def _best(
