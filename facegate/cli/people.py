@@ -223,8 +223,8 @@ def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
     lines.append(f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for.")
     if elsewhere:
         lines.append(
-            f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those "
-            "that hold them yourself."
+            f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those that "
+            f"hold {name} yourself."
         )
     return lines
 
