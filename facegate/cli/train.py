@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from facegate.cli.training import needs
+from facegate.cli.training import needs, progress
+from facegate.errors import DataError
 from facegate.vision.card import card_path
 
 STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
@@ -22,6 +23,9 @@ app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
 Blocks = Annotated[
     str | None, typer.Option(help="How many blocks A/B/C instead of its own, as in 5/10/5.")
+]
+Pictures = Annotated[
+    Path, typer.Option(help="Folder of the training sets, or of people's pictures: NAME/PICTURE.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
@@ -38,7 +42,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all
 
 @app.command()
 def embedder(
-    data: Data,
+    data: Pictures,
     out: Out,
     architecture: Annotated[
         str, typer.Option(help="inception_resnet_lite, inception_resnet_v1 or inception_resnet_v2.")
@@ -62,14 +66,21 @@ def embedder(
     threads: Threads = None,
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds.")] = 120,
 ) -> None:
-    """Train an embedder: distil it from a teacher's embeddings, then sharpen it with triplets."""
+    """Train an embedder: distil it from a teacher's embeddings, then sharpen it with triplets.
+
+    On a folder of people's pictures: find and align the faces, hold some people out, and learn from
+    triplets alone. The crops lie in OUT/prepared until you delete it.
+    """
     _prepare(threads)
     from facegate.training import embedder as training
     from facegate.training import recipe
+    from facegate.training.own_pictures import is_folder_of_people
 
-    stages = tuple(recipe.parse_stage(s) for s in stage or ()) or recipe.default_stages(
-        architecture
-    )
+    if not data.is_dir():
+        raise DataError(f"{data}: no such folder")
+    own = is_folder_of_people(data)
+    default = recipe.TRIPLET_STAGES if own else recipe.default_stages(architecture)
+    stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
         architecture=architecture,
         width=width,
@@ -83,9 +94,11 @@ def embedder(
         peak_rate=rate,
         seed=seed,
     )
+    if own:
+        data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
-    typer.echo(f"wrote {path}; next: facegate export embedder --weights {path}")
+    typer.echo(f"wrote {path}; next: facegate export embedder --weights {path} --data {data}")
 
 
 @app.command()
@@ -121,6 +134,18 @@ def _prepare(threads: int | None) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _prepared(images: Path, out: Path, seed: int) -> Path:
+    """Turn a folder of people's pictures into sets to train on, with the shipped detector."""
+    from facegate import parts
+    from facegate.config import load_config
+    from facegate.training.own_pictures import prepare
+    from facegate.vision.embedder import TFLiteFaceEmbedder
+
+    settings = load_config(None)
+    reader = parts.reader_for(settings, TFLiteFaceEmbedder(parts.embedder_path(settings)))
+    return prepare(images, out, reader, seed, typer.echo, progress)
 
 
 def without_paths(words: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from facegate.errors import DataError, TrainingError
 from facegate.training import architectures, losses
 from facegate.training.augment import augment
+from facegate.training.card_file import write_model as write_whole
 from facegate.training.data import FaceCrops, read_crops, read_pairs
 from facegate.training.loop import (
     CHECKPOINT_EVERY_S,
@@ -26,9 +28,11 @@ from facegate.training.loop import (
     pick_device,
 )
 from facegate.training.metrics import fold_accuracy
+from facegate.training.plots import verification_plots
 from facegate.training.recipe import Settings, Stage
 from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
+from facegate.training.verification import Verification, figures, verification
 from facegate.training.weights import load_weights, settle
 from facegate.types import F32, I64
 
@@ -79,6 +83,11 @@ def train(
     ).to(device, memory_format=torch.channels_last)
     if start_from is not None and state is None:
         _settle_in(network, data, settings.stages[0], random)
+    judged = (data / "val-pairs.csv").is_file()
+    if judged and state is None:
+        side = settings.stages[0].side
+        accuracy = held_out_accuracy(network["trunk"], data, side, device)
+        say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
     average = averaged(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
@@ -136,9 +145,17 @@ def train(
             checkpoint.save(state_at(number, step + 1))
         step_at = 0
         checkpoint.save(state_at(number + 1, 0), now=True)
-        if (data / "val-pairs.csv").is_file():
+        if judged:
             accuracy = held_out_accuracy(average.module["trunk"], data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
+    if judged:
+        trunk = average.module["trunk"]
+        told = leave_figures(out, held_out_pairs(trunk, data, settings.stages[-1].side, device))
+        low, high = told["intervals"]["accuracy"]
+        say(
+            f"people it never saw: accuracy {told['accuracy']:.4f} [{low:.4f}, {high:.4f}], TAR "
+            f"{told['tar_at_far']['1e-2']:.4f} at FAR 1e-2; curves and figures.json in {out}"
+        )
     twin = average.module["trunk"]
     twin.keras_model = [model]
     path = out / "embedder.weights.h5"
@@ -256,6 +273,14 @@ def _stored_side(stage: Stage) -> int:
 
 def held_out_accuracy(trunk: torch.nn.Module, data: Path, side: int, device: torch.device) -> float:
     """Measure verification accuracy on `faces-val.parquet` with `val-pairs.csv`, in float."""
+    found = held_out_pairs(trunk, data, side, device)
+    return float(fold_accuracy(found.similarity, found.same, found.fold).mean())
+
+
+def held_out_pairs(
+    trunk: torch.nn.Module, data: Path, side: int, device: torch.device
+) -> Verification:
+    """Compare the pairs of `val-pairs.csv` in `faces-val.parquet` at `side` pixels, in float."""
     crops = read_crops([data / "faces-val.parquet"], side)
     pairs = read_pairs(data / "val-pairs.csv")
     was_training = trunk.training
@@ -270,5 +295,12 @@ def held_out_accuracy(trunk: torch.nn.Module, data: Path, side: int, device: tor
             found.append(F.normalize(trunk(x).float(), dim=1).cpu().numpy())
     trunk.train(was_training)
     vectors = np.concatenate(found)
-    similarity = (vectors[pairs.a] * vectors[pairs.b]).sum(1)
-    return float(fold_accuracy(similarity, pairs.same, pairs.fold).mean())
+    return verification(vectors, pairs, labels_of(crops.identity))
+
+
+def leave_figures(out: Path, found: Verification) -> dict[str, Any]:
+    """Write what held-out people give into a run's folder: `figures.json`, and curves as PNG."""
+    told = figures(found)
+    verification_plots(out, found)
+    write_whole(out / "figures.json", (json.dumps(told, indent=1) + "\n").encode())
+    return told

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from facegate.errors import DataError, InputError, ModelError
-from facegate.training import architectures
+from facegate.training import architectures, own_pictures
 from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
@@ -38,6 +38,7 @@ LICENCE = (
     "Research use only: the training pictures come from public research sets whose terms do not "
     "allow commercial use. Train on your own data for anything else."
 )
+OWN_LICENCE = "Trained on pictures of one's own: whoever trained it knows what they allow."
 
 
 @dataclass(frozen=True)
@@ -271,6 +272,12 @@ def describe(
     scale, zero_point = details["quantization"]
     run_path = source.weights.parent / "run.json"
     run = json.loads(run_path.read_text()) if run_path.is_file() else {}
+    commands = [*run.get("commands", []), command]
+    sources = source_names(
+        sorted(data.glob("faces-train-*.parquet"))
+        if source.kind == "embedder"
+        else [data / "scenes-train.parquet"]
+    )
     return {
         "kind": source.kind,
         "architecture": source.architecture,
@@ -291,15 +298,17 @@ def describe(
         "training": run.get("settings"),
         "data": {
             "files": _data_files(source.kind, data),
-            "sources": source_names(
-                sorted(data.glob("faces-train-*.parquet"))
-                if source.kind == "embedder"
-                else [data / "scenes-train.parquet"]
-            ),
-            "licence": LICENCE,
+            "sources": sources,
+            "licence": _licence(sources, commands),
         },
-        "commands": [*run.get("commands", []), command],
+        "commands": commands,
     }
+
+
+def _licence(sources: list[str], commands: list[str]) -> str:
+    """Say what the pictures allow; weights that a run began with bring their pictures along."""
+    own = set(sources) == {own_pictures.SOURCE}
+    return LICENCE if not own or any("--start-from" in c for c in commands) else OWN_LICENCE
 
 
 def _data_files(kind: str, data: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from facegate.errors import DataError
 from facegate.training.calibration import calibrate_people
 from facegate.training.progress import Progress, quietly
 from facegate.training.robustness import robustness
@@ -26,9 +27,15 @@ def measure_embedder(
         data: folder with `faces-val.parquet` and `val-pairs.csv`.
 
     Returns:
-        The card's `figures` and `calibration`; the pairs; embeddings and pixels of the crops.
+        The card's `figures` and `calibration` (null, and why, where there are too few people); the
+        pairs; embeddings and pixels of the crops.
     """
     figures, found, vectors, crops = embedder_on_data(embedder, data, progress)
     figures["robustness"] = robustness(reader, embedder, data, progress)
-    calibration = calibrate_people(vectors, labels_of(crops.identity))
+    try:
+        calibration = calibrate_people(vectors, labels_of(crops.identity))
+    except DataError as error:
+        # The card is written all the same; the daemon takes no model without a calibration.
+        calibration = None
+        figures["calibration_missing"] = str(error)
     return {"figures": figures, "calibration": calibration}, found, vectors, crops.pixels

@@ -29,6 +29,12 @@ class Stage:
 
 
 DEFAULT_STAGES = (Stage(64, 0.0, 800_000), Stage(96, 0.3, 300_000), Stage(160, 0.4, 100_000))
+TRIPLET_STAGES = (
+    Stage(64, 0.2, 200_000, True),
+    Stage(96, 0.3, 100_000, True),
+    Stage(160, 0.4, 50_000, True),
+)
+"""Where there is no teacher: pictures of one's own."""
 
 
 @dataclass(frozen=True)
