@@ -79,7 +79,7 @@ def embedder(
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
     own = is_folder_of_people(data)
-    default = recipe.TRIPLET_STAGES if own else recipe.default_stages(architecture)
+    default = recipe.default_stages(architecture, teacher=not own)
     stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
         architecture=architecture,

@@ -72,12 +72,13 @@ class Settings:
         return {"width": self.width} | ({"blocks": self.blocks} if self.blocks else {})
 
 
-def default_stages(architecture: str) -> tuple[Stage, ...]:
+def default_stages(architecture: str, teacher: bool = True) -> tuple[Stage, ...]:
     """Give the stages of a run that says none: views never smaller than the network takes."""
+    stages = DEFAULT_STAGES if teacher else TRIPLET_STAGES
     if architecture not in architectures.EMBEDDERS:
-        return DEFAULT_STAGES
+        return stages
     least = architectures.EMBEDDERS[architecture].shape.smallest_px
-    return tuple(replace(s, side=max(s.side, least)) for s in DEFAULT_STAGES)
+    return tuple(replace(s, side=max(s.side, least)) for s in stages)
 
 
 def parse_blocks(text: str) -> tuple[int, int, int]:
