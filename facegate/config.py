@@ -25,6 +25,7 @@ from facegate.settings import (
     DoorConfig,
     EnrolmentConfig,
     GpioConfig,
+    MetricsConfig,
     ModelsConfig,
     PanelConfig,
     QualityConfig,
@@ -52,6 +53,7 @@ class Config(Section):
     panel: PanelConfig = PanelConfig()
     audit: AuditConfig = AuditConfig()
     backup: BackupConfig = BackupConfig()
+    metrics: MetricsConfig = MetricsConfig()
     state: StateConfig = StateConfig()
 
     @property

@@ -70,6 +70,7 @@ EventName = Literal[
     "command_failed",
     "panel_failed",
     "audit_failed",
+    "metrics_failed",
     "stalled",
     "part_failed",
 ]
@@ -383,6 +384,13 @@ EVENTS: dict[EventName, EventKind] = {
         "The audit trail cannot be written",
         "The door goes on, unrecorded but for this journal. Usually the card is full: make room, "
         "then restart facegate.",
+    ),
+    "metrics_failed": EventKind(
+        "629525187fbd496cb44eb9982e22e1ca",
+        4,
+        "The metrics file cannot be written",
+        "The door goes on. Check metrics.textfile, its folder's owner, and that the unit may write "
+        "there (ReadWritePaths=; see docs/operating.md).",
     ),
     "stalled": EventKind(
         "84160298de5c4f11b90e49fc958be53d",

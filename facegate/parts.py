@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import cv2
 import numpy as np
 
 from facegate.access.audit import DAY_S, AuditTrail, Limits
@@ -88,11 +89,14 @@ def load_detector(config: Config) -> TFLiteFaceDetector:
 
 
 def load_vision(config: Config) -> Vision:
-    """Load both networks.
+    """Load both networks, and keep OpenCV to the thread that calls it.
+
+    Its own threads would take the cores from camera and networks for pictures too small to share.
 
     Raises:
         ModelError: a model cannot be used, or the embedder's card has no calibration.
     """
+    cv2.setNumThreads(1)
     detector = load_detector(config)
     embedder = TFLiteFaceEmbedder(embedder_path(config), config.models.embedder_threads)
     calibration = calibration_of(embedder.model.card)

@@ -27,8 +27,8 @@ class CameraConfig(Section):
     source: str = "picamera2"
     width_px: Annotated[int, Field(ge=160, le=4608)] = 1920
     height_px: Annotated[int, Field(ge=120, le=2592)] = 1080
-    small_width_px: Annotated[int, Field(ge=160, le=1920)] = 640
-    small_height_px: Annotated[int, Field(ge=120, le=1080)] = 360
+    small_width_px: Annotated[int, Field(ge=160, le=1920)] = 320
+    small_height_px: Annotated[int, Field(ge=120, le=1080)] = 180
     fps: Annotated[float, Field(gt=0, le=120)] = 15.0
     pacing: Literal["real-time", "fast"] = "real-time"
     loop: bool = False
@@ -183,6 +183,13 @@ class BackupConfig(Section):
 
     keep: Annotated[int, Field(ge=0, le=100)] = 5
     every_h: Annotated[float, Field(gt=0, le=8760)] = 24.0
+
+
+class MetricsConfig(Section):
+    """Figures for Prometheus; a file of null writes none."""
+
+    textfile: Annotated[str, Field(pattern=r"^/.*\.prom$")] | None = None
+    every_s: Annotated[float, Field(ge=1, le=3600)] = 15.0
 
 
 class StateConfig(Section):

@@ -19,6 +19,9 @@ ALLOWED = {
     "events": set(),
     "catalog": {"events"},
     "health": set(),
+    "memory": set(),
+    "metrics": {"errors", "journal"},
+    "doctor": {"types", "errors", "config", "parts", "control", "vision", "access"},
     "canary": {"types", "errors"},
     "heartbeat": {"errors", "health", "journal"},
     "journal": {"events"},
@@ -39,7 +42,15 @@ ALLOWED = {
         "roster", "doorkeeper", "enroller", "reload", "sentences", "hardware", "vision", "access",
         "pipeline",
     },
-    "demo": {"types", "errors", "daemon", "journal", "vision"},
+    "demo": {"types", "errors", "daemon", "journal", "vision", "access"},
+    "benchmark": {
+        "types", "errors", "config", "journal", "parts", "daemon", "roster", "hardware", "vision",
+        "access",
+    },
+    "endurance": {
+        "types", "errors", "config", "journal", "recorder", "parts", "daemon", "demo", "control",
+        "hardware", "access",
+    },
     "training": {"types", "errors", "vision"},
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import typer
 
 from facegate.access.gallery import VECTOR_FLOATS, Gallery
 from facegate.access.matcher import Matcher
+from facegate.cli import pipeline, soak
 from facegate.cli.output import AsJson, emit
 
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
@@ -19,9 +20,8 @@ app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 WARM_UP_ROUNDS = 3
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `match` a command of its own."""
+app.command()(pipeline.pipeline)
+app.command()(soak.soak)
 
 
 @app.command()

@@ -9,14 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, parse_config
 from facegate.daemon import Gate
-from facegate.errors import HardwareError, InputError
+from facegate.errors import InputError
 from facegate.hardware.fake import FakeOutput
 from facegate.journal import ConsoleSink, Event, Journal
 
@@ -44,9 +43,9 @@ def demo(
         vision = parts.load_vision(config)
         friend, stranger = walkup.portraits()
         acts = walkup.script(friend, stranger)
-        starts = _write_film(Path(scratch) / "walkup.avi", acts)
+        starts = walkup.write_film(Path(scratch) / "walkup.avi", acts)
         with parts.open_store(config, vision.model_id) as store:
-            _enrol(vision, store, friend)
+            walkup.enrol(vision.reader, store, friend)
             say(f"{friend.name} is enrolled, {stranger.name} is not. The film begins.\n")
             relay = FakeOutput("relay")
             events: list[tuple[float, Event]] = []
@@ -106,33 +105,3 @@ def _config(scratch: Path) -> Config:
         },
         "demo",
     )
-
-
-def _write_film(path: Path, acts: tuple[Any, ...]) -> list[tuple[float, str]]:
-    """Write the film into the scratch folder; returns each act's start and title."""
-    from facegate.demo import walkup
-
-    size = (walkup.WIDTH_PX, walkup.HEIGHT_PX)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), walkup.FPS, size)
-    if not writer.isOpened():
-        raise HardwareError(f"{path}: this OpenCV cannot write the film")
-    starts: list[tuple[float, str]] = []
-    last = None
-    try:
-        for number, (act, pixels) in enumerate(walkup.film(acts)):
-            if act is not last:
-                starts.append((number / walkup.FPS, act.title))
-                last = act
-            writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    finally:
-        writer.release()
-    return starts
-
-
-def _enrol(vision: parts.Vision, store: Any, friend: Any) -> None:
-    """Enrol from the portrait itself, as `enroll --image` does."""
-    found = vision.reader.find(friend.pixels)
-    if not found:
-        raise InputError(f"the detector finds no face in the portrait of {friend.name}")
-    face = vision.reader.look(friend.pixels, found[0])
-    store.add(friend.name, [vision.reader.embed(face).vector])

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from facegate import parts
 from facegate.access.audit import newest
@@ -18,8 +24,13 @@ from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
 from facegate.journal import Journal, default_journal
+from facegate.memory import use_one_arena
+from facegate.metrics import Metrics
 from facegate.recorder import Recorder
 from facegate.safekeeper import SafeKeeper
+
+MANY_DROPS = 0.5
+"""A newer frame pushing out an older one is how it should be; most of them is a slow machine."""
 
 
 def run(
@@ -33,6 +44,7 @@ def run(
 
     SIGHUP reads the settings again: access, door rules and hours change without a restart.
     """
+    use_one_arena()
     settings = with_overrides(load_config(config), camera, fake_relay)
     stopping, reloading = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,6 +95,15 @@ def run(
             journal,
             reopen=lambda: parts.camera_from(settings),
         )
+        if settings.metrics.textfile is not None:
+            metrics = Metrics(
+                Path(settings.metrics.textfile),
+                settings.metrics.every_s,
+                gate.status,
+                lambda why: journal.emit("metrics_failed", why),
+            )
+            journal.add(metrics)
+            stack.enter_context(metrics)
         stack.enter_context(ControlServer(settings.socket_path, gate, journal.emit))
         try:
             gate.run(stopping, reload_if_asked)
@@ -106,26 +127,34 @@ def _say_changed(settings: Config, journal: Journal) -> None:
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Say how the running gate is doing."""
     answer = running_daemon(load_config(config)).status()
-    emit(answer, as_json, _lines(answer))
+    if as_json:
+        emit(answer, True, [])
+        return
+    table = Table.grid(padding=(0, 2))
+    for label, said, style in _rows(answer):
+        table.add_row(Text(label, style="bold"), Text(said, style=style))
+    Console(highlight=False, soft_wrap=True).print(table)
 
 
-def _in_force(s: dict[str, Any]) -> str:
-    return "".join(f", {rule}" for rule in ("lockdown", "tamper", "lockout") if s[rule])
-
-
-def _lines(s: dict[str, Any]) -> list[str]:
-    lines = [
-        f"camera      {s['camera']}",
-        f"up          {s['uptime_s']:.0f} s, {s['detected_fps']:.1f} frames a second",
-        f"door        {s['door']}{_in_force(s)}",
-        f"people      {s['people']} (threshold {s['threshold']:.3f}; of 1,000 strangers "
-        f"{s['false_accepts_per_1000']:.2g} pass one look)",
-        f"model       {s['model_id']}",
-        f"last event  {s['last_event']}",
-    ]
-    lines += [
-        f"queue       {name:<10} {q['put']} in, {q['dropped']} dropped, "
-        f"at most {q['most_waiting']} of {q['capacity']} waiting"
-        for name, q in s["queues"].items()
-    ]
-    return lines
+def _rows(s: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Give label, text and colour of each line; red is what keeps people out."""
+    lost = s["camera_lost"]
+    fps = f"{s['detected_fps']:.1f} frames a second"
+    yield "camera", f"LOST: {lost}" if lost else f"{s['camera']}, {fps}", "red" if lost else "green"
+    rules = [rule for rule in ("lockdown", "tamper", "lockout") if s[rule]]
+    calm = s["door"] in ("locked", "unlocked", "open") and not rules
+    yield "door", ", ".join([s["door"], *rules]), "green" if calm else "red"
+    yield "up", f"{timedelta(seconds=round(s['uptime_s']))}", ""
+    strangers = f"of 1,000 strangers {s['false_accepts_per_1000']:.2g} pass one look"
+    yield "people", f"{s['people']} (threshold {s['threshold']:.3f}; {strangers})", ""
+    if s["enrolling"]:
+        yield "enrolling", "somebody is being enrolled", "yellow"
+    yield "model", s["model_id"], ""
+    yield "last event", s["last_event"], ""
+    for name, q in s["queues"].items():
+        share = q["dropped"] / q["put"] if q["put"] else 0.0
+        said = (
+            f"{q['put']} in, {q['dropped']} dropped ({share:.0%}), at most {q['most_waiting']} "
+            f"of {q['capacity']} waiting"
+        )
+        yield f"queue {name}", said, "yellow" if share > MANY_DROPS else ""

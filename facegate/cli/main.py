@@ -25,6 +25,7 @@ from facegate.cli import (
     look,
     people,
     train,
+    watch,
 )
 from facegate.errors import FacegateError
 
@@ -59,6 +60,7 @@ def _options(
 
 for command in (gate.run, people.enroll, look.identify, look.verify, look.detect, gate.status):
     app.command()(command)
+app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.command()(api.api)
 app.command()(demo.demo)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from facegate.errors import InputError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -19,6 +22,16 @@ def emit(result: Any, as_json: bool, lines: Iterable[str]) -> None:
     else:
         for line in lines:
             typer.echo(line)
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out before long work whether its picture can be written in the end.
+
+    Raises:
+        InputError: its folder is not there.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def _plain(value: Any) -> Any:

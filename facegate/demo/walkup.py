@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from facegate.errors import InputError
+from facegate.access.store import Store
+from facegate.errors import HardwareError, InputError
 from facegate.types import F32, U8
+from facegate.vision.faces import FaceReader
 
 WIDTH_PX, HEIGHT_PX, FPS = 1280, 720, 15.0
 NOISE_FIELDS = 4
@@ -132,6 +135,11 @@ def script(friend: Portrait, stranger: Portrait) -> tuple[Act, ...]:
     )
 
 
+def frame_count(act: Act) -> int:
+    """Give how many frames an act has."""
+    return round(act.seconds * FPS)
+
+
 def film(acts: tuple[Act, ...], seed: int = 0) -> Iterator[tuple[Act, U8]]:
     """Give the film frame by frame: the act it belongs to, and uint8 (720, 1280, 3) RGB."""
     rng = np.random.default_rng(seed)
@@ -140,7 +148,7 @@ def film(acts: tuple[Act, ...], seed: int = 0) -> Iterator[tuple[Act, U8]]:
     noise = np.repeat(grain, 3, axis=3)
     shown = 0
     for act in acts:
-        count = round(act.seconds * FPS)
+        count = frame_count(act)
         for number in range(count):
             t = number / max(1, count - 1)
             picture = corridor.copy()
@@ -150,6 +158,40 @@ def film(acts: tuple[Act, ...], seed: int = 0) -> Iterator[tuple[Act, U8]]:
             shown += 1
             noisy = cv2.add(lit, noise[shown % NOISE_FIELDS], dtype=cv2.CV_8U)
             yield act, np.asarray(noisy, np.uint8)
+
+
+def write_film(path: Path, acts: tuple[Act, ...]) -> list[tuple[float, str]]:
+    """Write the film as a video; returns each act's start, seconds, and its title.
+
+    Raises:
+        HardwareError: this OpenCV cannot write videos.
+    """
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH_PX, HEIGHT_PX))
+    if not writer.isOpened():
+        raise HardwareError(f"{path}: this OpenCV cannot write the film")
+    starts: list[tuple[float, str]] = []
+    last = None
+    try:
+        for number, (act, pixels) in enumerate(film(acts)):
+            if act is not last:
+                starts.append((number / FPS, act.title))
+                last = act
+            writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    finally:
+        writer.release()
+    return starts
+
+
+def enrol(reader: FaceReader, store: Store, who: Portrait) -> None:
+    """Enrol somebody from their portrait, as `enroll --image` does.
+
+    Raises:
+        InputError: the detector finds no face in it.
+    """
+    found = reader.find(who.pixels)
+    if not found:
+        raise InputError(f"the detector finds no face in the portrait of {who.name}")
+    store.add(who.name, [reader.embed(reader.look(who.pixels, found[0])).vector])
 
 
 def _corridor(rng: np.random.Generator) -> U8:

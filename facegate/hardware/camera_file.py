@@ -18,6 +18,10 @@ from facegate.types import U8, Frame
 
 Pacing = Literal["real-time", "fast"]
 
+SKIPPED_AT_MOST = 15
+"""So many frames in a row are left out, then one is shown though it is late: on a machine too slow
+even to skip in time, the film would never be seen again."""
+
 PICTURES_HZ = 1.0
 """Pictures a second when nothing says how fast they come."""
 
@@ -80,14 +84,16 @@ class FileCamera:
             CameraError: a picture cannot be decoded.
         """
         started_s = None
-        seq = 0
+        seq = skipped = 0
         while self._reel is not None and not stopping.is_set():
             if self._pacing == "real-time" and started_s is not None:
                 behind_s = self._clock() - (started_s + seq * self._period_s)
                 if behind_s < 0 and stopping.wait(-behind_s):
                     return
-                if behind_s >= self._period_s and self._reel.skip():
+                late = behind_s >= self._period_s and skipped < SKIPPED_AT_MOST
+                if late and self._reel.skip():
                     seq += 1
+                    skipped += 1
                     continue
             pixels = self._reel.read()
             if pixels is None:
@@ -98,6 +104,7 @@ class FileCamera:
             started_s = now_s if started_s is None else started_s
             yield Frame(pixels, now_s, seq)
             seq += 1
+            skipped = 0
 
     def close(self) -> None:
         """Let the file go; may be called again."""

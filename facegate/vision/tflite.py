@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,10 @@ class TFLiteModel:
     Raises:
         ModelError: the card, hash, file or input quantisation does not fit, or no interpreter.
 
+    Attributes:
+        delegate: who runs the graph.
+        cpu_s: CPU seconds that the calling thread spent inside the network so far.
+
     Not safe for two threads at once: each pipeline stage owns its model.
     """
 
@@ -64,12 +69,13 @@ class TFLiteModel:
         self.card: ModelCard = read_card(path, kind)
         interpreter, self.runtime = load_interpreter()
         try:
-            with _hushed():
+            with quietly():
                 self._interpreter = interpreter(model_path=str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: the interpreter refuses it: {error}") from error
         self.delegate = _delegate_of(self._interpreter)
+        self.cpu_s = 0.0
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self._check_input(path)
@@ -91,7 +97,9 @@ class TFLiteModel:
         """
         quantised: I8 = to_int8(pixels)
         self._interpreter.set_tensor(self._input["index"], quantised[None])
+        began_s = time.thread_time()
         self._interpreter.invoke()
+        self.cpu_s += time.thread_time() - began_s
         return {o["name"]: self._output(o) for o in self._outputs}
 
     def _output(self, detail: dict[str, Any]) -> F32:
@@ -127,7 +135,7 @@ def _delegate_of(interpreter: Any) -> str:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep native chatter, written to file descriptor 2 past Python, off people's terminals."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,11 +1,12 @@
 import threading
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 
 from facegate.errors import CameraError
-from facegate.hardware.camera_file import FileCamera
+from facegate.hardware.camera_file import SKIPPED_AT_MOST, FileCamera
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -121,6 +122,20 @@ def test_a_slow_consumer_misses_frames_as_with_a_camera(film):
             numbers.append(frame.seq)
             time.now_s += 0.12
     assert numbers == [0, 2, 4, 7, 9]
+
+
+def test_a_machine_too_slow_to_skip_in_time_still_sees_something(film):
+    time = Time()
+
+    def slow():
+        time.now_s += 1.0
+        return time.now_s
+
+    with FileCamera(film, loop=True, clock=slow) as camera:
+        frames = camera.frames(time)
+        numbers = [next(frames).seq for _ in range(4)]
+    gaps = [b - a for a, b in pairwise(numbers)]
+    assert gaps == [SKIPPED_AT_MOST + 1] * 3
 
 
 def test_looping_goes_on_at_the_same_rate(film):

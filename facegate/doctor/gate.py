@@ -1,0 +1,115 @@
+"""Checks of the gate's own parts: networks, store, lines, camera."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from facegate import parts
+from facegate.config import Config
+from facegate.control.client import ControlClient
+from facegate.doctor.finding import Finding, bad, ok
+from facegate.vision.card import read_card
+from facegate.vision.preprocess import FACE_PX
+from facegate.vision.tflite import TFLiteModel
+
+DELEGATE = "XNNPACK"
+
+
+def detector(settings: Config) -> Finding:
+    """Run the detector once."""
+    network = parts.load_detector(settings)
+    network.detect(np.zeros((240, 320, 3), np.uint8))
+    return _network("detector", network.model, "")
+
+
+def embedder(settings: Config) -> Finding:
+    """Run the embedder once, and say at which distance people match."""
+    vision = parts.load_vision(settings)
+    noise = np.random.default_rng(0).integers(0, 256, (FACE_PX, FACE_PX, 3), dtype=np.uint8)
+    vision.embedder.embed(noise)
+    threshold = parts.threshold_for(settings, vision.calibration, 1)
+    said = f"; threshold {threshold:.3f} for one person at FMR {settings.access.target_fmr:g}"
+    return _network("embedder", vision.embedder.model, said)
+
+
+def _network(check: str, model: TFLiteModel, said: str) -> Finding:
+    found = f"{model.card.architecture}, {model.runtime}, {model.delegate}{said}"
+    if model.delegate != DELEGATE:
+        return bad(
+            check,
+            found,
+            "several times slower so: /proc/cpuinfo must be readable (no ProcSubset=pid in the "
+            "unit); then sudo deploy/install.sh again",
+        )
+    return ok(check, found)
+
+
+def store(settings: Config, daemon: ControlClient | None) -> Finding:
+    """Open store and key, or ask who holds them."""
+    if daemon:
+        return ok("store", f"held by the daemon, {len(daemon.people())} people")
+    path = settings.store_path
+    if not path.exists():
+        return ok("store", f"{path}: not made yet, nobody is enrolled")
+    model_id = read_card(parts.embedder_path(settings), "embedder").model_id
+    with parts.open_store(settings, model_id) as people:
+        return ok("store", f"{path}: {len(people.people())} people; the key fits")
+
+
+def pin(settings: Config) -> Finding:
+    """Look for the door's PIN where one is asked for."""
+    if settings.door.second_factor != "pin":
+        return ok("pin", "none is asked for")
+    try:
+        there = settings.pin_path.exists()
+    except PermissionError:
+        return bad("pin", f"{settings.state_folder}: may not be read", "use sudo")
+    if there:
+        return ok("pin", "set")
+    return bad(
+        "pin",
+        "door.second_factor is pin, but there is none: no face opens",
+        "start facegate, then `facegate door pin`",
+    )
+
+
+def gpio(settings: Config, daemon: ControlClient | None, devices: Path = Path("/dev")) -> Finding:
+    """Claim every line that is configured, and let it go."""
+    wired = _wired(settings)
+    where = f"{settings.gpio.chip}: {', '.join(wired)}"
+    if settings.gpio.driver == "fake":
+        return ok("gpio", "fake lines: nothing is driven")
+    if daemon:
+        return ok("gpio", f"{where}; held by the daemon")
+    if not list(devices.glob("gpiochip*")):
+        return bad("gpio", "this machine has no gpiochip", "run on a Pi, or set gpio.driver: fake")
+    with parts.lines_from(settings):
+        return ok("gpio", f"{where}; can be claimed")
+
+
+def _wired(settings: Config) -> list[str]:
+    found = []
+    for section in ("door", "panel"):
+        for name, part in getattr(settings, section):
+            line = getattr(part, "line", None)
+            if line is not None:
+                found.append(f"{name} {line}")
+    return found
+
+
+def camera(settings: Config, daemon: ControlClient | None, source: str | None) -> Finding:
+    """Take one picture, or ask the daemon whether it gets any."""
+    if daemon and source is None:
+        status = daemon.status()
+        if lost := status.get("camera_lost"):
+            return bad("camera", f"lost: {lost}", "check its cable and power, and dmesg")
+        return ok("camera", f"{status['camera']}: {status['detected_fps']:.1f} frames a second")
+    with parts.camera_from(settings, source) as eye:
+        frame = next(iter(eye.frames(threading.Event())), None)
+    if frame is None:
+        return bad("camera", f"{eye.description}: no picture", "check its cable")
+    height, width = frame.pixels.shape[:2]
+    return ok("camera", f"{eye.description}: {width}×{height} pixels")

@@ -1,0 +1,146 @@
+"""Checks of the machine: system, clock, card, power, heat. All files are found below one root."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from facegate.doctor.finding import Finding, bad, ok, warning
+
+ROOT = Path("/")
+MIN_FREE_MB = 200
+MIN_FREE_SHARE = 0.02
+WARM_C, HOT_C = 75.0, 80.0
+"""A Pi slows down from 80 °C on. Source: Raspberry Pi documentation, "Frequency management and
+thermal control"."""
+
+FIRST_YEAR = 2025
+"""A clock before this was never set: a Pi has no battery for it."""
+
+THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
+NOW_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+"""What the firmware's bits say is so now; 16 bits higher, that it was so since boot. Source:
+Raspberry Pi documentation, `vcgencmd get_throttled`."""
+
+TIME_ERROR = 5
+"""What adjtimex(2) returns while nothing keeps the clock right."""
+
+
+def system(root: Path = ROOT, machine: str | None = None, bits: int | None = None) -> Finding:
+    """Check that kernel and programs are of 64 bits, and say what this is."""
+    machine = machine or platform.machine()
+    bits = bits or (64 if sys.maxsize > 2**32 else 32)
+    name = _os_name(root)
+    model = _text(root / "proc/device-tree/model").rstrip("\0")
+    found = ", ".join(part for part in (model, name, f"{machine}, {bits}-bit programs") if part)
+    if bits != 64 or machine not in ("aarch64", "x86_64"):
+        return bad(
+            "system",
+            found,
+            "the interpreter has no 32-bit wheels: write 64-bit Raspberry Pi OS to the card",
+        )
+    return ok("system", found)
+
+
+def clock(state: Callable[[], int] | None = None, year: int | None = None) -> Finding:
+    """Check that something keeps the clock right, and that it was ever set."""
+    year = year or time.gmtime().tm_year
+    if year < FIRST_YEAR:
+        return bad(
+            "clock",
+            f"the year is {year}",
+            "connect a network or fit a clock with a battery: hours and the journal need the time",
+        )
+    state_now = (state or _kernel_clock)()
+    if state_now == TIME_ERROR:
+        return warning(
+            "clock",
+            "not synchronised",
+            "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server",
+        )
+    return ok("clock", "synchronised")
+
+
+def space(folder: Path) -> Finding:
+    """Check the card below the state folder: room, inodes, and that it can be written."""
+    place = next(p for p in (folder, *folder.parents) if p.exists())
+    info = os.statvfs(place)
+    free_mb = info.f_bavail * info.f_frsize / 2**20
+    share = info.f_bavail / max(1, info.f_blocks)
+    found = f"{free_mb:,.0f} MiB free ({share:.0%}) at {place}"
+    if info.f_flag & os.ST_RDONLY:
+        return bad(
+            "space",
+            f"{place} is read-only",
+            "a card that fails is remounted so: see dmesg, replace the card, restore the backup",
+        )
+    if info.f_files and info.f_favail == 0:
+        return bad("space", f"no inodes left at {place}", "delete files that are not needed")
+    if free_mb < MIN_FREE_MB or share < MIN_FREE_SHARE:
+        return bad("space", found, "sudo journalctl --vacuum-size=50M; sudo apt clean; then df -h")
+    return ok("space", found)
+
+
+def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
+    """Check what the Pi's firmware says of voltage and throttling."""
+    said = _text(root / THROTTLED).strip() or (ask or _vcgencmd)()
+    if not said:
+        return ok("power", "nothing known: no Raspberry Pi firmware here")
+    bits = int(said.removeprefix("throttled=").removeprefix("0x") or "0", 16)
+    now = [name for bit, name in NOW_BITS.items() if bits >> bit & 1]
+    before = [name for bit, name in NOW_BITS.items() if bits >> (bit + 16) & 1]
+    mend = "use the official power supply and a short cable; cool the board"
+    if now:
+        return bad("power", f"now: {', '.join(now)}", mend)
+    if before:
+        return warning("power", f"since the last start: {', '.join(before)}", mend)
+    return ok("power", "no under-voltage, no throttling since the last start")
+
+
+def heat(root: Path = ROOT) -> Finding:
+    """Check how warm the processor is."""
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
+    values = [int(text) / 1000 for zone in zones if (text := _text(zone).strip()).isdigit()]
+    if not values:
+        return ok("heat", "nothing known: no thermal sensor here")
+    hottest = max(values)
+    found = f"{hottest:.0f} °C"
+    mend = "give the case air or a fan; out of the sun; a hot Pi slows down from 80 °C on"
+    if hottest >= HOT_C:
+        return bad("heat", found, mend)
+    return warning("heat", found, mend) if hottest >= WARM_C else ok("heat", found)
+
+
+def _os_name(root: Path) -> str:
+    for line in _text(root / "etc/os-release").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.split("=", 1)[1].strip('"')
+    return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _vcgencmd() -> str:
+    tool = shutil.which("vcgencmd")
+    if tool is None:
+        return ""
+    done = subprocess.run([tool, "get_throttled"], capture_output=True, text=True, timeout=5)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _kernel_clock() -> int:
+    """Ask the kernel without changing anything. Source: adjtimex(2), `modes` of 0."""
+    timex = ctypes.create_string_buffer(512)  # struct timex is 208 bytes
+    return int(ctypes.CDLL(None, use_errno=True).adjtimex(timex))

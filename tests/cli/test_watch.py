@@ -1,0 +1,132 @@
+"""`facegate watch` on journal files as journald writes them, read by the real journalctl."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from facegate.events import EVENTS
+
+pytestmark = pytest.mark.host
+REMOTE = "/lib/systemd/systemd-journal-remote"
+BEGAN_US = 1_790_000_000_000_000
+
+
+def entry(number, message, event=None, priority=None, **facts):
+    fields = {
+        "__REALTIME_TIMESTAMP": BEGAN_US + number * 1_000_000,
+        "__MONOTONIC_TIMESTAMP": number * 1_000_000,
+        "_BOOT_ID": "0" * 31 + "1",
+        "_SYSTEMD_UNIT": "facegate.service",
+        "SYSLOG_IDENTIFIER": "facegate",
+        "PRIORITY": EVENTS[event].priority if event else priority or 6,
+        "MESSAGE": message,
+    }
+    if event:
+        fields["MESSAGE_ID"], fields["FACEGATE_EVENT"] = EVENTS[event].message_id, event
+    fields |= {f"FACEGATE_{key.upper()}": value for key, value in facts.items()}
+    return "".join(f"{key}={value}\n" for key, value in fields.items()) + "\n"
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A folder with one journal: a day at the door."""
+    if shutil.which("journalctl") is None or shutil.which(REMOTE) is None:
+        pytest.skip("this machine has no journalctl and systemd-journal-remote to write a journal")
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    text = "".join(
+        (
+            entry(0, "looking through file", "ready", people=2),
+            entry(1, "Ann: come in", "granted", person=1, distance="0.412", seq=17),
+            entry(2, "nobody enrolled looks like this", "unknown", distance="1.310"),
+            entry(3, "Ben: come in", "granted", person=2, distance="0.388"),
+            entry(4, "Traceback (most recent call last):", priority=6),
+            entry(5, "/dev/video0: the cable is off", "camera_lost"),
+        )
+    )
+    subprocess.run(
+        [REMOTE, f"--output={folder / 'facegate.journal'}", "-"],
+        input=text, text=True, check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def watched(facegate, journal, *words):
+    done = facegate("watch", "--directory", journal, *words, "--json")
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_it_shows_what_happened_in_order_one_line_each(facegate, journal):
+    done = facegate("watch", "--directory", journal)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert "granted" in lines[1]
+    assert "Ann: come in" in lines[1]
+    assert "distance=0.412" in lines[1]
+    assert "seq" not in lines[1]
+    assert "Traceback" in lines[4]
+    assert EVENTS["camera_lost"].advice in lines[6]
+    assert "\x1b[" not in done.out  # no colours where nobody looks
+
+
+def test_json_has_every_fact(facegate, journal):
+    granted = watched(facegate, journal)[1]
+    assert granted["event"] == "granted"
+    assert granted["severity"] == 6
+    assert granted["facts"] == {"person": "1", "distance": "0.412", "seq": "17"}
+    assert granted["at"].startswith("2026-09-21T")
+
+
+@pytest.mark.parametrize(
+    ("words", "events"),
+    [
+        (("--event", "granted"), ["granted", "granted"]),
+        (("-e", "unknown", "-e", "ready"), ["ready", "unknown"]),
+        (("--person", "2"), ["granted"]),
+        (("--severity", "notice"), ["unknown", "camera_lost"]),
+        (("--severity", "err"), ["camera_lost"]),
+        (("--event", "granted", "--person", "1"), ["granted"]),
+    ],
+)
+def test_filters(facegate, journal, words, events):
+    assert [e["event"] for e in watched(facegate, journal, *words)] == events
+
+
+def test_since(facegate, journal):
+    late = watched(facegate, journal, "--since", f"@{BEGAN_US // 1_000_000 + 3}")
+    assert late[0]["message"] == "Ben: come in"
+    assert len(late) == 3
+
+
+def test_a_since_that_is_no_time_is_journalctls_own_complaint(facegate, journal):
+    done = facegate("watch", "--directory", journal, "--since", "never ever")
+    assert done.code == 7
+    assert "journalctl" in done.complaint
+
+
+def test_an_event_that_does_not_exist(facegate):
+    done = facegate("watch", "--event", "grantd")
+    assert done.code == 3
+    assert "no event is called so" in done.complaint
+
+
+def test_a_person_that_does_not_exist(facegate):
+    done = facegate("watch", "--person", "Nobody")
+    assert done.code == 3
+    assert "Nobody" in done.complaint
+
+
+def test_a_machine_without_a_journal(facegate, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = facegate("watch")
+    assert done.code == 7
+    assert "facegate run" in done.complaint
+
+
+def test_a_folder_that_is_not_there(facegate, tmp_path):
+    if shutil.which("journalctl") is None:
+        pytest.skip("this machine has no journalctl")
+    assert facegate("watch", "--directory", tmp_path / "none").code == 3

@@ -1,0 +1,43 @@
+"""Checks of the gate's parts, with a real store and real networks."""
+
+import os
+
+import pytest
+
+from facegate import parts
+from facegate.config import parse_config
+from facegate.doctor import gate
+from facegate.errors import StoreError
+from facegate.vision.card import read_card
+
+
+def settings(folder, **sections):
+    return parse_config(
+        {"state": {"folder": str(folder)}, "gpio": {"driver": "fake"}, **sections}, "test"
+    )
+
+
+def test_the_networks_run_on_their_delegate(tmp_path):
+    for check in (gate.detector, gate.embedder):
+        found = check(settings(tmp_path))
+        assert found.state == "ok"
+        assert "XNNPACK" in found.found
+
+
+def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_path):
+    config = settings(tmp_path)
+    assert "not made yet" in gate.store(config, None).found
+    card = read_card(parts.embedder_path(config), "embedder")
+    parts.open_store(config, card.model_id).close()
+    assert "the key fits" in gate.store(config, None).found
+    os.chmod(config.key_path, 0o644)
+    with pytest.raises(StoreError, match="key"):
+        gate.store(config, None)
+
+
+def test_lines_that_are_wired_are_named(tmp_path):
+    config = settings(tmp_path, gpio={"driver": "gpiod"}, door={"contact": {"line": "GPIO5"}})
+    found = gate.gpio(config, None, devices=tmp_path)
+    assert (found.state, found.found) == ("bad", "this machine has no gpiochip")
+    assert gate._wired(config) == ["relay GPIO17", "contact GPIO5"]
+    assert gate.gpio(settings(tmp_path), None).state == "ok"

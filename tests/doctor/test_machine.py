@@ -1,0 +1,88 @@
+"""Checks of the machine on trees of files as a Pi has them."""
+
+from pathlib import Path
+
+import pytest
+
+from facegate.doctor import machine
+from facegate.doctor.finding import Finding
+
+
+def put(root, path, text):
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_a_64_bit_pi_is_well_and_named(tmp_path):
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0")
+    put(tmp_path, "etc/os-release", 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    found = machine.system(tmp_path, "aarch64", 64)
+    assert found.state == "ok"
+    assert found.found.startswith("Raspberry Pi 4 Model B Rev 1.4, Debian GNU/Linux 12 (bookworm)")
+
+
+@pytest.mark.parametrize(("kernel", "bits"), [("armv7l", 32), ("aarch64", 32)])
+def test_32_bits_are_bad(tmp_path, kernel, bits):
+    found = machine.system(tmp_path, kernel, bits)
+    assert found.state == "bad"
+    assert "64-bit Raspberry Pi OS" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("bits", "state", "said"),
+    [
+        ("0", "ok", "no under-voltage"),
+        ("50005", "bad", "now: under-voltage, throttled"),
+        ("50000", "warning", "since the last start: under-voltage, throttled"),
+        ("8", "bad", "soft temperature limit"),
+    ],
+)
+def test_the_firmwares_bits(tmp_path, bits, state, said):
+    put(tmp_path, machine.THROTTLED, f"{bits}\n")
+    found = machine.power(tmp_path)
+    assert (found.state, said in found.found) == (state, True)
+
+
+def test_where_the_file_is_missing_the_firmware_is_asked(tmp_path):
+    assert machine.power(tmp_path, lambda: "throttled=0x50000").state == "warning"
+    assert machine.power(tmp_path, lambda: "").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("millidegrees", "state"), [("48312", "ok"), ("77000", "warning"), ("82500", "bad")]
+)
+def test_heat(tmp_path, millidegrees, state):
+    put(tmp_path, "sys/class/thermal/thermal_zone0/temp", millidegrees + "\n")
+    put(tmp_path, "sys/class/thermal/thermal_zone1/temp", "30000\n")
+    found = machine.heat(tmp_path)
+    assert (found.check, found.state) == ("heat", state)
+
+
+def test_without_a_sensor_nothing_is_claimed(tmp_path):
+    assert machine.heat(tmp_path) == Finding("heat", "ok", "nothing known: no thermal sensor here")
+
+
+def test_the_clock():
+    assert machine.clock(lambda: 0, 2026).state == "ok"
+    assert machine.clock(lambda: machine.TIME_ERROR, 2026).state == "warning"
+    assert machine.clock(lambda: 0, 1970).state == "bad"
+    assert machine.clock().check == "clock"  # this machine's own kernel answers
+
+
+def test_room_on_the_card(tmp_path, monkeypatch):
+    assert "MiB free" in machine.space(tmp_path / "not" / "made" / "yet").found
+    monkeypatch.setattr(machine, "MIN_FREE_MB", 1e12)
+    full = machine.space(tmp_path)
+    assert full.state == "bad"
+    assert "vacuum" in full.mend
+
+
+def test_a_read_only_card_is_bad():
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    read_only = [where for _, where, _, options, *_ in mounts if "ro" in options.split(",")]
+    if not read_only:
+        pytest.skip("this machine has nothing mounted read-only")
+    found = machine.space(Path(read_only[0]))
+    assert found.state == "bad"
+    assert "read-only" in found.found

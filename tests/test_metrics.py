@@ -1,0 +1,118 @@
+"""The text file, as Prometheus' own parser reads it."""
+
+import stat
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from facegate.journal import Event, Journal
+from facegate.metrics import LATENCY_BUCKETS_S, Metrics
+
+STATUS = {
+    "model_id": 'odd "name"\\',
+    "uptime_s": 12.5,
+    "camera_lost": None,
+    "detected_fps": 14.9,
+    "people": 3,
+    "door": "locked",
+    "lockdown": False,
+    "tamper": False,
+    "lockout": True,
+    "queues": {
+        "frames": {"put": 100, "dropped": 4},
+        "faces": {"put": 96, "dropped": 0},
+    },
+}
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    return Metrics(tmp_path / "facegate.prom", 0.02, lambda: STATUS, lambda why: None)
+
+
+def parsed(text):
+    return {f.name: f for f in text_string_to_metric_families(text)}
+
+
+def value(families, name, **labels):
+    (family,) = (f for f in families.values() if any(s.name == name for s in f.samples))
+    (found,) = (s.value for s in family.samples if s.name == name and s.labels == labels)
+    return found
+
+
+def test_the_parser_reads_what_the_status_says(metrics):
+    families = parsed(metrics.text())
+    assert value(families, "facegate_uptime_seconds") == 12.5
+    assert value(families, "facegate_camera_up") == 1
+    assert value(families, "facegate_people_enrolled") == 3
+    assert value(families, "facegate_door_state", state="locked") == 1
+    assert value(families, "facegate_door_lockout") == 1
+    assert value(families, "facegate_door_lockdown") == 0
+    assert value(families, "facegate_queue_dropped_total", queue="frames") == 4
+    assert value(families, "facegate_resident_memory_bytes") > 1e7
+    (info,) = families["facegate_build_info"].samples
+    assert info.labels["model"] == STATUS["model_id"]
+
+
+def test_names_and_types_follow_the_conventions(metrics):
+    metrics(Event("granted", "Ann", {"latency_ms": 120.0}))
+    for family in parsed(metrics.text()).values():
+        assert family.name.startswith("facegate_")
+        assert family.documentation
+        assert family.type in ("gauge", "counter", "histogram")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+
+
+def test_events_and_latencies_are_counted(metrics):
+    journal = Journal(metrics)
+    for latency_ms in (40.0, 120.0, 180.0, 5000.0):
+        journal.emit("granted", "Ann: come in", latency_ms=latency_ms)
+    journal.emit("unknown", "nobody")
+    families = parsed(metrics.text())
+    assert value(families, "facegate_events_total", event="granted") == 4
+    assert value(families, "facegate_events_total", event="unknown") == 1
+    name = "facegate_grant_latency_seconds"
+    counts = [
+        value(families, f"{name}_bucket", le=le)
+        for le in (*(f"{limit:g}" for limit in LATENCY_BUCKETS_S), "+Inf")
+    ]
+    assert counts == [1, 1, 3, 3, 3, 3, 4]
+    assert value(families, f"{name}_sum") == pytest.approx(5.34)
+    assert value(families, f"{name}_count") == 4
+
+
+def test_nothing_says_who_came(metrics):
+    metrics(Event("granted", "Ann: come in", {"latency_ms": 1.0, "person": 7}))
+    assert "Ann" not in metrics.text()
+    assert "person" not in metrics.text()
+
+
+def test_the_file_is_whole_readable_and_renewed(metrics, tmp_path):
+    file = tmp_path / "facegate.prom"
+    with metrics:
+        end_s = time.monotonic() + 20
+        while not file.exists():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+        first = file.stat().st_ino
+        assert stat.S_IMODE(file.stat().st_mode) == 0o644
+        assert file.read_text().endswith("\n")
+        while file.stat().st_ino == first:
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+    assert [p.name for p in tmp_path.iterdir()] == ["facegate.prom"]
+
+
+def test_a_folder_that_is_not_there_is_told_once(tmp_path):
+    told = []
+    metrics = Metrics(tmp_path / "none" / "f.prom", 0.01, lambda: STATUS, told.append)
+    with metrics:
+        end_s = time.monotonic() + 20
+        while not told:
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+        time.sleep(0.1)
+    assert len(told) == 1
+    assert "No such file" in told[0]
