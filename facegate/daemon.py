@@ -352,17 +352,26 @@ class Gate:
     # What the control socket offers.
 
     def add(
-        self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool = False
+        self,
+        name: str,
+        vectors: list[F32],
+        model_id: str,
+        allow_duplicate: bool = False,
+        more: bool = False,
     ) -> Person:
-        """Enrol a person from embeddings made elsewhere with the same model."""
+        """Enrol a person from embeddings made elsewhere with the same model, or add to one's."""
         self._check_model(model_id)
-        return self._enroller.add(name, vectors, allow_duplicate)
+        return self._enroller.add(name, vectors, allow_duplicate, more=more)
 
     def enrol(
-        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
+        self,
+        name: str,
+        allow_duplicate: bool,
+        progress: Callable[[int, str], None],
+        more: bool = False,
     ) -> Person:
-        """Enrol the person in front of the camera; blocks until done."""
-        return self._enroller.enrol(name, allow_duplicate, progress)
+        """Enrol the person in front of the camera, or add to their looks; blocks until done."""
+        return self._enroller.enrol(name, allow_duplicate, progress, more=more)
 
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Say who embeddings made elsewhere with the same model are, one look each."""

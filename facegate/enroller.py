@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from facegate import parts
-from facegate.access.enrolment import EnrolmentSession, check_newcomer
+from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import DaemonError, FacegateError, InputError
@@ -101,6 +102,7 @@ class Enroller:
         progress: Progress,
         countdown_s: float = 0.0,
         role: str = "member",
+        more: bool = False,
     ) -> Person:
         """Enrol the person in front of the camera; blocks until done.
 
@@ -110,13 +112,17 @@ class Enroller:
             progress: called with the looks collected so far and what to do next.
             countdown_s: seconds until the first look is taken.
             role: of the person.
+            more: add to the templates of somebody enrolled.
 
         Raises:
             InputError: the name is taken or unusable, the face is enrolled already, the enrolment
                 was cancelled, or time is up.
             DaemonError: another enrolment is going on, or the camera has stopped.
         """
-        self._store.check_new_name(name)
+        if more:
+            self._store.person(name)
+        else:
+            self._store.check_new_name(name)
         if not self._busy.acquire(blocking=False):
             raise DaemonError("another enrolment is going on; wait for it to end")
         well = False
@@ -124,7 +130,7 @@ class Enroller:
             self._journal.emit("enrol_began", name)
             self._cancelled.clear()
             vectors = self._looks(name, progress, countdown_s)
-            person = self.add(name, vectors, allow_duplicate, role)
+            person = self.add(name, vectors, allow_duplicate, role, more)
             well = True
             return person
         except FacegateError as error:
@@ -166,15 +172,26 @@ class Enroller:
         return session.vectors()
 
     def add(
-        self, name: str, vectors: list[F32], allow_duplicate: bool = False, role: str = "member"
+        self,
+        name: str,
+        vectors: list[F32],
+        allow_duplicate: bool = False,
+        role: str = "member",
+        more: bool = False,
     ) -> Person:
-        """Enrol a person from embeddings of the running model.
+        """Enrol a person, or add to one's templates, from embeddings of the running model.
 
         Raises:
             InputError: they show different people, somebody enrolled already, or the name is taken.
         """
         now = self._roster.now
-        matches: list[Match] = [] if allow_duplicate else [now.matcher.match(v) for v in vectors]
+        matches: list[Match] = [now.matcher.match(v) for v in vectors]
+        if more:
+            known = self._store.person(name)
+            check_returning(known.person_id, name, matches, self._vision.calibration.midpoint)
+            matches = [m for m in matches if m.person_id != known.person_id]
+        if allow_duplicate:
+            matches = []
         check_newcomer(
             name,
             vectors,
@@ -184,7 +201,8 @@ class Enroller:
             self._vision.calibration.midpoint,
         )
         with self._roster.changing():
-            person = self._store.add(name, vectors, role)
+            change = self._store.extend if more else partial(self._store.add, role=role)
+            person = change(name, vectors)
         self._journal.emit(
             "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
         )

@@ -88,6 +88,25 @@ class EnrolmentSession:
         return list(self._vectors)
 
 
+def check_returning(person_id: int, name: str, matches: list[Match], one_person: float) -> None:
+    """Refuse more looks at a person that are nearer to nobody or to somebody else.
+
+    Args:
+        person_id, name: who gets more templates.
+        matches: what each new embedding matches among those enrolled.
+        one_person: greatest distance at which two embeddings are more likely one person than two.
+
+    Raises:
+        InputError: none of the looks resembles the person's own templates.
+    """
+    own = [m.distance for m in matches if m.person_id == person_id]
+    if not own or min(own) > one_person:
+        raise InputError(
+            f"{name}: these looks do not resemble the ones enrolled; to begin anew, forget {name} "
+            "and enrol again"
+        )
+
+
 def check_newcomer(
     name: str,
     vectors: list[F32],

@@ -12,7 +12,7 @@ import typer
 
 from facegate import parts
 from facegate.access.audit import read
-from facegate.access.enrolment import EnrolmentSession, check_newcomer
+from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
 from facegate.access.erasure import Erasure
 from facegate.access.erasure import forget as erase
 from facegate.access.matcher import Matcher
@@ -45,25 +45,28 @@ def enroll(
     allow_duplicate: Annotated[
         bool, typer.Option("--allow-duplicate", help="Even if this face is enrolled already.")
     ] = False,
+    more: Annotated[
+        bool, typer.Option("--more", help="Add looks to somebody enrolled: glasses, a beard.")
+    ] = False,
     config: ConfigFile = None,
     camera: CameraSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a person, from pictures or with the camera."""
+    """Enrol a person, from pictures or with the camera; the best looks that differ are kept."""
     settings = load_config(config)
     client = daemon_of(settings)
     if client and not image:
         timeout_s = settings.enrolment.timeout_s
-        person = client.enrol(name, allow_duplicate, timeout_s, _say_progress)
+        person = client.enrol(name, allow_duplicate, timeout_s, _say_progress, more)
     else:
         vision = parts.load_vision(settings)
         vectors = (
             _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
         )
         if client:
-            person = client.add(name, vectors, vision.model_id, allow_duplicate)
+            person = client.add(name, vectors, vision.model_id, allow_duplicate, more)
         else:
-            person = _add_offline(settings, vision, name, vectors, allow_duplicate)
+            person = _add_offline(settings, vision, name, vectors, allow_duplicate, more)
     emit(
         asdict(person), as_json, [f"{person.name} is enrolled with {person.templates} template(s)."]
     )
@@ -285,15 +288,26 @@ def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | 
 
 
 def _add_offline(
-    config: Config, vision: parts.Vision, name: str, vectors: list[F32], allow_duplicate: bool
+    config: Config,
+    vision: parts.Vision,
+    name: str,
+    vectors: list[F32],
+    allow_duplicate: bool,
+    more: bool,
 ) -> Person:
     with parts.open_store(config, vision.model_id) as store:
         gallery = store.gallery()
         matcher = Matcher(gallery)
-        matches: list[Match] = [] if allow_duplicate else [matcher.match(v) for v in vectors]
+        matches: list[Match] = [matcher.match(v) for v in vectors]
+        if more:
+            known = store.person(name)
+            check_returning(known.person_id, name, matches, vision.calibration.midpoint)
+            matches = [m for m in matches if m.person_id != known.person_id]
+        if allow_duplicate:
+            matches = []
         limit = parts.threshold_for(config, vision.calibration, len(gallery.names))
         check_newcomer(name, vectors, matches, gallery.names, limit, vision.calibration.midpoint)
-        person = store.add(name, vectors)
+        person = (store.extend if more else store.add)(name, vectors)
         back_up(config, store)
     record(config, "enrolled", person)
     return person

@@ -65,13 +65,21 @@ class ControlClient:
         """List who is enrolled."""
         return [Person(**p) for p in self._call("GET", "/v1/people")]
 
-    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Person:
+    def add(
+        self,
+        name: str,
+        vectors: list[F32],
+        model_id: str,
+        allow_duplicate: bool,
+        more: bool = False,
+    ) -> Person:
         """Enrol from embeddings."""
         body = {
             "name": name,
             "vectors": [v.tolist() for v in vectors],
             "model_id": model_id,
             "allow_duplicate": allow_duplicate,
+            "more": more,
         }
         return Person(**self._call("POST", "/v1/people", body))
 
@@ -125,9 +133,10 @@ class ControlClient:
         allow_duplicate: bool,
         timeout_s: float,
         progress: Callable[[int, str], None],
+        more: bool = False,
     ) -> Person:
         """Enrol the person in front of the daemon's camera."""
-        body = {"name": name, "allow_duplicate": allow_duplicate}
+        body = {"name": name, "allow_duplicate": allow_duplicate, "more": more}
         with_margin_s = timeout_s + ANSWER_TIMEOUT_S
         connection, response = self._request("POST", "/v1/enrolments", body, with_margin_s)
         try:

@@ -29,8 +29,10 @@ class Gatekeeper(Protocol):
         """List who is enrolled."""
         ...
 
-    def add(self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool) -> Person:
-        """Enrol from embeddings."""
+    def add(
+        self, name: str, vectors: list[F32], model_id: str, allow_duplicate: bool, more: bool
+    ) -> Person:
+        """Enrol from embeddings, or add to those of somebody enrolled."""
         ...
 
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
@@ -38,9 +40,9 @@ class Gatekeeper(Protocol):
         ...
 
     def enrol(
-        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None]
+        self, name: str, allow_duplicate: bool, progress: Callable[[int, str], None], more: bool
     ) -> Person:
-        """Enrol with the camera."""
+        """Enrol with the camera, or add to the looks of somebody enrolled."""
         ...
 
     def rename(self, old: str, new: str) -> Person:
@@ -83,7 +85,7 @@ class Gatekeeper(Protocol):
 def _add(gate: Gatekeeper, call: Call) -> Person:
     new: schemas.NewPerson = call.body
     _spare_admins(gate, call, new.name, "enrol")
-    return gate.add(new.name, new.arrays(), new.model_id, new.allow_duplicate)
+    return gate.add(new.name, new.arrays(), new.model_id, new.allow_duplicate, new.more)
 
 
 def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
@@ -93,7 +95,7 @@ def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
     def tell(captured: int, guidance: str) -> None:
         call.send(schemas.Progress(captured=captured, guidance=guidance))
 
-    return schemas.Enrolled(person=gate.enrol(new.name, new.allow_duplicate, tell))
+    return schemas.Enrolled(person=gate.enrol(new.name, new.allow_duplicate, tell, new.more))
 
 
 def _remove(gate: Gatekeeper, call: Call) -> Person:

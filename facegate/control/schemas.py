@@ -63,6 +63,7 @@ class NewPerson(Templates):
 
     name: Name
     allow_duplicate: bool = False
+    more: bool = False
 
 
 class NewEnrolment(Request):
@@ -70,6 +71,7 @@ class NewEnrolment(Request):
 
     name: Name
     allow_duplicate: bool = False
+    more: bool = False
 
 
 class NewName(Request):

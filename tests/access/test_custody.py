@@ -247,6 +247,18 @@ def test_a_person_is_erased_from_everything_and_the_search_proves_it(machine):
     assert verify(machine.places.trail, machine.key).problem is None
 
 
+def test_a_person_is_erased_while_the_daemon_has_the_store_open(machine):
+    with machine.store() as daemon:
+        daemon.gallery()
+        daemon.set_note("Ann", "seen just now")
+        with machine.store() as store:
+            erasure = forget(store, machine.backups(), "Ann", machine.folder)
+        assert erasure.clean
+        assert [p.name for p in daemon.people()] == ["Bob"]
+        assert len(daemon.gallery().matrix) == 2
+        daemon.add("Cyd", vectors(1, 3))
+
+
 def test_a_trace_left_anywhere_is_found(machine):
     shutil.copy(machine.places.store, machine.folder / "copy.db")
     with machine.store() as store:

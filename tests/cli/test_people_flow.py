@@ -60,6 +60,20 @@ def test_people_are_listed_renamed_and_forgotten(facegate, enrolled, eileen):
     assert json.loads(facegate("people", "list", "--json").out) == []
 
 
+def test_more_looks_are_added_to_the_one_who_is_enrolled(
+    facegate, enrolled, write, portraits, grace
+):
+    dim = write("dim", cv2.convertScaleAbs(portraits[0][:320, 80:400], alpha=0.5))
+    done = facegate("enroll", "eileen", "--more", "--image", dim, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["templates"] == 2
+    other = facegate("enroll", "Eileen", "--more", "--image", grace)
+    assert (other.code, "do not resemble the ones enrolled" in other.complaint) == (3, True)
+    assert facegate("enroll", "Grace", "--more", "--image", grace).code == 3
+    (eileen,) = json.loads(facegate("people", "list", "--json").out)
+    assert eileen["templates"] == 2
+
+
 def test_two_pictures_are_compared(facegate, write, portraits, eileen, grace):
     dim = write("dim", cv2.convertScaleAbs(portraits[0][:320, 80:400], alpha=0.5))
     same, other = (facegate("verify", eileen, p, "--json") for p in (dim, grace))

@@ -59,11 +59,11 @@ class Gate:
     def people(self):
         return list(self.rows.values())
 
-    def add(self, name, vectors, model_id, allow_duplicate=False):
+    def add(self, name, vectors, model_id, allow_duplicate=False, more=False):
         self.added.append((name, vectors, model_id, allow_duplicate))
         return person(2, name, templates=len(vectors))
 
-    def enrol(self, name, allow_duplicate, progress):
+    def enrol(self, name, allow_duplicate, progress, more=False):
         progress(0, "look at the camera")
         progress(1, "turn a little")
         if name == "Nobody":
