@@ -70,7 +70,10 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        raise StoreError(f"{path}: {_MEANINGS.get(code, f'SQLite says: {error}')}") from error
+        meaning = _MEANINGS.get(code, f"SQLite says: {error}; {RESTORE}")
+        raise StoreError(f"{path}: {meaning}") from error
+    except UnicodeDecodeError as error:  # in a text of the file, or in SQLite's complaint about it
+        raise StoreError(f"{path}: damaged; {RESTORE}") from error
 
 
 @contextmanager
