@@ -50,3 +50,42 @@ def test_the_readme_says_what_the_detectors_card_says():
         assert number(shipped) == pytest.approx(of(f), abs=6e-4)
         assert number(in_float) == pytest.approx(of(f["float"]), abs=6e-4)
     assert number(row("| landmark error")[0]) == pytest.approx(f["landmark_nme"], abs=6e-3)
+
+
+def test_the_readme_says_what_the_calibration_says():
+    card = json.loads((ROOT / "models" / "inception_resnet_lite.json").read_text())
+    found = card["calibration"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    error = found["reliability"]["expected_calibration_error"]
+    assert f"off by {100 * error:.1f} % on average" in text
+    at = next(r for r in found["held_out_rates"] if r["wanted"] == 1e-3)
+    low, high = (1000 * r for r in at["between_folds"])
+    assert f"let {low:.1f} to {high:.1f} in 1,000 through" in text
+
+
+def test_the_readme_says_what_bad_conditions_cost():
+    table = figures("inception_resnet_lite")["robustness"]["conditions"]
+    rows = {
+        "| as they are": "clean",
+        "| a quarter of the light": "low_light",
+        "| out of focus": "blur",
+        "| JPEG of quality 30": "jpeg_30",
+        "| face of 40 px": "face_40_px",
+        "| head rolled by 15°": "roll_15",
+        "| a mask": "mask",
+        "| glasses": "glasses",
+    }
+    for start, name in rows.items():
+        accuracy, tar = row(start)
+        assert number(accuracy) == pytest.approx(table[name]["accuracy"], abs=6e-4)
+        assert number(tar) == pytest.approx(table[name]["tar"], abs=6e-4)
+
+
+def test_the_readme_says_how_groups_differ():
+    f = figures("inception_resnet_lite")
+    text = " ".join((ROOT / "README.md").read_text().split())
+    rates = [1000 * g["false_match_rate"] for g in f["groups"]["within"].values()]
+    assert f"{min(rates):.1f} to {max(rates):.1f} times in a thousand" in text
+    assert f"two sets {1000 * f['groups']['between']['false_match_rate']:.1f} times" in text
+    low, high = f["all_pairs"]["intervals"]["tar_at_far"]["1e-4"]
+    assert f"{100 * low:.1f} to {100 * high:.1f} %" in text

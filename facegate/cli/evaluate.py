@@ -11,7 +11,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress
+from facegate.cli.training import needs, portrait_figures, progress
 from facegate.config import load_config
 from facegate.errors import DataError
 from facegate.vision.card import amend_card
@@ -87,6 +87,7 @@ def embedder(
             reader = parts.reader_for(settings, embedder)
             figures["robustness"] = robustness_on(reader, embedder, data, progress)
         if into_card:
+            figures |= portrait_figures(parts.reader_for(settings, embedder))
             written.append(_into_card(embedder, path, figures))
     elif images is not None:
         reader = parts.reader_for(settings, embedder)

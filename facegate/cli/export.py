@@ -11,7 +11,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress
+from facegate.cli.training import needs, portrait_figures, progress
 from facegate.config import load_config
 from facegate.errors import InputError
 
@@ -95,6 +95,7 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     embedder = TFLiteFaceEmbedder(out)
     reader = parts.reader_for(load_config(None), embedder)
     measured, _, vectors, crops = measure_embedder(reader, embedder, data, progress)
+    measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
     cosine = (unit * vectors).sum(1)
     in_float = verification.figures(

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import TypeVar
 
-from facegate.errors import DataError
+from facegate.errors import DataError, InputError
+from facegate.vision.faces import FaceReader
 
 T = TypeVar("T")
 
@@ -24,6 +25,18 @@ def needs(*modules: str) -> None:
             importlib.import_module(name)
         except ImportError:
             raise DataError(f"this needs {name}: pip install 'facegate[{extra}]'") from None
+
+
+def portrait_figures(reader: FaceReader) -> dict[str, dict[str, float]]:
+    """Give the card's figures of the demo's portraits; nothing where those are not installed."""
+    from facegate.demo.walkup import portraits
+    from facegate.training.probe import portrait_distances
+
+    try:
+        first, second = portraits()
+    except InputError:
+        return {}
+    return {"portraits": portrait_distances(reader, first.pixels, second.pixels)}
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:

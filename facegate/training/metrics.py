@@ -30,15 +30,23 @@ def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
 
 def fold_correct(similarity: F32, same: Bools, fold: I64) -> Bools:
     """Say of each pair whether `fold_accuracy` counts it as right: bool (N,)."""
+    correct = np.zeros(len(similarity), bool)
+    for f, threshold in fold_thresholds(similarity, same, fold).items():
+        test = fold == f
+        right = (similarity[test] >= threshold) == same[test]
+        correct[test] = ~np.isnan(similarity[test]) & right
+    return correct
+
+
+def fold_thresholds(similarity: F32, same: Bools, fold: I64) -> dict[int, float]:
+    """Give each fold's threshold: the best on the others, or on itself if it is alone."""
     usable = ~np.isnan(similarity)
     folds = np.unique(fold)
-    correct = np.zeros(len(similarity), bool)
+    found = {}
     for f in folds:
-        test = fold == f
-        others = usable if len(folds) == 1 else usable & ~test
-        threshold = best_threshold(similarity[others], same[others]) if others.any() else 0.0
-        correct[test] = usable[test] & ((similarity[test] >= threshold) == same[test])
-    return correct
+        others = usable if len(folds) == 1 else usable & (fold != f)
+        found[int(f)] = best_threshold(similarity[others], same[others]) if others.any() else 0.0
+    return found
 
 
 def best_threshold(similarity: F32, same: Bools) -> float:

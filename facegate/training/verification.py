@@ -26,6 +26,7 @@ from facegate.training.intervals import (
 from facegate.training.metrics import (
     equal_error_rate,
     fold_correct,
+    fold_thresholds,
     tar_at_far,
     threshold_at_far,
 )
@@ -99,7 +100,8 @@ def figures(v: Verification) -> dict[str, Any]:
     two; in EER and TAR it is a pair that is never accepted.
 
     Returns:
-        `accuracy` (mean over folds), `accuracy_std` (between folds), `eer`, `tar_at_far`; 95 %
+        `accuracy` (mean over folds), `accuracy_std` (between folds), each of the `folds` with its
+        threshold, `eer`, `tar_at_far`; 95 %
         `intervals` of them, and which FARs so many impostor pairs have `resolved`. Where one is
         not, the TAR is that with as many false matches as the rate allows: few, or none.
     """
@@ -117,6 +119,10 @@ def figures(v: Verification) -> dict[str, Any]:
     return {
         "accuracy": float(accuracy.mean()),
         "accuracy_std": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0,
+        "folds": {
+            "accuracy": accuracy.tolist(),
+            "cosine": list(fold_thresholds(v.similarity, v.same, v.fold).values()),
+        },
         "eer": eer,
         "tar_at_far": tar,
         "comparisons": {"genuine": genuine, "impostor": impostor},
