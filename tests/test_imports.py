@@ -32,6 +32,7 @@ ALLOWED = {
     "recorder": {"errors", "events", "journal", "access"},
     "safekeeper": {"errors", "journal", "access"},
     "reload": {"config"},
+    "hold": {"errors", "config", "hardware"},
     "roster": {"errors", "config", "parts", "vision", "access"},
     "doorkeeper": {
         "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",
