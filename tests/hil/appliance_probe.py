@@ -95,6 +95,8 @@ def gate():
     seen["explained"] = "Subject: Somebody was let in" in explained
     until(lambda: "1 people" in show("StatusText"), 10)
     seen["status_text"] = show("StatusText")
+    seen["reload"] = sh("systemctl", "reload", "facegate").stderr
+    seen["reloaded"] = until(lambda: events("settings_reloaded"), 20)
     outsider = sh("runuser", "-u", "nobody", "--", "facegate", "status", "--config", str(SETTINGS))
     seen["outsider"] = outsider.returncode
     seen["state_mode"] = oct(os.stat("/var/lib/facegate").st_mode & 0o777)

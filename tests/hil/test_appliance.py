@@ -4,8 +4,12 @@ Both systems that Raspberry Pi OS is made of are built and booted at the same ti
 appliance_probe.py tries everything and writes what it saw. These tests judge it.
 """
 
+import shutil
+import subprocess
+import sys
+
 import pytest
-from debian import PYTHONS
+from debian import PYTHONS, ROOT
 from lives import SETTINGS
 
 pytestmark = pytest.mark.appliance
@@ -56,6 +60,11 @@ def test_the_journal_holds_its_fields_and_explains_them(seen):
     assert float(entry["FACEGATE_LATENCY_MS"]) > 0
     assert "Eileen" in entry["MESSAGE"]
     assert seen["gate"]["explained"]
+
+
+def test_a_reload_reads_the_settings_again(seen):
+    assert seen["gate"]["reload"] == ""
+    assert seen["gate"]["reloaded"]
 
 
 def test_others_get_nothing(seen):
@@ -146,3 +155,22 @@ def test_uninstalling_leaves_what_it_says(seen):
     assert {p for p in left - users if not p.startswith(KEPT)} == set()
     assert set(removal["left_after_purge"]) <= users
     assert "0 unit files listed" in removal["units"]
+
+
+def test_a_wheel_that_was_tampered_with_is_refused(lives, suite, tmp_path):
+    wheels = shutil.copytree(lives[suite].result().tree / "root/wheels", tmp_path / "wheels")
+    (spoiled,) = wheels.glob("typer-*.whl")
+    spoiled.write_bytes(spoiled.read_bytes() + b"\0")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "download", "--no-index", "--no-deps",
+            "--require-hashes", "--only-binary=:all:", "--find-links", str(wheels),
+            "--dest", str(tmp_path / "out"), "--python-version", PYTHONS[suite],
+            "-r", str(ROOT / f"deploy/locked/{PYTHONS[suite]}.txt"),
+        ],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert spoiled.name in done.stderr
