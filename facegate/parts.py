@@ -111,7 +111,8 @@ def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
 def _reader(
     config: Config, detector: TFLiteFaceDetector, embedder: TFLiteFaceEmbedder
 ) -> FaceReader:
-    return FaceReader(detector, embedder, quality_limits(config, embedder.model.card))
+    limits = quality_limits(config, embedder.model.card)
+    return FaceReader(detector, embedder, limits, config.detection.tiles)
 
 
 def quality_limits(config: Config, card: ModelCard) -> QualityLimits:

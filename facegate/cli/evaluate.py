@@ -312,8 +312,8 @@ def landmarks(
         [
             f"given crops   accuracy {result['given']['accuracy']:.4f}",
             *[
-                f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}  "
-                f"found {r['found']:.4f}"
+                f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}, "
+                f"of noise {r['cost_of_noise']:+.4f}  found {r['found']:.4f}"
                 for px, r in result["detected"].items()
             ],
         ],

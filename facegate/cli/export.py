@@ -77,21 +77,29 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     import numpy as np
 
     from facegate.training import detection, verification
+    from facegate.training.conditions import under_conditions
     from facegate.training.data import read_pairs, read_scenes
     from facegate.training.export import FloatNetwork
     from facegate.training.measure import measure_embedder
+    from facegate.training.quality import of_ordinary_faces
+    from facegate.training.quantisation import QUANTISED_PICTURES, equal_alarms, head_report
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.embedder import TFLiteFaceEmbedder
+    from facegate.vision.preprocess import letterbox
 
     before = FloatNetwork(model)
     if kind is Kind.DETECTOR:
         scenes = read_scenes(data / "scenes-val.parquet")
         detector = TFLiteFaceDetector(out)
-        figures = detection.detector_on_scenes(detector, scenes, progress)
+        looked = detection.look_at(detector, scenes, progress)
+        figures = {**detection.figures(looked), "min_score": detector.min_score}
         in_float = detection.detector_on_scenes(before, scenes, progress)
         compared = ("recall", "false_alarms_per_image", "false_alarms_with_faces", "landmark_nme")
         figures["float"] = {k: in_float[k] for k in compared}
-        return {"figures": {**figures, "min_score": detector.min_score}}
+        figures["at_equal_alarms"] = equal_alarms(detector, out, before, scenes)
+        figures["conditions"] = under_conditions(detector, looked, progress)
+        pictures = [letterbox(s.pixels, *before.canvas_px)[0] for s in scenes[:QUANTISED_PICTURES]]
+        return {"figures": figures, "quantisation": head_report(detector, before, pictures)}
     embedder = TFLiteFaceEmbedder(out)
     reader = parts.reader_for(load_config(None), embedder)
     measured, _, vectors, crops = measure_embedder(reader, embedder, data, progress)
@@ -107,14 +115,26 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
         "mean": float(cosine.mean()),
         "crops": len(cosine),
     }
-    return measured
+    lengths, coverage = of_ordinary_faces(embedder, data, progress)
+    return {**measured, "lengths": lengths.to_card(), "coverage": coverage.to_card()}
 
 
 def _lines(card: dict[str, Any]) -> list[str]:
     f = card["figures"]
     lines = [f"{card['bytes']:,} bytes, {card['xnnpack_partitions']} XNNPACK partition(s)"]
     if card["kind"] == "detector":
-        return [*lines, f"recall {f['recall']}, false alarms {f['false_alarms_per_image']:.4f}"]
+        equal = f["at_equal_alarms"]
+        return [
+            *lines,
+            f"recall {f['recall']}, false alarms {f['false_alarms_per_image']:.4f}",
+            f"at {equal['false_alarms']} false alarms: recall {equal['int8']:.4f}, "
+            f"in float {equal['float']:.4f}",
+            *[
+                f"{head:<13} scale {q['scale']:.5f}  signal over error {q['sqnr_db']:.1f} dB  "
+                f"greatest error {q['max_error']:.3f}"
+                for head, q in card["quantisation"].items()
+            ],
+        ]
     cosine = f["int8_to_float_cosine"]
     return [
         *lines,

@@ -199,9 +199,11 @@ class FloatNetwork:
 
     Args:
         model: with fixed batch 1.
+        min_score: of a detector, below which it reports nothing.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, min_score: float = 0.5) -> None:
+        self.min_score = min_score
         self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
         _, self._height, self._width, _ = model.inputs[0].shape
         self._centres, self._strides = cell_centres(self._height, self._width)
@@ -211,15 +213,22 @@ class FloatNetwork:
         raw = np.asarray(self._run(to_float(face[None]))[0], np.float32)
         return np.asarray(raw / max(float(np.linalg.norm(raw)), 1e-12), np.float32)
 
+    @property
+    def canvas_px(self) -> tuple[int, int]:
+        """Width and height of the input."""
+        return self._width, self._height
+
+    def heads(self, canvas: U8) -> dict[str, F32]:
+        """Run a detector on a picture of its input's size: head → float32 (h, w, channels)."""
+        return {k: np.asarray(v)[0] for k, v in self._run(to_float(canvas[None])).items()}
+
     def detect(self, pixels: U8) -> list[Detection]:
-        """Find faces as `TFLiteFaceDetector.detect` does, above a score of 0.5."""
+        """Find faces as `TFLiteFaceDetector.detect` does, above `min_score`."""
         canvas, scale = letterbox(pixels, self._width, self._height)
-        maps = self._run(to_float(canvas[None]))
+        maps = self.heads(canvas)
 
         def join(kind: str, width: int) -> F32:
-            return np.concatenate(
-                [np.asarray(maps[f"{kind}_{s}"]).reshape(-1, width) for s in STRIDES]
-            )
+            return np.concatenate([maps[f"{kind}_{s}"].reshape(-1, width) for s in STRIDES])
 
         scores, boxes, landmarks = decode(
             join("score", 1)[:, 0],
@@ -227,7 +236,7 @@ class FloatNetwork:
             join("landmarks", 10),
             self._centres,
             self._strides,
-            0.5,
+            self.min_score,
         )
         keep = suppress(boxes, scores, NMS_IOU)
         return [Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep]

@@ -62,5 +62,5 @@ def _tile(pixels: U8, box: F32) -> U8:
 
 def _write(pixels: U8, text: str, at: tuple[int, int]) -> None:
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(pixels, text, at, font, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(pixels, text, (at[0] + 1, at[1] + 1), font, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(pixels, text, at, font, 0.45, (255, 255, 255), 1, cv2.LINE_AA)

@@ -19,6 +19,8 @@ SIZE_RANGES = ((6.0, 52.0), (32.0, 112.0), (76.0, 1e9))
 CENTRE_RADIUS = 1.0  # strides; cells this near a face's centre are positive
 MIRRORED = (1, 0, 2, 4, 3)  # landmarks after a left-right flip
 MIN_FACE_PX, MAX_FACE_PX = 9.0, 230.0
+BACKLIT_SHARE = 0.1
+TILTED_SHARE = 0.4  # of the pictures are turned by up to 35 degrees, the others by up to 10
 MASKED_SHARE = 0.12  # of the faces get their lower half covered
 
 
@@ -44,10 +46,13 @@ def compose(scenes: list[Scene], height: int, width: int, rng: np.random.Generat
         y = int(height * rng.uniform(0.3, 0.7))
         cells = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
     placed = [_place(s, canvas, c, rng) for s, c in zip(scenes, cells, strict=True)]
+    boxes = np.concatenate([p[0] for p in placed])
+    if rng.random() < BACKLIT_SHARE:
+        canvas = backlight(canvas, boxes, rng)
     pixels = _light(canvas, rng)
     return Canvas(
         pixels,
-        np.concatenate([p[0] for p in placed]),
+        boxes,
         np.concatenate([p[1] for p in placed]),
         np.concatenate([p[2] for p in placed]),
     )
@@ -71,7 +76,9 @@ def _place(
         anchor = (box[:2] + box[2:]) / 2
     else:
         scale = fit * float(np.exp(rng.uniform(np.log(0.6), np.log(2.2))))
-    angle = np.radians(rng.uniform(-35, 35) if rng.random() < 0.25 else rng.uniform(-10, 10))
+    angle = np.radians(
+        rng.uniform(-35, 35) if rng.random() < TILTED_SHARE else rng.uniform(-10, 10)
+    )
     flip = rng.random() < 0.5
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([-1.0 if flip else 1.0, 1.0])
@@ -155,6 +162,32 @@ def cover_lower_face(pixels: U8, landmarks: F32, rng: np.random.Generator) -> No
         else [int(rng.integers(150, 256))] * 3
     )
     cv2.fillPoly(pixels, [np.asarray(outline).astype(np.int32)], colour, cv2.LINE_AA)
+
+
+def backlight(pixels: U8, boxes: F32, rng: np.random.Generator) -> U8:
+    """Let people stand before a bright window or door: they are dark, what is around them glares.
+
+    Args:
+        boxes: float32 (K, 4), of the faces.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    height, width = pixels.shape[:2]
+    people = np.zeros((height, width), np.float32)
+    for x1, y1, x2, y2 in boxes:
+        middle = (round(float(x1 + x2) / 2), round(float(y1 + y2) / 2))
+        radii = (max(1, round(float(x2 - x1) * 0.6)), max(1, round(float(y2 - y1) * 0.6)))
+        cv2.ellipse(people, middle, radii, 0, 0, 360, 1.0, -1)
+        # Shoulders: nobody's head hangs in the air.
+        below = (middle[0], round(float(y2) + radii[1]))
+        cv2.ellipse(people, below, (2 * radii[0], radii[1]), 0, 0, 360, 1.0, -1)
+    people = cv2.GaussianBlur(people, (0, 0), max(1.5, 0.01 * width))[..., None]
+    dark, glare = rng.uniform(0.15, 0.5), rng.uniform(1.2, 2.2)
+    lit = pixels.astype(np.float32)
+    around = lit * glare + rng.uniform(20, 90)
+    veil = rng.uniform(0, 25)  # light that strays inside the lens
+    return np.clip(people * (lit * dark + veil) + (1 - people) * around, 0, 255).astype(np.uint8)
 
 
 def _light(pixels: U8, rng: np.random.Generator) -> U8:

@@ -9,6 +9,7 @@ from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.preprocess import align
 from facegate.vision.quality import QualityLimits, assess, assess_again
+from facegate.vision.tiling import find_in_tiles, merge
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,18 @@ class FaceReader:
     Args:
         detector, embedder: the networks.
         limits: of the quality gate.
+        tiles: more than 1 also searches so many times so many parts of the main picture, for far
+            faces; each costs as much as the whole.
     """
 
     def __init__(
-        self, detector: FaceDetector, embedder: FaceEmbedder, limits: QualityLimits
+        self,
+        detector: FaceDetector,
+        embedder: FaceEmbedder,
+        limits: QualityLimits,
+        tiles: int = 1,
     ) -> None:
+        self._tiles = tiles
         self._detector, self._embedder, self._limits = detector, embedder, limits
 
     def find(self, pixels: U8, small: U8 | None = None) -> list[Detection]:
@@ -43,6 +51,12 @@ class FaceReader:
         Returns:
             Detections in the coordinates of `pixels`, best first.
         """
+        found = self._whole(pixels, small)
+        if self._tiles > 1:
+            found = merge(found + find_in_tiles(self._detector, pixels, self._tiles))
+        return found
+
+    def _whole(self, pixels: U8, small: U8 | None) -> list[Detection]:
         if small is None:
             return self._detector.detect(pixels)
         across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]

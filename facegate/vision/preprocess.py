@@ -104,8 +104,14 @@ def _shrink_first(pixels: U8, matrix: F32, scale: float) -> tuple[F32, U8]:
     return combined[:2].astype(np.float32), small.astype(np.uint8, copy=False)
 
 
-def letterbox(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
+def letterbox(
+    pixels: U8, width_px: int, height_px: int, canvas: U8 | None = None
+) -> tuple[U8, float]:
     """Shrink or enlarge a picture into the top left of a grey canvas, keeping its proportions.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        canvas: uint8 (height_px, width_px, 3) to draw into, instead of a new one.
 
     Returns:
         The canvas uint8 (height_px, width_px, 3), and the scale: canvas pixels per picture pixel.
@@ -114,8 +120,14 @@ def letterbox(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
     scale = min(width_px / width, height_px / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.full((height_px, width_px, 3), LETTERBOX_GREY, np.uint8)
-    canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=method)
+    if canvas is None:
+        canvas = np.empty((height_px, width_px, 3), np.uint8)
+    canvas[size[1] :] = LETTERBOX_GREY
+    canvas[: size[1], size[0] :] = LETTERBOX_GREY
+    inside = canvas[: size[1], : size[0]]
+    drawn = cv2.resize(pixels, size, dst=inside, interpolation=method)
+    if not np.may_share_memory(drawn, inside):
+        inside[:] = drawn
     return canvas, scale
 
 

@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class TFLiteModel:
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self._check_input(path)
+        self._quantised: I8 = np.empty(self._input["shape"], np.int8)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -97,10 +98,45 @@ class TFLiteModel:
         """
         quantised: I8 = to_int8(pixels)
         self._interpreter.set_tensor(self._input["index"], quantised[None])
+        self._invoke()
+        return {o["name"]: self._output(o) for o in self._outputs}
+
+    def run_into(self, pixels: U8, into: Mapping[str, F32]) -> None:
+        """Run the model on one picture, into arrays that are there already.
+
+        Args:
+            pixels: uint8, `input_shape`, RGB.
+            into: output name → float32 array of the output's shape without the batch axis; filled
+                with the dequantised values.
+        """
+        np.bitwise_xor(pixels, 0x80, out=self._quantised[0].view(np.uint8))
+        self._interpreter.set_tensor(self._input["index"], self._quantised)
+        self._invoke()
+        for detail in self._outputs:
+            target = into[detail["name"]]
+            # A view of the interpreter's own memory: it must not outlive this method.
+            values = self._interpreter.tensor(detail["index"])()[0]
+            if values.dtype == np.float32:
+                target[...] = values
+                continue
+            scale, zero_point = detail["quantization"]
+            np.subtract(values, np.float32(zero_point), out=target)
+            np.multiply(target, np.float32(scale), out=target)
+
+    def _invoke(self) -> None:
         began_s = time.thread_time()
         self._interpreter.invoke()
         self.cpu_s += time.thread_time() - began_s
-        return {o["name"]: self._output(o) for o in self._outputs}
+
+    @property
+    def output_scales(self) -> dict[str, float]:
+        """Output name → its quantisation scale; 0 for a float output."""
+        return {o["name"]: float(o["quantization"][0]) for o in self._outputs}
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Output name → its shape without the batch axis."""
+        return {o["name"]: tuple(int(n) for n in o["shape"][1:]) for o in self._outputs}
 
     def _output(self, detail: dict[str, Any]) -> F32:
         values = self._interpreter.get_tensor(detail["index"])[0]

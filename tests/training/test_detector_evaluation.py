@@ -189,4 +189,5 @@ def test_the_command_sets_the_landmarks_beside_the_given_crops(facegate, small_d
     assert set(said["detected"]) == {"38", "77"}
     for reached in said["detected"].values():  # patterns are no faces: nothing is found
         assert reached["found"] < 0.5
+        assert abs(reached["cost_of_noise"]) < 0.2
         assert reached["cost"] == pytest.approx(said["given"]["accuracy"] - reached["accuracy"])

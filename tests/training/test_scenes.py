@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facegate.training.data import Scene
-from facegate.training.scenes import assign, compose
+from facegate.training.scenes import MIN_FACE_PX, assign, backlight, compose
 from facegate.vision.detector import cell_centres
 
 HEIGHT, WIDTH = 256, 320
@@ -88,3 +88,39 @@ def test_the_pictures_that_alarm_the_detector_weigh_most():
     assert weights[1] > 0.9
     assert weights[0] == weights[2] == pytest.approx(FLOOR)
     assert network.training
+
+
+def test_backlight_darkens_the_faces_and_lets_the_rest_glare():
+    pixels = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    box = np.array([[120, 60, 200, 160]], np.float32)
+    for seed in range(10):
+        lit = backlight(pixels, box, np.random.default_rng(seed))
+        assert lit[95:125, 145:175].mean() < 100
+        assert lit[:40, :60].mean() > 150
+    assert (pixels == 120).all()
+    empty = backlight(pixels, np.zeros((0, 4), np.float32), np.random.default_rng(0))
+    assert empty.mean() > 150
+
+
+def test_the_recipe_shows_what_a_door_camera_meets():
+    """Over many canvases: small faces, tilted heads, darkness, grey pictures, covered mouths."""
+    rng = np.random.default_rng(0)
+    coloured = scene((120, 80, 200, 180))
+    coloured.pixels[..., 0] //= 2
+    sizes, tilts, levels, grey = [], [], [], 0
+    for _ in range(300):
+        canvas = compose([coloured], HEIGHT, WIDTH, rng)
+        levels.append(canvas.pixels.mean())
+        spread = canvas.pixels.astype(int)
+        grey += int(np.abs(spread[..., 0] - spread[..., 2]).mean() < 1)
+        for box, marks, ignore in zip(canvas.boxes, canvas.landmarks, canvas.ignore, strict=True):
+            if not ignore:
+                sizes.append(float(np.sqrt(np.prod(box[2:] - box[:2]))))
+                across = marks[1] - marks[0]
+                tilts.append(abs(float(np.degrees(np.arctan2(across[1], across[0])))))
+    assert MIN_FACE_PX <= 12
+    assert np.mean(np.array(sizes) < 16) > 0.08
+    assert np.mean(np.array(tilts) > 20) > 0.05
+    assert max(tilts) > 29
+    assert np.mean(np.array(levels) < 40) > 0.05
+    assert grey > 20

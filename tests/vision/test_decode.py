@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegate.vision.detector import cell_centres, decode, suppress
+from facegate.vision.detector import TFLiteFaceDetector, cell_centres, decode, suppress, within
+from facegate.vision.tflite import model_folder
 from facegate.vision.tracker import iou
 
 
@@ -58,3 +62,56 @@ def test_suppression_equals_the_plain_rule(seed):
 
 def test_nothing_found_is_an_empty_list():
     assert suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.4) == []
+
+
+def test_suppression_takes_boxes_in_any_order():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 0, 60, 10]], np.float32)
+    assert suppress(boxes, np.array([0.5, 0.9, 0.7], np.float32), 0.4) == [1, 2]
+
+
+def test_the_part_inside_a_picture_is_measured():
+    boxes = np.array([[-10, 0, 10, 10], [90, 40, 110, 60], [120, 0, 130, 10]], np.float32)
+    seen, share = within(boxes, 100, 50)
+    assert seen.tolist() == [[0, 0, 10, 10], [90, 40, 100, 50], [100, 0, 100, 10]]
+    assert share.tolist() == [0.5, 0.25, 0]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return TFLiteFaceDetector(model_folder() / "yunet_like.tflite", min_score=0.4)
+
+
+def test_the_way_without_allocations_gives_what_the_plain_one_gives(shipped, portraits):
+    for pixels in (*portraits, portraits[0][:200, :90]):
+        found = shipped.detect(pixels)
+        outputs = shipped.model.run(shipped._canvas)
+        for head, values in shipped.heads(shipped._canvas.copy()).items():
+            assert np.array_equal(values, outputs[shipped.model.card.raw["outputs"][head]])
+        assert [d.score for d in found] == sorted((d.score for d in found), reverse=True)
+    assert shipped.detect(portraits[0])[0].score > 0.5
+
+
+def test_a_frame_leaves_nothing_of_the_one_before(shipped, portraits):
+    before = [d.box.tolist() for d in shipped.detect(portraits[1])]
+    shipped.detect(np.full((90, 400, 3), 255, np.uint8))
+    assert [d.box.tolist() for d in shipped.detect(portraits[1])] == before
+
+
+def test_nothing_is_allocated_for_a_frame_but_the_results(shipped):
+    corridor = np.full((360, 640, 3), 90, np.uint8)
+    assert shipped.detect(corridor) == []
+    tracemalloc.start()
+    shipped.detect(corridor)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # The canvas alone has 245,760 bytes, the float outputs 100,800; numpy's own buffer for turning
+    # INT8 into float has 32,768.
+    assert peak < 48_000
+
+
+def test_a_face_that_the_border_cuts_off_is_found_once(shipped, portraits):
+    cut = portraits[0][:, 215:]  # through the middle of her face
+    found = shipped.detect(cut)
+    assert len([d for d in found if d.box[0] < 20]) <= 1
+    for d in found:
+        assert d.box[0] < cut.shape[1]
