@@ -122,6 +122,22 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
 
 
+def differences(config: Config) -> list[str]:
+    """Give the paths of settings that are not at their default; never a value, it may be a name."""
+
+    def walk(now: Section, usual: Section, path: str) -> list[str]:
+        found = []
+        for name, value in now:
+            default = getattr(usual, name)
+            if isinstance(value, Section) and isinstance(default, Section):
+                found += walk(value, default, f"{path}{name}.")
+            elif value != default:
+                found.append(f"{path}{name}")
+        return found
+
+    return walk(config, Config(), "")
+
+
 def load_config(path: Path | None = None) -> Config:
     """Read the configuration.
 

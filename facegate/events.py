@@ -68,6 +68,7 @@ EventName = Literal[
     "commanded",
     "command_refused",
     "command_failed",
+    "repeated",
     "panel_failed",
     "audit_failed",
     "metrics_failed",
@@ -371,6 +372,13 @@ EVENTS: dict[EventName, EventKind] = {
         3,
         "A command failed by a defect of facegate",
         "The gate goes on. Please report the message.",
+    ),
+    "repeated": EventKind(
+        "b5f655a6f59147df9d4dd08e25a34b4a",
+        5,
+        "Something happened again and again",
+        "The first was written in full; FACEGATE_REPEATED says what it was, FACEGATE_TIMES how "
+        "often it happened since. The audit trail has each grant and refusal.",
     ),
     "panel_failed": EventKind(
         "3090d072d3cb4a6f91925b388a49cda5",

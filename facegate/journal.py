@@ -63,6 +63,12 @@ class Journal:
             for sink in self._sinks:
                 sink(event)
 
+    def settle(self, at_end: bool = False) -> None:
+        """Have sinks that hold something back say what is due, at the end all of it."""
+        for sink in list(self._sinks):
+            if settle := getattr(sink, "settle", None):
+                settle(at_end)
+
 
 class ConsoleSink:
     """One readable line an event: time, name, message, fields."""
@@ -99,16 +105,16 @@ class SystemdSink:
         )
 
 
-def default_journal() -> Journal:
-    """Use the systemd journal when this process writes to it and the binding is there."""
+def default_sink() -> Sink:
+    """Give the systemd journal when this process writes to it and the binding is there."""
     if "JOURNAL_STREAM" in os.environ:
         try:
             from systemd import journal
         except ImportError:
             pass
         else:
-            return Journal(SystemdSink(journal.send))
-    return Journal(ConsoleSink())
+            return SystemdSink(journal.send)
+    return ConsoleSink()
 
 
 def notify_systemd(state: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from facegate.config import Config, load_config, parse_config
+from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
@@ -93,3 +93,16 @@ def test_a_time_of_day_is_asked_for_in_quotes(start):
 def test_what_cannot_work_together_is_told(content, told):
     with pytest.raises(ConfigError, match=told):
         parse_config(content, "x")
+
+
+def test_what_differs_from_the_defaults_is_named_without_its_value():
+    changed = {
+        "door": {"pulse_s": 2.0, "relay": {"active_low": True}},
+        "schedule": {"groups": [{"people": ["Ann"], "windows": []}]},
+    }
+    assert differences(Config()) == []
+    assert differences(parse_config(changed, "test")) == [
+        "door.relay.active_low",
+        "door.pulse_s",
+        "schedule.groups",
+    ]

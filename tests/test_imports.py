@@ -25,6 +25,7 @@ ALLOWED = {
     "canary": {"types", "errors"},
     "heartbeat": {"errors", "health", "journal"},
     "journal": {"events"},
+    "repeats": {"events", "journal"},
     "settings": {"types"},
     "config": {"errors", "settings"},
     "parts": {"types", "errors", "settings", "config", "hardware", "vision", "access"},

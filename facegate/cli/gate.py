@@ -19,14 +19,15 @@ from facegate import parts
 from facegate.access.audit import newest
 from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
-from facegate.config import Config, fingerprint, load_config
+from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
-from facegate.journal import Journal, default_journal
+from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
 from facegate.recorder import Recorder
+from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 
 MANY_DROPS = 0.5
@@ -50,7 +51,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, lambda *_: reloading.set())
-    journal = default_journal()
+    journal = Journal(Repeats(default_sink()))
     # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
         lines = stack.enter_context(parts.lines_from(settings))
@@ -73,11 +74,13 @@ def run(
             f"{vision.embedder.model.delegate}",
             model=vision.model_id,
             settings=fingerprint(settings),
+            changed=", ".join(differences(settings)) or "nothing",
         )
         eye = stack.enter_context(parts.camera_from(settings))
         journal.emit("camera_opened", eye.description)
 
-        def reload_if_asked() -> None:
+        def chores() -> None:
+            journal.settle()
             if not reloading.is_set():
                 return
             reloading.clear()
@@ -106,10 +109,12 @@ def run(
             stack.enter_context(metrics)
         stack.enter_context(ControlServer(settings.socket_path, gate, journal.emit))
         try:
-            gate.run(stopping, reload_if_asked)
+            gate.run(stopping, chores)
         except DaemonError as error:
             journal.emit("part_failed", str(error))
             raise
+        finally:
+            journal.settle(at_end=True)
         counts = {name: c.counts for name, c in gate.channels.items()}
         dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
         journal.emit("stopped", f"relay released; dropped: {dropped}")

@@ -172,7 +172,7 @@ class ControlClient:
         data = None if body is None else json.dumps(body)
         try:
             # Whoever is refused before all was sent still finds the answer waiting.
-            with suppress(BrokenPipeError):
+            with suppress(ConnectionError):
                 connection.request(method, path, data, {"Content-Type": "application/json"})
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:

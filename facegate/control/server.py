@@ -25,10 +25,12 @@ from facegate.events import EventName
 
 STOP_LOOK_S = 0.1
 """`close` is noticed within so long."""
+_BUSY = (
+    b'{"error": "too many connections at once; try again", "kind": "DaemonError", "mistakes": []}'
+)
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-    b"Connection: close\r\n\r\n"
-    b'{"error": "too many connections at once; try again", "kind": "DaemonError", "mistakes": []}'
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_BUSY), _BUSY)
 )
 
 

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,7 +130,8 @@ def ask(client, method, path, body=None, headers=JSON):
     connection.sock.settimeout(10)
     connection.sock.connect(str(client.path))
     data = json.dumps(body) if isinstance(body, dict | list) else body
-    connection.request(method, path, data, headers)
+    with suppress(ConnectionError):  # refused before all was sent; the answer waits
+        connection.request(method, path, data, headers)
     response = connection.getresponse()
     reply = Reply(response.status, dict(response.headers), response.read().decode())
     connection.close()

@@ -12,6 +12,7 @@ from knocking import LOOSE, ask, received, send_raw, unit
 from facegate.control.limits import Limits, Turnstile
 from facegate.control.reading import RequestReader
 from facegate.control.route import Refusal
+from facegate.errors import DaemonError
 
 VECTOR = unit(np.ones(128)).tolist()
 NEW = {"name": "Ben", "vectors": [VECTOR], "model_id": "m1"}
@@ -201,6 +202,8 @@ def test_connections_at_once_are_bounded(serve):
         reply = send_raw(client, b"", end=False)
         assert reply.startswith(b"HTTP/1.1 503 ")
         assert b"too many connections" in reply
+        with pytest.raises(DaemonError, match="too many connections"):
+            client.status()
     finally:
         for peer in idle:
             peer.close()
