@@ -110,6 +110,8 @@ def layers_of(path: Path) -> Iterator[Layer]:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    if content[4:8] != IDENTIFIER:
+        raise ModelError(f"{path}: no TFLite file; `facegate export` makes one")
     whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     graph = whole.subgraphs[0]
     for step in graph.operators:

@@ -12,7 +12,7 @@ import typer
 
 from facegate.access.gallery import VECTOR_FLOATS, Gallery
 from facegate.access.matcher import Matcher
-from facegate.cli import pipeline, soak
+from facegate.cli import networks, pipeline, soak
 from facegate.cli.output import AsJson, emit
 
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
@@ -21,6 +21,7 @@ WARM_UP_ROUNDS = 3
 
 
 app.command()(pipeline.pipeline)
+app.command()(networks.networks)
 app.command()(soak.soak)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facegate import parts
+from facegate.cli.networks import speed_lines
 from facegate.cli.output import AsJson, check_writable, emit
 from facegate.config import Config, parse_config
 from facegate.memory import use_one_arena
@@ -87,20 +88,8 @@ def pipeline(
         f"frame     {frame_ms:.2f} ms of one core with a face, {look_ms:.2f} ms without; outside "
         f"the networks {outside:.1%}",
         *(f"  {c.stage:<30} {_numbers(c.percentiles)} ms" for c in costs),
-        f"peak      {peak:.1f} INT8 GMAC/s on one core",
-        *(
-            f"  {s.name:<30} {s.giga_macs_per_s:.1f} GMAC/s, {s.share_of_peak:.0%} of the peak; "
-            f"{s.mega_macs:.0f} M multiply-adds in {s.milliseconds:.2f} ms"
-            for s in speeds
-        ),
+        *speed_lines(speeds, layers, peak),
     ]
-    for name, found in layers.items():
-        lines.append(f"layers    of the {name}, each alone")
-        lines += [
-            f"  {k.count:>3} × {k.kind:<24} {k.share_of_time:6.1%} of the time, "
-            f"{k.share_of_macs:6.1%} of the multiply-adds, {k.share_of_peak:.0%} of the peak"
-            for k in found
-        ]
     emit(result, as_json, lines)
 
 
