@@ -89,6 +89,9 @@ roll_back() {
 
 cd "$(dirname "$0")/.."
 if [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then fail "needs root: sudo deploy/install.sh"; fi
+if [ -f /etc/overlayroot.local.conf ] && findmnt --noheadings --types overlay / > /dev/null; then
+    fail "the system is read-only, nothing would last: first deploy/read-only.sh off, and reboot"
+fi
 
 if [ "$uninstall" = yes ]; then
     # shellcheck disable=SC2086

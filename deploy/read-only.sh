@@ -46,6 +46,7 @@ if ! mountpoint --quiet "$DATA"; then
     [ "$kind" = ext4 ] ||
         fail "$partition: holds ${kind:-nothing}, not ext4; if it may be erased: mkfs.ext4 $partition"
     mkdir -p "$DATA"
+    sed -i "\\: $DATA ext4 :d" /etc/fstab
     echo "UUID=$(blkid --output value --match-tag UUID "$partition") $DATA ext4 noatime 0 2" >> /etc/fstab
     mount "$DATA"
 fi

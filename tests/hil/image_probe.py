@@ -10,11 +10,14 @@ from pathlib import Path
 from appliance_probe import active, events, facegate, people, until
 
 KEPT, LOST = Path("/srv/facegate"), Path("/etc/written-to-the-root")
+INSTALLER = "/opt/facegate/venv/share/facegate/deploy/install.sh"
 
 first = not (KEPT / "first.json").exists()
 seen = {"active": until(active), "people_at_boot": people(), "lost": LOST.exists()}
 if first:
     LOST.touch()
+    upgrade = subprocess.run([INSTALLER], capture_output=True, text=True)
+    seen["upgrade"] = [upgrade.returncode, upgrade.stderr]
     seen["enroll"] = facegate("enroll", "Eileen", "--image", "/srv/door.jpg")
 seen["granted"] = until(lambda: events("granted"), 30)
 boots = subprocess.run(["journalctl", "--list-boots", "-q"], capture_output=True, text=True)

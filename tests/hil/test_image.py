@@ -80,6 +80,12 @@ def test_people_and_journal_last_and_nothing_else(boots):
     assert not second["lost"]
 
 
+def test_an_upgrade_that_would_not_last_is_refused(boots):
+    code, said = boots[0]["upgrade"]
+    assert code == 1
+    assert "the system is read-only, nothing would last" in said
+
+
 def test_the_file_system_table_is_sound_and_written_once(boots, image):
     table = (image / "etc/fstab").read_text()
     for path in KEPT:
