@@ -14,7 +14,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError
-from facegate.vision.card import Calibration, card_path, read_card
+from facegate.vision.card import Calibration, amend_card, card_path, read_card
 
 if TYPE_CHECKING:
     from facegate.types import F32, I64
@@ -30,7 +30,7 @@ def calibrate(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="A .tflite, instead of config's.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Copy the model to this .tflite, with the new card.")
+        Path | None, typer.Option(help="Copy the model to this .tflite, and write there.")
     ] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for the curves, as PNG.")] = None,
     people: Annotated[int | None, typer.Option(min=1, help="Answer for so many enrolled.")] = None,
@@ -50,7 +50,6 @@ def calibrate(
     written: list[Path] = []
     if data is not None or images is not None:
         from facegate.training.calibration import calibrate_people
-        from facegate.training.card_file import write_card
 
         card["calibration"] = {
             **calibrate_people(*_faces(settings, path, data, images)),
@@ -58,7 +57,7 @@ def calibrate(
         }
         if out is not None:
             path = _copy(path, out)
-        write_card(path, card)
+        amend_card(path, {"calibration": card["calibration"]})
         written.append(card_path(path))
     elif out is not None:
         raise DataError("--out belongs to --data DIR or --images DIR")
@@ -122,6 +121,7 @@ def _copy(model: Path, out: Path) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model, out)
+        shutil.copyfile(card_path(model), card_path(out))
     except shutil.SameFileError:
         pass
     except OSError as error:

@@ -53,9 +53,7 @@ def embedder(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="With --data: how much bad light and so on cost.")
     ] = False,
-    into_card: Annotated[
-        bool, typer.Option("--into-card", help="With --data: write the figures into the card.")
-    ] = False,
+    card: ToCard = False,
     model: Model = None,
     plots: Plots = None,
     config: ConfigFile = None,
@@ -67,8 +65,8 @@ def embedder(
     for name, option in (("pairs", pairs), ("groups", groups), ("sheets", sheets)):
         if option is not None and images is None:
             raise DataError(f"--{name} belongs to --images DIR")
-    if data is None and (robustness or into_card):
-        raise DataError("--robustness and --into-card belong to --data DIR")
+    if data is None and (robustness or card):
+        raise DataError("--robustness and --card belong to --data DIR")
     from facegate.training import plots as drawing
     from facegate.training import verification
     from facegate.training.robustness import robustness as robustness_on
@@ -86,9 +84,11 @@ def embedder(
         if robustness:
             reader = parts.reader_for(settings, embedder)
             figures["robustness"] = robustness_on(reader, embedder, data, progress)
-        if into_card:
+        if card:
             figures |= portrait_figures(parts.reader_for(settings, embedder))
-            written.append(_into_card(embedder, path, figures))
+            known = embedder.model.card.raw.get("figures", {})
+            amend_card(path, {"figures": {**known, **figures}})
+            written.append(embedder.model.card.path)
     elif images is not None:
         reader = parts.reader_for(settings, embedder)
         figures, found, written = _on_images(reader, images, pairs, groups, sheets, seed)
@@ -101,15 +101,6 @@ def embedder(
         as_json,
         [f"model        {path}", *figure_lines(result), *[f"wrote        {p}" for p in written]],
     )
-
-
-def _into_card(embedder: TFLiteFaceEmbedder, path: Path, figures: dict[str, Any]) -> Path:
-    """Put figures into a model's card; those that were not measured anew stay."""
-    from facegate.training.card_file import write_card
-
-    raw = embedder.model.card.raw
-    write_card(path, {**raw, "figures": {**raw.get("figures", {}), **figures}})
-    return embedder.model.card.path
 
 
 def _on_images(

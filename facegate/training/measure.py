@@ -8,6 +8,7 @@ from typing import Any
 from facegate.errors import DataError
 from facegate.training.calibration import calibrate_people
 from facegate.training.progress import Progress, quietly
+from facegate.training.quality import of_ordinary_faces
 from facegate.training.robustness import robustness
 from facegate.training.sampling import labels_of
 from facegate.training.verification import Verification, embedder_on_data
@@ -24,11 +25,12 @@ def measure_embedder(
     Args:
         reader: the shipped detector, for what it must find again.
         embedder: the network that ships, not the float one it was made of.
-        data: folder with `faces-val.parquet` and `val-pairs.csv`.
+        data: folder with `faces-val.parquet`, `val-pairs.csv` and `faces-train-*.parquet`.
 
     Returns:
-        The card's `figures` and `calibration` (null, and why, where there are too few people); the
-        pairs; embeddings and pixels of the crops.
+        The card's `figures`, `calibration` (null, and why, where there are too few people), and the
+        `lengths` and `coverage` that the quality gate goes by; the pairs; embeddings and pixels of
+        the crops.
     """
     figures, found, vectors, crops = embedder_on_data(embedder, data, progress)
     figures["robustness"] = robustness(reader, embedder, data, progress)
@@ -38,4 +40,11 @@ def measure_embedder(
         # The card is written all the same; the daemon takes no model without a calibration.
         calibration = None
         figures["calibration_missing"] = str(error)
-    return {"figures": figures, "calibration": calibration}, found, vectors, crops.pixels
+    lengths, coverage = of_ordinary_faces(embedder, data, progress)
+    measured = {
+        "figures": figures,
+        "calibration": calibration,
+        "lengths": lengths.to_card(),
+        "coverage": coverage.to_card(),
+    }
+    return measured, found, vectors, crops.pixels

@@ -139,6 +139,22 @@ def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, 
     assert again["calibration"]["pictures"] == "a folder of one's own"
 
 
+def test_figures_measured_anew_go_into_the_card_and_the_others_stay(facegate, small_data, copied):
+    pytest.importorskip("pyarrow", reason="reading the data sets needs pyarrow")
+    before = json.loads(card_path(copied).read_text())
+    done = facegate(
+        "evaluate", "embedder", "--data", small_data, "--model", copied, "--card", "--json"
+    )
+    assert done.code == 0, done.err
+    after = json.loads(card_path(copied).read_text())
+    assert after["figures"]["accuracy"] == json.loads(done.out)["accuracy"]
+    assert after["figures"]["float"] == before["figures"]["float"]
+    assert after["calibration"] == before["calibration"]
+    calibrated = facegate("calibrate", "--data", small_data, "--model", copied)
+    assert calibrated.code == 0, calibrated.err
+    assert json.loads(card_path(copied).read_text())["calibration"]["people"] == 10
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
