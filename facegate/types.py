@@ -100,7 +100,7 @@ class Embedding:
     """A face as a point.
 
     Attributes:
-        vector: float32 (128,), unit L2 norm.
+        vector: float32 (D,), unit L2 norm; D is 128 for the shipped network.
         model_id: the model and preprocessing that made it; only equal ids may be compared.
         length: norm before normalising; short means the network saw little of a face.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,18 @@ from facegate.errors import InputError
 from facegate.types import F32, I64
 
 VECTOR_FLOATS = 128
-"""Numbers in an embedding."""
+"""Numbers in an embedding of the shipped network."""
 NORM_TOLERANCE = 1e-3
 """How far the length of an embedding handed in may be from 1."""
+
+
+_OTHER_SIZE = re.compile(r"-(\d+)d$")
+
+
+def floats_of(model_id: str) -> int:
+    """Give the numbers in an embedding of a model: its id says them where they are not 128."""
+    said = _OTHER_SIZE.search(model_id)
+    return int(said[1]) if said else VECTOR_FLOATS
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +31,7 @@ class Gallery:
     """All enrolled templates at one moment.
 
     Attributes:
-        matrix: float32 (N, 128), contiguous, each row a template of unit length.
+        matrix: float32 (N, D), contiguous, each row a template of unit length.
         person_ids: int64 (N,), whose template each row is.
         names: person_id → name, of everybody enrolled.
     """
@@ -31,11 +41,12 @@ class Gallery:
     names: Mapping[int, str]
 
 
-def unit_templates(vectors: Sequence[F32]) -> list[F32]:
+def unit_templates(vectors: Sequence[F32], floats: int = VECTOR_FLOATS) -> list[F32]:
     """Check embeddings and give them exactly unit length.
 
     Args:
-        vectors: float32 (128,) each, unit L2 norm within `NORM_TOLERANCE`.
+        vectors: float32 (floats,) each, unit L2 norm within `NORM_TOLERANCE`.
+        floats: numbers in an embedding.
 
     Raises:
         InputError: there is none, or one has another shape or length.
@@ -45,8 +56,8 @@ def unit_templates(vectors: Sequence[F32]) -> list[F32]:
     checked = []
     for vector in vectors:
         wide = np.asarray(vector, np.float64)
-        if wide.shape != (VECTOR_FLOATS,):
-            raise InputError(f"an embedding has {VECTOR_FLOATS} numbers, not shape {wide.shape}")
+        if wide.shape != (floats,):
+            raise InputError(f"an embedding has {floats} numbers, not shape {wide.shape}")
         length = float(np.linalg.norm(wide))
         if not abs(length - 1) <= NORM_TOLERANCE:
             raise InputError(f"an embedding has length 1, not {length:.4g}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facegate.access.gallery import Gallery
+from facegate.errors import InputError
 from facegate.types import F32, I64, Match
 
 NOBODY = Match(None, 2.0, math.inf)
@@ -43,15 +44,22 @@ class Matcher:
         """Compare with every template.
 
         Args:
-            vector: float32 (128,), unit L2 norm. One with NaN in it matches nobody.
+            vector: float32 (D,), unit L2 norm. One with NaN in it matches nobody.
 
         Returns:
             The nearest person, their distance `sqrt(2 - 2 cos)`, and how much farther the nearest
             template of another person is. Exact up to float32 rounding of the cosine, about 1e-7.
+
+        Raises:
+            InputError: the vector has another size than those enrolled.
         """
         snapshot = self._snapshot
         if not len(snapshot.person_ids):
             return NOBODY
+        if vector.shape != snapshot.matrix.shape[1:]:
+            raise InputError(
+                f"an embedding has {snapshot.matrix.shape[1]} numbers, not shape {vector.shape}"
+            )
         cosines = snapshot.matrix @ vector
         best = int(cosines.argmax())
         if not math.isfinite(cosines[best]):

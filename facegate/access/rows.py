@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facegate.access.database import RESTORE, next_id
-from facegate.access.gallery import VECTOR_FLOATS
+from facegate.access.gallery import floats_of
 from facegate.access.names import same_name_key
 from facegate.access.person import Person
 from facegate.access.sealing import Sealer
@@ -79,7 +79,7 @@ class Rows:
         ):
             template_id, whose, model, nonce, sealed, quality, created = row
             plain = self.sealer.open(nonce, sealed, "template", template_id, whose, model)
-            if plain is None or model != model_id or len(plain) != 4 * VECTOR_FLOATS:
+            if plain is None or model != model_id or len(plain) != 4 * floats_of(model):
                 raise self._tampered(f"template {template_id} of person {whose}")
             vector = np.frombuffer(plain, _STORED).astype(np.float32)
             yield Template(template_id, whose, vector, quality, created)

@@ -33,7 +33,7 @@ from facegate.access.database import (
     translated,
 )
 from facegate.access.digest import Digest, changed
-from facegate.access.gallery import VECTOR_FLOATS, Gallery, unit_templates
+from facegate.access.gallery import Gallery, floats_of, unit_templates
 from facegate.access.keys import create_key, load_key
 from facegate.access.names import clean_name
 from facegate.access.occupancy import occupy
@@ -207,7 +207,7 @@ class Store:
 
         Args:
             name: at most 64 characters; upper and lower case make no difference.
-            vectors: float32 (128,) each, unit L2 norm, at least one. The best that differ are kept
+            vectors: float32 (D,) each, unit L2 norm, at least one. The best that differ are kept
                 (`selection.choose`).
             role: one of `ROLES`; of a new person.
             qualities: a figure for each vector, kept beside it.
@@ -216,7 +216,7 @@ class Store:
             InputError: the name is taken or unusable, or a vector is.
         """
         cleaned = clean_name(name)
-        kept, figures = _best(unit_templates(vectors), qualities)
+        kept, figures = _best(unit_templates(vectors, floats_of(self.model_id)), qualities)
         check_role(role)
         now_wall = self._wall_clock()
         with self._reading() as connection, transaction(connection):
@@ -239,7 +239,7 @@ class Store:
         Raises:
             InputError: nobody is called so, or a vector is unusable.
         """
-        new, figures = _best(unit_templates(vectors), qualities)
+        new, figures = _best(unit_templates(vectors, floats_of(self.model_id)), qualities)
         with self._reading() as connection, transaction(connection):
             person = self._find(name)
             old = list(self._rows.templates(connection, self.model_id, person.person_id))
@@ -322,7 +322,7 @@ class Store:
         with self._reading() as connection, transaction(connection, "DEFERRED"):
             names = {p.person_id: p.name for p in self._rows.people(connection)}
             found = list(self._rows.templates(connection, self.model_id))
-        matrix = np.empty((len(found), VECTOR_FLOATS), np.float32)
+        matrix = np.empty((len(found), floats_of(self.model_id)), np.float32)
         for number, template in enumerate(found):
             matrix[number] = template.vector
         person_ids = np.array([t.person_id for t in found], np.int64)

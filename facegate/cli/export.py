@@ -11,6 +11,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
+from facegate.cli.train import Blocks
 from facegate.cli.training import needs, portrait_figures, progress
 from facegate.config import load_config
 from facegate.errors import InputError
@@ -23,45 +24,56 @@ class Kind(StrEnum):
     DETECTOR = "detector"
 
 
+class Format(StrEnum):
+    """What the weights of an embedder are exported as."""
+
+    INT8 = "int8"
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
 def export(
     kind: Annotated[Kind, typer.Argument(help="Which network.", show_default=False)],
-    weights: Annotated[Path, typer.Option(help="The trained .weights.h5 file.")],
+    weights: Annotated[Path, typer.Option(help="Trained weights: .weights.h5, .keras or .h5.")],
     out: Annotated[Path, typer.Option(help="The .tflite file to write; the card goes beside it.")],
     data: Annotated[Path, typer.Option(help="Folder of the data sets: calibration and figures.")],
     architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
     width: Annotated[float, typer.Option(help="Of the embedder: multiplies its filters.")] = 1.0,
-    float_too: Annotated[
-        bool, typer.Option("--float", help="Also write OUT with .float.tflite, not quantised.")
-    ] = False,
+    blocks: Blocks = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="Of an embedder: int8 for a Pi, or not quantised.")
+    ] = Format.INT8,
     as_json: AsJson = False,
 ) -> None:
-    """Quantise a trained network to INT8, measure it, and write it with its card."""
+    """Turn trained weights into a TFLite file, measure it, and write it with its card."""
     if out.suffix != ".tflite":
         raise InputError(f"{out}: choose a name that ends in .tflite")
+    if kind is Kind.DETECTOR and format_ is not Format.INT8:
+        raise InputError("--format belongs to embedders: the detector is always int8")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
     from facegate.training.card_file import write_card, write_model
     from facegate.training.partitions import partitions
+    from facegate.training.recipe import parse_blocks
 
     arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
+    if blocks and kind is Kind.EMBEDDER:
+        arguments["blocks"] = parse_blocks(blocks)
     name = architecture if kind is Kind.EMBEDDER else "yunet_like"
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
-    typer.echo(f"{name}: {model.count_params():,} parameters; quantising ...", err=True)
-    if kind is Kind.EMBEDDER:
-        pictures = ex.calibration_faces(data)
-    else:
-        _, height, wide, _ = model.inputs[0].shape
-        pictures = ex.calibration_scenes(data, height, wide)
-    content = ex.to_int8_tflite(model, pictures, float_output=kind is Kind.EMBEDDER)
+    typer.echo(f"{name}: {model.count_params():,} parameters; converting ...", err=True)
+    content = _converted(kind, format_, model, data)
     write_model(out, content)
-    if float_too:
-        write_model(out.with_suffix(".float.tflite"), ex.to_float_tflite(model))
     command = f"facegate export {kind.value} --weights {weights.name} --out {out.name} --data DATA"
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
         command += f" --architecture {architecture} --width {width:g}"
+    if kind is Kind.EMBEDDER and blocks:
+        command += f" --blocks {blocks}"
+    if format_ is not Format.INT8:
+        command += f" --format {format_.value}"
     card = ex.describe(source, model, out, command, data)
     card["xnnpack_partitions"] = partitions(out)
     if kind is Kind.DETECTOR:
@@ -70,7 +82,18 @@ def export(
     typer.echo("measuring ...", err=True)
     card.update(_measure(kind, out, data, model))
     write_card(out, card)
-    emit(card["figures"], as_json, _lines(card))
+    emit(card["figures"], as_json, _lines(card, format_))
+
+
+def _converted(kind: Kind, format_: Format, model: Any, data: Path) -> bytes:
+    from facegate.training import export as ex
+
+    if format_ is not Format.INT8:
+        return ex.to_float_tflite(model, half=format_ is Format.FP16)
+    if kind is Kind.EMBEDDER:
+        return ex.to_int8_tflite(model, ex.calibration_faces(data), float_output=True)
+    _, height, width, _ = model.inputs[0].shape
+    return ex.to_int8_tflite(model, ex.calibration_scenes(data, height, width), float_output=False)
 
 
 def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
@@ -80,6 +103,7 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     from facegate.training.conditions import under_conditions
     from facegate.training.data import read_pairs, read_scenes
     from facegate.training.export import FloatNetwork
+    from facegate.training.fidelity import fidelity
     from facegate.training.measure import measure_embedder
     from facegate.training.quality import of_ordinary_faces
     from facegate.training.quantisation import QUANTISED_PICTURES, equal_alarms, head_report
@@ -105,21 +129,17 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     measured, _, vectors, crops = measure_embedder(reader, embedder, data, progress)
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
-    cosine = (unit * vectors).sum(1)
-    in_float = verification.figures(
-        verification.verification(unit, read_pairs(data / "val-pairs.csv"))
-    )
+    pairs = read_pairs(data / "val-pairs.csv")
+    in_float = verification.figures(verification.verification(unit, pairs))
     measured["figures"]["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
-    measured["figures"]["int8_to_float_cosine"] = {
-        "min": float(cosine.min()),
-        "mean": float(cosine.mean()),
-        "crops": len(cosine),
-    }
+    measured["figures"]["fidelity"] = fidelity(unit, vectors, pairs)
     lengths, coverage = of_ordinary_faces(embedder, data, progress)
     return {**measured, "lengths": lengths.to_card(), "coverage": coverage.to_card()}
 
 
-def _lines(card: dict[str, Any]) -> list[str]:
+def _lines(card: dict[str, Any], format_: Format) -> list[str]:
+    from facegate.training.fidelity import fidelity_lines
+
     f = card["figures"]
     lines = [f"{card['bytes']:,} bytes, {card['xnnpack_partitions']} XNNPACK partition(s)"]
     if card["kind"] == "detector":
@@ -135,10 +155,8 @@ def _lines(card: dict[str, Any]) -> list[str]:
                 for head, q in card["quantisation"].items()
             ],
         ]
-    cosine = f["int8_to_float_cosine"]
     return [
         *lines,
         f"accuracy {f['accuracy']:.4f} ± {f['accuracy_std']:.4f}, TAR {f['tar_at_far']}",
-        f"INT8 against float: cosine min {cosine['min']:.4f} mean {cosine['mean']:.4f}, "
-        f"accuracy {f['float']['accuracy']:.4f} in float",
+        *fidelity_lines(f["fidelity"], format_.value),
     ]

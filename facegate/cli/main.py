@@ -23,6 +23,7 @@ from facegate.cli import (
     gate,
     key,
     look,
+    models,
     people,
     train,
     watch,
@@ -76,6 +77,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(bench.app, name="bench")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
-from facegate.access.gallery import NORM_TOLERANCE, VECTOR_FLOATS
+from facegate.access.gallery import NORM_TOLERANCE
 from facegate.access.person import NOTE_LENGTH, Person
 from facegate.types import F32
 
 MAX_VECTORS = 50
+MAX_FLOATS = 4096
+"""Numbers in an embedding on the wire; how many it must be is the model's to say."""
 MAX_TEXT = 256
 """Characters on the wire; what a name may be is the store's to say."""
 
@@ -31,7 +33,7 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["Ann"])
 ModelId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Vector = Annotated[
     list[FiniteFloat],
-    Field(min_length=VECTOR_FLOATS, max_length=VECTOR_FLOATS, description="of length 1"),
+    Field(min_length=2, max_length=MAX_FLOATS, description="of length 1"),
     AfterValidator(_unit),
 ]
 Vectors = Annotated[list[Vector], Field(min_length=1, max_length=MAX_VECTORS)]
@@ -54,7 +56,7 @@ class Templates(Request):
     model_id: ModelId
 
     def arrays(self) -> list[F32]:
-        """Give the embeddings as float32 (128,) each."""
+        """Give the embeddings as float32 (D,) each."""
         return [np.array(v, np.float32) for v in self.vectors]
 
 

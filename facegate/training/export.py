@@ -1,4 +1,4 @@
-"""From trained weights to a full-integer TFLite model and its card.
+"""From trained weights to a TFLite model, full-integer or float, and its card.
 
 Post-training quantisation with per-channel weights, calibrated on real pictures. The embedder's
 last Dense layer stays in float inside the graph: an INT8 scale on the raw 128 values would round
@@ -30,8 +30,8 @@ from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
 from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
+from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
-from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
 
 CALIBRATION_PICTURES = 300
 LICENCE = (
@@ -188,10 +188,19 @@ def _hushed() -> Iterator[None]:
         yield
 
 
-def to_float_tflite(model: keras.Model) -> bytes:
-    """Convert a network without quantising it, for comparison."""
+def to_float_tflite(model: keras.Model, half: bool = False) -> bytes:
+    """Convert a network without quantising it.
+
+    Args:
+        model: with fixed batch 1.
+        half: store the weights in 16 bits; what is computed stays float32.
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     with _hushed():
-        return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        return bytes(converter.convert())
 
 
 class FloatNetwork:
@@ -300,9 +309,11 @@ def describe(
         "bytes": path.stat().st_size,
         "input": {
             "shape": [int(n) for n in details["shape"]],
-            "dtype": "int8",
+            "dtype": np.dtype(details["dtype"]).name,
             "scale": float(scale),
             "zero_point": int(zero_point),
+            # An INT8 input needs no word: its scale and zero point say it.
+            **({"normalisation": FIXED} if details["dtype"] == np.float32 else {}),
         },
         "training": run.get("settings"),
         "data": {

@@ -12,7 +12,11 @@ import numpy as np
 
 from facegate.errors import ModelError
 from facegate.vision.coverage import Coverage
+from facegate.vision.network_input import FIXED
 from facegate.vision.preprocess import PREPROCESS_VERSION
+
+EMBEDDING_FLOATS = 128
+"""Numbers that an embedder gives whose card does not say."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,22 @@ class ModelCard:
     @property
     def model_id(self) -> str:
         """Name the model and its preprocessing; equal ids make comparable embeddings."""
-        return f"{self.sha256[:16]}-p{self.preprocess_version}"
+        own = f"{self.sha256[:16]}-p{self.preprocess_version}"
+        if self.normalisation not in (None, FIXED):
+            own += f"-{self.normalisation}"
+        if self.embedding_floats != EMBEDDING_FLOATS:
+            own += f"-{self.embedding_floats}d"  # `facegate.access.gallery.floats_of` reads it
+        return own
+
+    @property
+    def normalisation(self) -> str | None:
+        """What the network takes pixels as; None where the card leaves it to the quantisation."""
+        return (self.raw.get("input") or {}).get("normalisation")
+
+    @property
+    def embedding_floats(self) -> int:
+        """How many numbers an embedder gives."""
+        return int((self.raw.get("output") or {}).get("floats", EMBEDDING_FLOATS))
 
 
 def card_path(model: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from facegate.errors import ModelError
@@ -22,21 +23,37 @@ class FaceEmbedder(Protocol):
 
 
 class TFLiteFaceEmbedder:
-    """The shipped embedder: an INT8 trunk whose last Dense layer is float, and the unit norm.
+    """A network that makes a vector of a face, and the unit norm.
+
+    The shipped one is an INT8 trunk whose last Dense layer is float; an imported one may be float,
+    and of another size.
 
     Args:
         path: the `.tflite` file.
         threads: interpreter threads.
 
     Raises:
-        ModelError: the model cannot be used, wants another input than 160×160, or gives no vector.
+        ModelError: the model cannot be used, wants no square picture, or gives another vector than
+            its card says.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.model = TFLiteModel(path, "embedder", threads)
-        if self.model.input_shape != (FACE_PX, FACE_PX, 3):
-            raise ModelError(f"{path}: wants {self.model.input_shape}, aligned faces are 160×160×3")
+        height, width, _ = self.model.input_shape
+        if height != width:
+            raise ModelError(f"{path}: wants {width}×{height} pixels, aligned faces are square")
+        self.floats = self.model.card.embedding_floats
+        if (gives := [*self.model.output_shapes.values()]) != [(self.floats,)]:
+            raise ModelError(f"{path}: gives {gives}, its card says {self.floats} numbers")
         self.model_id = self.model.card.model_id
+
+    def fitted(self, face: U8) -> U8:
+        """Give an aligned face the size that the network takes."""
+        side = self.model.input_shape[0]
+        if side == FACE_PX:
+            return face
+        method = cv2.INTER_AREA if side < FACE_PX else cv2.INTER_LINEAR
+        return cv2.resize(face, (side, side), interpolation=method).astype(np.uint8, copy=False)
 
     def embed(self, face: U8) -> Embedding:
         """Embed an aligned face.
@@ -50,7 +67,7 @@ class TFLiteFaceEmbedder:
         Raises:
             ModelError: the network answered with zeros or non-numbers.
         """
-        (raw,) = self.model.run(face).values()
+        (raw,) = self.model.run(self.fitted(face)).values()
         length = float(np.linalg.norm(raw))
         if not np.isfinite(length) or length < 1e-6:
             raise ModelError(f"{self.model.card.path}: the network gave no usable embedding")

@@ -1,7 +1,7 @@
 """The one place that knows a TFLite interpreter.
 
 Takes `ai_edge_litert` where it is installed, `tflite_runtime` elsewhere. A model is only run when
-its card and hash fit and its input is quantised so that `pixel ^ 0x80` is the input.
+its card and hash fit, and either `pixel ^ 0x80` is its input or the card says what is.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from facegate.errors import ModelError
-from facegate.types import F32, I8, U8
+from facegate.types import F32, U8
 from facegate.vision.card import ModelCard, read_card
-from facegate.vision.preprocess import to_int8
+from facegate.vision.network_input import NetworkInput
 
-INPUT_SCALE, INPUT_ZERO_POINT = 1 / 128, -1
 INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
 
@@ -48,7 +47,7 @@ def load_interpreter() -> tuple[Any, str]:
 
 
 class TFLiteModel:
-    """A quantised model with fixed batch 1.
+    """A model with fixed batch 1.
 
     Args:
         path: the `.tflite` file; its card lies beside it.
@@ -56,7 +55,7 @@ class TFLiteModel:
         threads: interpreter threads.
 
     Raises:
-        ModelError: the card, hash, file or input quantisation does not fit, or no interpreter.
+        ModelError: the card, hash, file or input does not fit, or there is no interpreter.
 
     Attributes:
         delegate: who runs the graph.
@@ -78,14 +77,19 @@ class TFLiteModel:
         self.cpu_s = 0.0
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
-        self._check_input(path)
-        self._quantised: I8 = np.empty(self._input["shape"], np.int8)
+        self._wants = NetworkInput.of(self._input, self.card.normalisation)
+        self._wants.check(str(path))
+        self._given = np.empty(self._wants.shape, self._wants.dtype)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the input."""
-        _, height, width, channels = (int(n) for n in self._input["shape"])
+        _, height, width, channels = self._wants.shape
         return height, width, channels
+
+    def encode(self, pixels: U8) -> np.ndarray:
+        """Turn a picture, uint8 of `input_shape`, into what the network takes."""
+        return self._wants.encode(pixels)
 
     def run(self, pixels: U8) -> dict[str, F32]:
         """Run the model on one picture.
@@ -96,8 +100,7 @@ class TFLiteModel:
         Returns:
             Output name → float32 array without the batch axis, dequantised.
         """
-        quantised: I8 = to_int8(pixels)
-        self._interpreter.set_tensor(self._input["index"], quantised[None])
+        self._give(pixels)
         self._invoke()
         return {o["name"]: self._output(o) for o in self._outputs}
 
@@ -109,8 +112,7 @@ class TFLiteModel:
             into: output name → float32 array of the output's shape without the batch axis; filled
                 with the dequantised values.
         """
-        np.bitwise_xor(pixels, 0x80, out=self._quantised[0].view(np.uint8))
-        self._interpreter.set_tensor(self._input["index"], self._quantised)
+        self._give(pixels)
         self._invoke()
         for detail in self._outputs:
             target = into[detail["name"]]
@@ -122,6 +124,13 @@ class TFLiteModel:
             scale, zero_point = detail["quantization"]
             np.subtract(values, np.float32(zero_point), out=target)
             np.multiply(target, np.float32(scale), out=target)
+
+    def _give(self, pixels: U8) -> None:
+        if self._wants.is_xor:
+            np.bitwise_xor(pixels, 0x80, out=self._given[0].view(np.uint8))
+        else:
+            self._given[0] = self.encode(pixels)
+        self._interpreter.set_tensor(self._input["index"], self._given)
 
     def _invoke(self) -> None:
         began_s = time.thread_time()
@@ -145,23 +154,6 @@ class TFLiteModel:
         scale, zero_point = detail["quantization"]
         dequantised: F32 = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
         return dequantised
-
-    def _check_input(self, path: Path) -> None:
-        scale, zero_point = self._input["quantization"]
-        ok = (
-            self._input["dtype"] == np.int8
-            and len(self._input["shape"]) == 4
-            and self._input["shape"][0] == 1
-            and self._input["shape"][3] == 3
-            and zero_point == INPUT_ZERO_POINT
-            and abs(scale / INPUT_SCALE - 1) < 0.005
-        )
-        if not ok:
-            raise ModelError(
-                f"{path}: input is {np.dtype(self._input['dtype']).name} "
-                f"{list(self._input['shape'])}, scale {scale}, zero point {zero_point}; "
-                f"needed: int8 [1, h, w, 3], scale {INPUT_SCALE}, zero point {INPUT_ZERO_POINT}"
-            )
 
 
 def _delegate_of(interpreter: Any) -> str:

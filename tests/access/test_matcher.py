@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from facegate.access.gallery import Gallery
 from facegate.access.matcher import Matcher
+from facegate.errors import InputError
 
 
 def unit(rows):
@@ -130,3 +131,9 @@ def test_a_match_runs_on_one_core():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean
     )
     assert done.stdout.strip() == "1"
+
+
+def test_a_probe_of_another_size_is_refused():
+    gallery, _ = random_gallery(0, [1, 2])
+    with pytest.raises(InputError, match=r"has 128 numbers, not shape \(512,\)"):
+        Matcher(gallery).match(unit(np.ones(512)))

@@ -72,6 +72,16 @@ def test_a_person_survives_closing(path):
     assert gallery.matrix.flags.c_contiguous
 
 
+def test_embeddings_of_another_size_are_kept_where_the_model_says_so(path):
+    wide = [np.resize(v, 512) / 2 for v in vectors(2)]
+    with Store.open(path, KEY, "model-b-512d") as store:
+        with pytest.raises(InputError, match="has 512 numbers"):
+            store.add("Ann", vectors(1))
+        store.add("Ann", wide)
+    with Store.open(path, KEY, "model-b-512d") as again:
+        assert np.allclose(again.gallery().matrix, wide, atol=1e-6)
+
+
 def test_an_empty_store_gives_an_empty_gallery(store):
     gallery = store.gallery()
     assert gallery.matrix.shape == (0, 128)

@@ -38,7 +38,7 @@ NEW = {"name": "Ben", "vectors": [VECTOR], "model_id": "m1"}
         ("POST", "/v1/people", {**NEW, "vectors": ["x"]}, 400, "vectors.0: "),
         ("POST", "/v1/people", {**NEW, "vectors": []}, 400, "vectors: "),
         ("POST", "/v1/people", {**NEW, "vectors": [VECTOR] * 51}, 400, "at most 50"),
-        ("POST", "/v1/people", {**NEW, "vectors": [[1, 2]]}, 400, "at least 128"),
+        ("POST", "/v1/people", {**NEW, "vectors": [[1, 2]]}, 400, "length 1, not 2.236"),
         ("POST", "/v1/people", {**NEW, "vectors": [[1.0] * 128]}, 400, "length 1, not 11.31"),
         ("POST", "/v1/people", {**NEW, "vectors": [[1e308] * 128]}, 400, "length 1, not inf"),
         ("POST", "/v1/people", '{"vectors": [[NaN]]}', 400, "finite"),

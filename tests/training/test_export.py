@@ -59,7 +59,7 @@ def embedder(run, small_data, perturb, tmp_path_factory):
     (folder / "run.json").write_text(json.dumps(run_said))
     result = run(
         "embedder", "--weights", folder / "embedder.weights.h5", "--out", folder / "tiny.tflite",
-        "--data", small_data, "--width", "0.25", "--float", "--json",
+        "--data", small_data, "--width", "0.25", "--json",
     )  # fmt: skip
     return folder, result
 
@@ -90,7 +90,9 @@ def test_the_command_prints_nothing_but_its_document(embedder):
     figures = json.loads(result.stdout)
     assert 0 <= figures["tar_at_far"]["1e-4"] <= 1
     assert 0 <= figures["accuracy"] <= 1
-    assert figures["int8_to_float_cosine"]["min"] > 0.97
+    told = figures["fidelity"]
+    assert 0.97 < told["cosine"]["min"] <= told["cosine"]["mean"] <= 1
+    assert abs(told["accuracy_change"]) < 0.2
 
 
 def test_the_embedder_is_one_partition(ex, embedder):
@@ -171,15 +173,36 @@ def test_the_runtime_embeds_like_the_float_network(ex, embedder):
         assert found.length == pytest.approx(np.linalg.norm(wanted), rel=0.1)
 
 
-def test_the_float_file_is_the_float_network(ex, embedder):
+@pytest.mark.parametrize(("kind", "bytes_a_weight"), [("fp32", 4), ("fp16", 2)])
+def test_a_float_file_is_the_float_network(
+    ex, run, embedder, small_data, tmp_path, kind, bytes_a_weight
+):
     folder, _ = embedder
-    interpreter = interpreter_of(folder / "tiny.float.tflite")
-    x = np.random.default_rng(0).uniform(-1, 1, (1, 160, 160, 3)).astype(np.float32)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    wanted = np.asarray(keras_model(ex, "embedder", folder)(x))
-    assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
+    out = tmp_path / "float.tflite"
+    result = run(
+        "embedder", "--weights", folder / "embedder.weights.h5", "--out", out, "--data",
+        small_data, "--width", "0.25", "--format", kind, "--json",
+    )  # fmt: skip
+    told = json.loads(result.stdout)["fidelity"]
+    assert told["cosine"]["min"] > 0.9999
+    assert told["rank_flips"] == told["pair_flips"]["genuine"] == 0
+    runtime = TFLiteFaceEmbedder(out)
+    card = runtime.model.card.raw
+    assert (card["input"]["dtype"], card["input"]["normalisation"]) == ("float32", "fixed")
+    assert card["commands"][-1].endswith(f"--width 0.25 --format {kind}")
+    assert card["bytes"] == pytest.approx(bytes_a_weight * card["parameters"], rel=0.3)
+    assert partitions(out) == 1
+    face = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    wanted = np.asarray(keras_model(ex, "embedder", folder)(to_float(face[None])))[0]
+    assert runtime.embed(face).vector @ wanted / np.linalg.norm(wanted) > 0.9999
+
+
+def test_a_detector_is_exported_as_int8_alone(run, small_data, tmp_path):
+    with pytest.raises(InputError, match="always int8"):
+        run(
+            "detector", "--weights", "w", "--out", tmp_path / "o.tflite", "--data", small_data,
+            "--format", "fp16",
+        )  # fmt: skip
 
 
 def test_every_detector_output_is_what_the_card_calls_it(ex, detector):

@@ -9,8 +9,8 @@ from facegate import parts
 from facegate.config import parse_config
 from facegate.errors import ModelError
 from facegate.vision.card import Calibration, Curve, card_path, read_card
+from facegate.vision.network_input import INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import to_float, to_int8
-from facegate.vision.tflite import INPUT_SCALE, INPUT_ZERO_POINT
 
 
 def test_quantising_is_one_xor():

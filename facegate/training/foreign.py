@@ -1,0 +1,180 @@
+"""Somebody else's embedder: read, converted, measured, and given a card that the daemon accepts."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegate.errors import DataError, InputError, ModelError
+from facegate.training import identity_folder, named_pairs, verification
+from facegate.training.calibration import calibrate_people
+from facegate.training.partitions import interpreter_of, partitions
+from facegate.training.progress import Progress, quietly
+from facegate.training.sampling import labels_of
+from facegate.vision.card import sha256_of
+from facegate.vision.embedder import FaceEmbedder
+from facegate.vision.faces import FaceReader
+from facegate.vision.network_input import NetworkInput
+from facegate.vision.preprocess import PREPROCESS_VERSION
+
+KERAS_SUFFIXES = (".h5", ".keras")
+
+
+def read_foreign(path: Path, half: bool = True) -> bytes:
+    """Give a network as TFLite, whatever it came as.
+
+    Args:
+        path: `.tflite`, or a whole Keras model as `.keras` or `.h5`.
+        half: store the weights of a Keras model in 16 bits.
+
+    Raises:
+        InputError: there is no such file, or it is no model.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix == ".tflite":
+        content = path.read_bytes()
+    elif path.suffix in KERAS_SUFFIXES and not path.name.endswith(".weights.h5"):
+        content = _converted(path, half)
+    else:
+        raise InputError(
+            f"{path}: give a .tflite, or a whole model as .keras or .h5; weights alone "
+            "(.weights.h5) say nothing of the layers they belong to"
+        )
+    try:
+        interpreter_of(content)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not a model that the interpreter takes: {error}") from error
+    return content
+
+
+def _converted(path: Path, half: bool) -> bytes:
+    import keras
+    import tensorflow as tf
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metrics and optimisers, which are not needed
+            model = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
+        raise InputError(
+            f"{path}: not a whole Keras model: {str(error).splitlines()[0]}"
+        ) from error
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
+        raise InputError(f"{path}: its input is {shape}; needed: one of a fixed size, (h, w, 3)")
+    one = keras.Input(batch_shape=(1, *shape[1:]))
+    fixed = keras.Model(one, model(one, training=False))
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        with _hushed():
+            return bytes(converter.convert())
+    except Exception as error:  # the converter raises whatever its passes do
+        raise InputError(f"{path}: cannot be converted: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def describe(path: Path, came_as: str, normalisation: str, command: str) -> dict[str, Any]:
+    """Write the card of an imported network, without figures.
+
+    Args:
+        path: the TFLite file.
+        came_as: the name of the file that was given.
+        normalisation: what the network wants pixels to be, one of `NORMALISATIONS`.
+        command: the import's own.
+
+    Raises:
+        InputError: it is no face embedder: not one square picture in, one vector out.
+    """
+    interpreter = interpreter_of(path)
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise InputError(
+            f"{came_as}: {len(inputs)} inputs and {len(outputs)} outputs; a face embedder takes "
+            "one picture and gives one vector"
+        )
+    wants = NetworkInput.of(inputs[0], normalisation)
+    try:
+        wants.check(came_as)
+    except ModelError as error:
+        raise InputError(str(error)) from error
+    if wants.shape[1] != wants.shape[2]:
+        raise InputError(f"{came_as}: its input is {list(wants.shape)}; aligned faces are square")
+    gives = [int(n) for n in outputs[0]["shape"]]
+    if len(gives) != 2 or gives[0] != 1 or gives[1] < 2:
+        raise InputError(f"{came_as}: gives {gives}; a face embedder gives one vector, [1, n]")
+    return {
+        "kind": "embedder",
+        "architecture": Path(came_as).stem,
+        "imported_from": came_as,
+        "sha256": sha256_of(path),
+        "preprocess_version": PREPROCESS_VERSION,
+        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "facegate": version("facegate"),
+        "bytes": path.stat().st_size,
+        "input": {
+            "shape": list(wants.shape),
+            "dtype": wants.dtype.name,
+            "scale": wants.scale,
+            "zero_point": wants.zero_point,
+            "normalisation": normalisation,
+        },
+        "output": {"floats": gives[1], "dtype": np.dtype(outputs[0]["dtype"]).name},
+        "data": {"licence": "Not known to facegate: ask whoever made this network."},
+        "commands": [command],
+        "xnnpack_partitions": partitions(path),
+    }
+
+
+def measure_on_data(
+    embedder: FaceEmbedder, data: Path, progress: Progress[Any] = quietly
+) -> dict[str, Any]:
+    """Measure on `faces-val.parquet` with `val-pairs.csv`: the card's figures and calibration."""
+    figures, _, vectors, crops = verification.embedder_on_data(embedder, data, progress)
+    return {
+        "figures": figures,
+        "calibration": calibrate_people(vectors, labels_of(crops.identity)),
+    }
+
+
+def measure_on_images(
+    reader: FaceReader, images: Path, pairs: Path | None, progress: Progress[Any] = quietly
+) -> dict[str, Any]:
+    """Measure on a folder of people, with a file of pairs or pairs that are drawn.
+
+    Raises:
+        DataError: a file is missing or wrong, or the faces found are too few to calibrate on.
+    """
+    if pairs is None:
+        pictures = identity_folder.read_folder(images)
+        named = identity_folder.draw_pairs(pictures)
+        paths = [p.path for p in pictures]
+    else:
+        named = named_pairs.read_named_pairs(images, pairs)
+        paths = [*named.a, *named.b]
+    seen = named_pairs.see_pictures(reader, paths, progress)
+    usable = np.flatnonzero(seen.found)
+    if not len(usable):
+        raise DataError(f"{images}: no face found in any of {len(seen.paths)} pictures")
+    person = labels_of([seen.paths[k].parent.name for k in usable])
+    return {
+        "figures": verification.figures(named_pairs.verify_pictures(seen, named)),
+        "calibration": calibrate_people(seen.vectors[usable], person),
+    }
