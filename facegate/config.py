@@ -25,6 +25,7 @@ from facegate.settings import (
     DoorConfig,
     EnrolmentConfig,
     GpioConfig,
+    JournalConfig,
     MetricsConfig,
     ModelsConfig,
     PanelConfig,
@@ -51,6 +52,7 @@ class Config(Section):
     door: DoorConfig = DoorConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     panel: PanelConfig = PanelConfig()
+    journal: JournalConfig = JournalConfig()
     audit: AuditConfig = AuditConfig()
     backup: BackupConfig = BackupConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -398,7 +398,9 @@ class Gate:
         """Give a person another name."""
         with self._roster.changing():
             person = self._store.rename(old, new)
-        self._journal.emit("person_renamed", f"now {person.name}", person=person.person_id)
+        self._journal.emit(
+            "person_renamed", f"now {person.name}", called=[person.name], person=person.person_id
+        )
         return person
 
     def remove(self, name: str) -> Person:

@@ -271,14 +271,15 @@ class DoorKeeper:
                 self._arm(name)
             group = self._groups.get(decision.person_id or 0)
             if name is not None and not self._schedule.admits(name, self._wall_clock(), group):
-                self.say("grant_refused", f"{name}: not within their hours", **facts)
+                self.say("grant_refused", f"{name}: not within their hours", name, **facts)
                 self._panel.show(PanelState.DENIED)
                 return
         elif verdict is Verdict.DENY:
-            self.say("denied", f"{name}: not let in, too near to another person", **facts)
+            why = f"{name}: not let in, too near to another person"
+            self.say("denied", why, name, **facts)
             self._panel.show(PanelState.DENIED)
         elif verdict is Verdict.UNKNOWN:
-            self.say("unknown", "nobody enrolled looks like this", **facts)
+            self.say("unknown", "nobody enrolled looks like this", None, **facts)
             self._panel.show(PanelState.DENIED)
         events = self._door.apply(decision)
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
@@ -288,7 +289,7 @@ class DoorKeeper:
 
     def _arm(self, name: str | None) -> None:
         if self._inputs.get("enrol_button") is not None and not self._arming.armed:
-            self.say("enrol_armed", f"by {name}")
+            self.say("enrol_armed", f"by {name}", name)
         self._arming.admin_recognised()
 
     # What it says.
@@ -302,16 +303,18 @@ class DoorKeeper:
                 about["reason"] = event.cause
             if event.before is not event.after:
                 about["door"] = event.after.value
-            self.say(event.name, sentence(event, self._door.settings), **about)
+            self.say(event.name, sentence(event, self._door.settings), event.person, **about)
             if event.name == "granted":
                 self._panel.show(PanelState.GRANTED)
             elif event.name in ("grant_refused", "second_factor_refused"):
                 self._panel.show(PanelState.DENIED)
 
-    def say(self, name: EventName, message: str, **facts: str | int | float) -> None:
-        """Write an event."""
+    def say(
+        self, name: EventName, message: str, called: str | None = None, **facts: str | int | float
+    ) -> None:
+        """Write an event; `called` is the name that the message holds, if any."""
         self.last_event = f"{name}: {message}"
-        self._journal.emit(name, message, **facts)
+        self._journal.emit(name, message, called=[called], **facts)
 
     def _show(self) -> None:
         if not self._panel_works:

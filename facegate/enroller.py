@@ -127,14 +127,15 @@ class Enroller:
             raise DaemonError("another enrolment is going on; wait for it to end")
         well = False
         try:
-            self._journal.emit("enrol_began", name)
+            self._journal.emit("enrol_began", name, called=[name])
             self._cancelled.clear()
             vectors = self._looks(name, progress, countdown_s)
             person = self.add(name, vectors, allow_duplicate, role, more)
             well = True
             return person
         except FacegateError as error:
-            self._journal.emit("enrolment_refused", str(error))
+            everybody = [name, *self._roster.now.names.values()]
+            self._journal.emit("enrolment_refused", str(error), called=everybody)
             raise
         finally:
             self._session = None
@@ -204,6 +205,9 @@ class Enroller:
             change = self._store.extend if more else partial(self._store.add, role=role)
             person = change(name, vectors)
         self._journal.emit(
-            "enrolled", f"{person.name}, {person.templates} templates", person=person.person_id
+            "enrolled",
+            f"{person.name}, {person.templates} templates",
+            called=[person.name],
+            person=person.person_id,
         )
         return person

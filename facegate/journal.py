@@ -6,11 +6,12 @@ Never an image, an embedding or a key.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -45,10 +46,16 @@ class Sink(Protocol):
 
 
 class Journal:
-    """Hands every event to all sinks, one at a time."""
+    """Hands every event to all sinks, one at a time.
 
-    def __init__(self, *sinks: Sink) -> None:
-        self._sinks = list(sinks)
+    Args:
+        sinks: where events go.
+        names: whether people are called by their names; else by their numbers, so that somebody who
+            is forgotten is not remembered by the journal.
+    """
+
+    def __init__(self, *sinks: Sink, names: bool = True) -> None:
+        self._sinks, self._names = list(sinks), names
         self._lock = threading.Lock()
 
     def add(self, sink: Sink) -> None:
@@ -56,8 +63,25 @@ class Journal:
         with self._lock:
             self._sinks.append(sink)
 
-    def emit(self, name: EventName, message: str, **fields: str | int | float) -> None:
-        """Say that something happened."""
+    def emit(
+        self,
+        name: EventName,
+        message: str,
+        *,
+        called: Iterable[str | None] = (),
+        **fields: str | int | float,
+    ) -> None:
+        """Say that something happened.
+
+        Args:
+            name: of the event.
+            message: one line for people.
+            called: names of people that the message may hold.
+            fields: short facts; a person by number.
+        """
+        if not self._names:
+            stand_in = f"person {fields['person']}" if "person" in fields else "somebody"
+            message = without_names(message, called, stand_in)
         event = Event(name, message, fields)
         with self._lock:
             for sink in self._sinks:
@@ -68,6 +92,13 @@ class Journal:
         for sink in list(self._sinks):
             if settle := getattr(sink, "settle", None):
                 settle(at_end)
+
+
+def without_names(message: str, names: Iterable[str | None], stand_in: str) -> str:
+    """Put something else where a name stands as a word of its own, the longest names first."""
+    for name in sorted({n for n in names if n}, key=len, reverse=True):
+        message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, message)
+    return message
 
 
 class ConsoleSink:

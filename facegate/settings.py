@@ -172,6 +172,12 @@ class PanelConfig(Section):
     buzzer: OutputConfig = OutputConfig()
 
 
+class JournalConfig(Section):
+    """What the journal's lines hold."""
+
+    names: bool = False
+
+
 class AuditConfig(Section):
     """How much of the audit trail is kept."""
 

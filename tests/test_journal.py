@@ -4,7 +4,7 @@ import uuid
 from typing import get_args
 
 from facegate.events import EVENTS, EventName
-from facegate.journal import ConsoleSink, Journal, SystemdSink, notify_systemd
+from facegate.journal import ConsoleSink, Journal, SystemdSink, notify_systemd, without_names
 
 
 def test_every_event_has_its_own_valid_id():
@@ -48,3 +48,22 @@ def test_systemd_is_told_over_its_socket(tmp_path, monkeypatch):
 def test_without_systemd_nothing_happens(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify_systemd("READY=1")
+
+
+def test_a_journal_without_names_calls_people_by_number():
+    events = []
+    journal = Journal(events.append, names=False)
+    journal.emit("granted", "Ann: come in", called=["Ann"], person=3)
+    journal.emit("enrol_began", "Ann", called=["Ann"])
+    journal.emit("unknown", "nobody enrolled looks like this", called=[None, ""])
+    assert [e.message for e in events] == [
+        "person 3: come in",
+        "somebody",
+        "nobody enrolled looks like this",
+    ]
+
+
+def test_a_name_inside_a_word_or_another_name_stays_whole():
+    said = without_names("A: come in; Ann is not Ann B.", ["A", "Ann", "Ann B."], "x")
+    assert said == "x: come in; x is not x"
+    assert without_names("Anna waits", ["Ann"], "x") == "Anna waits"

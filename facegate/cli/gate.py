@@ -51,7 +51,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, lambda *_: reloading.set())
-    journal = Journal(Repeats(default_sink()))
+    journal = Journal(Repeats(default_sink()), names=settings.journal.names)
     # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
         lines = stack.enter_context(parts.lines_from(settings))

@@ -236,7 +236,9 @@ def _line(person: Person) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
     kept = f"{person.templates} template(s)" if person.templates else "to enrol again"
     more = "".join(f"  {text}" for text in (person.group, person.note) if text)
-    return f"{person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
+    return (
+        f"{person.person_id:>5}  {person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
+    )
 
 
 def _say_progress(captured: int, guidance: str) -> None:

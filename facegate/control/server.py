@@ -13,6 +13,7 @@ import socket
 import socketserver
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,12 +38,25 @@ _FULL = (
 class Report(Protocol):
     """Says what happened, as `Journal.emit` does."""
 
-    def __call__(self, name: EventName, message: str, **fields: str | int | float) -> None:
+    def __call__(
+        self,
+        name: EventName,
+        message: str,
+        *,
+        called: Iterable[str | None] = (),
+        **fields: str | int | float,
+    ) -> None:
         """Take one event."""
         ...
 
 
-def _silent(name: EventName, message: str, **fields: str | int | float) -> None:
+def _silent(
+    name: EventName,
+    message: str,
+    *,
+    called: Iterable[str | None] = (),
+    **fields: str | int | float,
+) -> None:
     """Say nothing."""
 
 
