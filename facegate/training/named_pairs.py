@@ -113,6 +113,10 @@ def see_pictures(
     """Take picture files the whole shipped way: detect, align, embed.
 
     Of several faces the one that is large and near the middle is taken.
+
+    Raises:
+        DataError: there is no face in any of them.
+        InputError: a file is no picture.
     """
     paths = sorted(set(paths))
     vectors: list[F32 | None] = []
@@ -124,7 +128,9 @@ def see_pictures(
         if best is not None:
             face = reader.look(pixels, best)
             vectors[-1], crops[row] = reader.embed(face).vector, face.aligned
-    size = next((len(v) for v in vectors if v is not None), 1)
+    size = next((len(v) for v in vectors if v is not None), 0)
+    if not size:
+        raise DataError(f"{paths[0].parent.parent}: no face found in any of {len(paths)} pictures")
     nothing = np.full(size, np.nan, np.float32)
     return Seen(paths, np.stack([nothing if v is None else v for v in vectors]), crops)
 

@@ -29,7 +29,9 @@ def verification_plots(folder: Path, found: Verification) -> list[Path]:
     measurable = far > 0
     with _figure(folder / "roc.png", "False-match rate (FAR)", "True-accept rate (TAR)") as axes:
         axes.semilogx(far[measurable], tar[measurable], drawstyle="steps-post", color="tab:blue")
-        axes.set(title="ROC", xlim=(1 / len(impostor), 1), ylim=(min(0.5, *tar[measurable]), 1.005))
+        axes.set(
+            title="ROC", xlim=(1 / len(impostor), 1), ylim=(min([0.5, *tar[measurable]]), 1.005)
+        )
 
     def distances(cosines: F32) -> F32:
         usable = cosines[np.isfinite(cosines)]

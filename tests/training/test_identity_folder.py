@@ -105,6 +105,17 @@ def test_a_folder_of_people_is_evaluated_and_its_worst_pairs_drawn(
     assert "36 genuine, 36 impostor" in said.out
 
 
+def test_pictures_without_any_face_are_said(facegate, tmp_path):
+    for name in ("A_0001", "A_0002", "B_0001", "B_0002"):
+        path = tmp_path / "images" / name[0] / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((90, 90, 3), 120, np.uint8))
+    for command in (("evaluate", "embedder"), ("calibrate",)):
+        done = facegate(*command, "--images", tmp_path / "images")
+        assert done.code == 8
+        assert done.complaint.endswith("no face found in any of 4 pictures")
+
+
 def test_lfws_layout_with_its_pairs_goes_the_whole_way(facegate, people_folder, tmp_path):
     names = sorted(p.name for p in people_folder.iterdir())
     lines = ["2\t3"]
