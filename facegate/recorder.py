@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from facegate.access.audit import AuditTrail
+from facegate.access.audit import AuditTrail, newest
 from facegate.errors import StoreError
 from facegate.events import EventName
 from facegate.journal import Event
@@ -83,3 +84,13 @@ class Recorder:
                 if not told:
                     told = True
                     self._failed(str(error))
+
+
+def settings_before(path: Path) -> str | None:
+    """Give the fingerprint of the settings at the last start that a trail tells of, or None.
+
+    Raises:
+        StoreError: the trail cannot be read.
+    """
+    started = (record for record in newest(path) if record.event == "started")
+    return next((str(record.facts["settings"]) for record in started), None)

@@ -1,7 +1,7 @@
 from facegate.access.audit import AuditTrail, read, verify
 from facegate.errors import StoreError
 from facegate.journal import Journal
-from facegate.recorder import Recorder
+from facegate.recorder import Recorder, settings_before
 
 KEY = bytes(32)
 
@@ -33,3 +33,13 @@ def test_a_trail_that_cannot_be_written_is_told_once_and_counted():
     recorder.close()
     assert told == ["the disk is full"]
     assert recorder.lost == 5
+
+
+def test_the_settings_of_the_last_start_are_found(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    with AuditTrail.open(path, KEY) as trail:
+        assert settings_before(path) is None
+        for fingerprint in ("abc", "def"):
+            trail.append("started", {"settings": fingerprint})
+            trail.append("granted", {"person": 1})
+    assert settings_before(path) == "def"

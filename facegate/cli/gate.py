@@ -16,17 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from facegate import parts
-from facegate.access.audit import newest
 from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
-from facegate.config import Config, differences, fingerprint, load_config
+from facegate.config import differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
 from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
-from facegate.recorder import Recorder
+from facegate.recorder import Recorder, settings_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 
@@ -67,13 +66,15 @@ def run(
         backups = parts.rolling_backups(settings)
         every_s = settings.backup.every_h * 3600
         stack.enter_context(SafeKeeper(store, backups, journal, every_s))
-        _say_changed(settings, journal)
+        before, now = settings_before(settings.audit_path), fingerprint(settings)
+        if before not in (None, now):
+            journal.emit("settings_changed", f"from {before} to {now}", settings=now)
         journal.emit(
             "started",
             f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
             f"{vision.embedder.model.delegate}",
             model=vision.model_id,
-            settings=fingerprint(settings),
+            settings=now,
             changed=", ".join(differences(settings)) or "nothing",
         )
         eye = stack.enter_context(parts.camera_from(settings))
@@ -118,15 +119,6 @@ def run(
         counts = {name: c.counts for name, c in gate.channels.items()}
         dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
         journal.emit("stopped", f"relay released; dropped: {dropped}")
-
-
-def _say_changed(settings: Config, journal: Journal) -> None:
-    """Say where other settings are in force than at the last start."""
-    started = (r for r in newest(settings.audit_path) if r.event == "started")
-    before = next((str(r.facts.get("settings")) for r in started), None)
-    now = fingerprint(settings)
-    if before not in (None, now):
-        journal.emit("settings_changed", f"from {before} to {now}", settings=now)
 
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:

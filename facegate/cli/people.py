@@ -224,6 +224,9 @@ def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
     name = erasure.person.name
     verdict = f"nothing of {name} is left" if erasure.clean else f"{name} is not wholly erased"
     lines.append(f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for.")
+    lines.append(
+        "The system journal still names them until it is rotated: journalctl --vacuum-time."
+    )
     if elsewhere:
         lines.append(
             f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those that "
