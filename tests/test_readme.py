@@ -89,3 +89,26 @@ def test_the_readme_says_how_groups_differ():
     assert f"two sets {1000 * f['groups']['between']['false_match_rate']:.1f} times" in text
     low, high = f["all_pairs"]["intervals"]["tar_at_far"]["1e-4"]
     assert f"{100 * low:.1f} to {100 * high:.1f} %" in text
+
+
+def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
+    f = figures("yunet_like")
+    rows = {
+        "| 15 % of the light": "dark",
+        "| heads tilted": "tilted",
+        "| mouths covered": "covered",
+    }
+    for start, name in rows.items():
+        found, lost = row(start)
+        assert number(found) == pytest.approx(f["conditions"][name]["recall"]["ge24"], abs=6e-4)
+        assert float(lost) == pytest.approx(100 * f["conditions"][name]["loss"]["ge24"], abs=0.06)
+    text = " ".join((ROOT / "README.md").read_text().split())
+    by_size = f["landmark_by_size"]["ge24"]["median"]
+    assert f"less than {100 * f['landmark_median']:.1f} % of the distance" in text
+    assert f"({100 * by_size:.1f} % in faces of 24 px" in text
+    card = json.loads((ROOT / "models" / "inception_resnet_lite.json").read_text())
+    curve = card["quality"]["error_versus_reject"]
+    worst = dict(zip(curve["refused"], curve["by_quality"], strict=True))
+    assert f"from {worst[0.0]:.1%} to {worst[0.2]:.1%}".replace("%", " %") in text
+    noise = json.loads((ROOT / "models" / "yunet_like.json").read_text())["landmark_cost"]
+    assert all(d["cost_of_noise"] < 0.0015 for d in noise["detected"].values())
