@@ -6,6 +6,7 @@ gets it: both are carried on by their motion until they are apart again, or lost
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ import numpy as np
 
 from facegate.types import F32, Detection, Track
 
-F64 = np.ndarray
+Place = tuple[float, float, float, float]
+"""Centre x, centre y, logarithm of the width, logarithm of the height. Plain numbers: a frame shows
+so few faces that numpy's calls would cost more than the sums."""
 
 LEAST_GAINS = (0.5, 0.2)
 """The filter's gains for place and velocity never fall below these, so that it follows a turn."""
@@ -53,21 +56,23 @@ MAX_GAP_S = 2.0
 
 @dataclass(eq=False)
 class _Followed:
-    """One face: where it was last (centre x, y, log width, log height) and its change a second."""
+    """One face: where it was last, and its change a second."""
 
     track_id: int
-    place: F64
-    velocity: F64
+    place: Place
+    velocity: Place
     placed_at_s: float
     hits: int
     first_seen_s: float
     lost_frames: int = 0
     rivals: set[int] = field(default_factory=set)
 
-    def expected(self, now_s: float) -> F64:
-        return self.place + self.velocity * max(0.0, now_s - self.placed_at_s)
+    def expected(self, now_s: float) -> Place:
+        since_s = max(0.0, now_s - self.placed_at_s)
+        (x, y, w, h), (dx, dy, dw, dh) = self.place, self.velocity
+        return x + dx * since_s, y + dy * since_s, w + dw * since_s, h + dh * since_s
 
-    def see(self, place: F64, now_s: float) -> None:
+    def see(self, place: Place, now_s: float) -> None:
         """Correct place and velocity by what was seen.
 
         Source: the g-h filter whose gains fall as its memory grows, Brookner 1998, "Tracking and
@@ -77,10 +82,13 @@ class _Followed:
         gain = max(LEAST_GAINS[0], 2 * (2 * n + 1) / ((n + 1) * (n + 2)))
         pace_gain = min(1.0, max(LEAST_GAINS[1], 6 / ((n + 1) * (n + 2))))
         expected = self.expected(now_s)
-        off = place - expected
-        self.place = expected + gain * off
+        x, y, w, h = (a - e for a, e in zip(place, expected, strict=True))
+        ex, ey, ew, eh = expected
+        self.place = ex + gain * x, ey + gain * y, ew + gain * w, eh + gain * h
         if since_s > 0:
-            self.velocity = self.velocity + pace_gain * off / since_s
+            pull = pace_gain / since_s
+            dx, dy, dw, dh = self.velocity
+            self.velocity = dx + pull * x, dy + pull * y, dw + pull * w, dh + pull * h
         self.placed_at_s, self.lost_frames = now_s, 0
         self.rivals.clear()
         self.hits += 1
@@ -129,7 +137,7 @@ class Tracker:
                 self._renumber(wrong, now_s)
         self._drop(lambda f: now_s - f.placed_at_s > MAX_GAP_S)
         self._gone = [f for f in self._gone if now_s - f.placed_at_s <= HIDES_S]
-        places = _places(detections)
+        places = [_place(d) for d in detections]
         owners, unclear = self._assign(places, now_s)
         seen: list[Track] = []
         for row, detection in enumerate(detections):
@@ -157,8 +165,8 @@ class Tracker:
         self._followed = [f for f in self._followed if f not in gone]
         self._gone += gone
 
-    def _begin(self, place: F64, now_s: float) -> _Followed:
-        followed = _Followed(self._next_id, place, np.zeros(4), now_s, 1, now_s)
+    def _begin(self, place: Place, now_s: float) -> _Followed:
+        followed = _Followed(self._next_id, place, (0.0, 0.0, 0.0, 0.0), now_s, 1, now_s)
         self._next_id += 1
         self._followed.append(followed)
         return followed
@@ -168,21 +176,23 @@ class Tracker:
         followed.track_id, followed.first_seen_s, followed.hits = self._next_id, now_s, 0
         self._next_id += 1
 
-    def _assign(self, places: F64, now_s: float) -> tuple[dict[int, _Followed], set[int]]:
+    def _assign(self, places: list[Place], now_s: float) -> tuple[dict[int, _Followed], set[int]]:
         """Pair detections with tracks, the cheapest first.
 
         Returns:
             Row → track, and the rows that may be either of two tracks.
         """
-        if not len(places) or not self._followed:
-            return {}, set()
         cost = self._costs(places, now_s)
+        ranked = sorted(
+            (c, row, column)
+            for row, line in enumerate(cost)
+            for column, c in enumerate(line)
+            if c < math.inf
+        )
         pairs: dict[int, int] = {}
-        left = cost.copy()
-        while np.isfinite(least := left.min()):
-            row, column = (int(k) for k in np.argwhere(left == least)[0])
-            pairs[row] = column
-            left[row, :] = left[:, column] = np.inf
+        for _, row, column in ranked:
+            if row not in pairs and column not in pairs.values():
+                pairs[row] = column
         owner_row = {column: row for row, column in pairs.items()}
         unclear: set[int] = set()
         for row, column in pairs.items():
@@ -190,19 +200,19 @@ class Tracker:
                 if rival == column:
                     continue
                 other = owner_row.get(rival)
-                swapped, kept = cost[row, rival], cost[row, column]
+                swapped, kept = cost[row][rival], cost[row][column]
                 if other is not None:
-                    swapped, kept = swapped + cost[other, column], kept + cost[other, rival]
+                    swapped, kept = swapped + cost[other][column], kept + cost[other][rival]
                 was_hidden = self._followed[column].lost_frames > 0
-                if swapped - kept < CLEAR_LEAD or (was_hidden and np.isfinite(swapped)):
+                if swapped - kept < CLEAR_LEAD or (was_hidden and swapped < math.inf):
                     unclear |= {row} if other is None else {row, other}
                     ours, theirs = self._followed[column], self._followed[rival]
                     ours.rivals.add(theirs.track_id)
                     theirs.rivals.add(ours.track_id)
         return {r: self._followed[c] for r, c in pairs.items()}, unclear
 
-    def _costs(self, places: F64, now_s: float) -> F64:
-        """Give what each detection costs as each track: (K, L), infinite where nobody gets so far.
+    def _costs(self, places: list[Place], now_s: float) -> list[list[float]]:
+        """Give what each detection costs as each track, infinite where nobody gets so far.
 
         The cost is lack of overlap, plus distance in face widths, plus logarithm of the size ratio,
         each against where the track is expected now.
@@ -210,47 +220,53 @@ class Tracker:
         Source: the terms of ByteTrack's and DeepSORT's association (Zhang et al. 2022, Wojke et al.
         2017), for few faces and without an appearance network.
         """
-        expected = np.stack([f.expected(now_s) for f in self._followed])
-        since_s = np.array([now_s - f.placed_at_s for f in self._followed])
-        pace = np.where([f.hits > 1 for f in self._followed], PACE_LAG, START_PACE)
-        reach = JITTER + pace * since_s + ACCELERATION / 2 * since_s**2
-        overlap = iou(_boxes(places), _boxes(expected))
-        off = places[:, None] - expected[None]
-        width = np.exp(expected[:, 2:].mean(1))
-        distance = np.hypot(off[..., 0], off[..., 1]) / width
-        resize = np.abs(off[..., 2:].mean(2))
-        near = (distance <= reach) & (resize <= MAX_RESIZE)
-        return np.where(near, (1 - overlap) + distance + resize, np.inf)
+        expected = [f.expected(now_s) for f in self._followed]
+        reaches = []
+        for followed in self._followed:
+            since_s = now_s - followed.placed_at_s
+            pace = PACE_LAG if followed.hits > 1 else START_PACE
+            reaches.append(JITTER + pace * since_s + ACCELERATION / 2 * since_s**2)
+        costs = []
+        for place in places:
+            line = []
+            for where, reach in zip(expected, reaches, strict=True):
+                distance, resize = _off(place, where)
+                near = distance <= reach and resize <= MAX_RESIZE
+                line.append(1 - _overlap(place, where) + distance + resize if near else math.inf)
+            costs.append(line)
+        return costs
 
-    def _doubtful(self, followed: _Followed, place: F64, now_s: float) -> bool:
+    def _doubtful(self, followed: _Followed, place: Place, now_s: float) -> bool:
         """Say whether a box may be that of a face that stood hidden behind this one."""
-        off, width = place - followed.expected(now_s), float(np.exp(place[2:].mean()))
-        near = float(np.hypot(off[0], off[1])) <= STRICT_JITTER * width
-        if near and abs(float(off[2:].mean())) <= STRICT_JITTER:
+        if max(_off(place, followed.expected(now_s))) <= STRICT_JITTER:
             return False
         return self._may_hide(followed)
 
     def _may_hide(self, front: _Followed) -> bool:
         """Say whether a face that was lost lately may stand behind this one."""
-        width = float(np.exp(front.place[2:].mean()))
         lost = [f for f in self._followed if f.lost_frames and f is not front] + self._gone
-        return any(
-            float(np.hypot(*(f.place - front.place)[:2])) < HIDES_WITHIN * width for f in lost
-        )
+        return any(_off(f.place, front.place)[0] < HIDES_WITHIN for f in lost)
 
 
-def _places(detections: list[Detection]) -> F64:
-    """Give centre x, y, log width and log height of every box: float64 (K, 4)."""
-    if not detections:
-        return np.zeros((0, 4))
-    boxes = np.stack([d.box for d in detections]).astype(np.float64)
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
-    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, np.log(sides)], axis=1)
+def _place(detection: Detection) -> Place:
+    x1, y1, x2, y2 = detection.box.tolist()
+    return (x1 + x2) / 2, (y1 + y2) / 2, math.log(max(1.0, x2 - x1)), math.log(max(1.0, y2 - y1))
 
 
-def _boxes(places: F64) -> F32:
-    half = np.exp(places[:, 2:]) / 2
-    return np.concatenate([places[:, :2] - half, places[:, :2] + half], 1).astype(np.float32)
+def _off(place: Place, where: Place) -> tuple[float, float]:
+    """Give the distance in widths of the second, and the logarithm of the size ratio."""
+    width = math.exp((where[2] + where[3]) / 2)
+    distance = math.hypot(place[0] - where[0], place[1] - where[1]) / width
+    return distance, abs(place[2] + place[3] - where[2] - where[3]) / 2
+
+
+def _overlap(a: Place, b: Place) -> float:
+    """Give the intersection over union of two boxes."""
+    aw, ah, bw, bh = math.exp(a[2]), math.exp(a[3]), math.exp(b[2]), math.exp(b[3])
+    across = min(a[0] + aw / 2, b[0] + bw / 2) - max(a[0] - aw / 2, b[0] - bw / 2)
+    down = min(a[1] + ah / 2, b[1] + bh / 2) - max(a[1] - ah / 2, b[1] - bh / 2)
+    shared = max(0.0, across) * max(0.0, down)
+    return shared / (aw * ah + bw * bh - shared)
 
 
 def iou(a: F32, b: F32) -> F32:
