@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import pytest
@@ -85,6 +88,35 @@ def test_a_signal_ends_it_cleanly(daemon, number):
     assert "stopped" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert not daemon.socket.exists()
+
+
+def network_sockets(pid):
+    """Give the sockets of a process that belong to a network, from the kernel's own tables."""
+    numbers = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            numbers |= set(re.findall(r"socket:\[(\d+)\]", os.readlink(descriptor)))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    found = []
+    for table in ("tcp", "tcp6", "udp", "udp6", "udplite", "raw", "raw6", "icmp", "packet"):
+        path = Path(f"/proc/{pid}/net/{table}")
+        if not path.exists():
+            continue
+        for line in path.read_text().splitlines()[1:]:
+            found += [(table, n) for n in numbers & set(line.split())]
+    return found
+
+
+def test_nothing_of_it_is_on_a_network(daemon):
+    daemon.start()
+    daemon.command("status")
+    assert network_sockets(daemon.process.pid) == []
+    with socket.socket() as here:
+        here.bind(("127.0.0.1", 0))
+        here.listen()
+        assert [table for table, _ in network_sockets(os.getpid())].count("tcp") >= 1
+    daemon.stop()
 
 
 def test_commands_reach_it_through_its_socket(daemon, tmp_path):
