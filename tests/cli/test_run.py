@@ -150,6 +150,19 @@ def test_commands_reach_it_through_its_socket(daemon, tmp_path):
         assert f"  {event} " in said, said
 
 
+def test_metrics_are_written_where_they_are_asked_for(daemon, tmp_path):
+    file = tmp_path / "facegate.prom"
+    settings = yaml.safe_load(daemon.config.read_text())
+    settings["metrics"] = {"textfile": str(file), "every_s": 1.0}
+    daemon.config.write_text(yaml.safe_dump(settings))
+    daemon.start()
+    daemon.wait_for(lambda: file.exists() and 'event="ready"' in file.read_text())
+    text = file.read_text()
+    daemon.stop()
+    assert 'facegate_events_total{event="ready"} 1' in text
+    assert "facegate_camera_up 1" in text
+
+
 def test_a_second_one_is_refused(daemon):
     daemon.start()
     second = daemon.command("run")
