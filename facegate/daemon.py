@@ -193,6 +193,8 @@ class Gate:
                 heartbeat = self._heartbeat()
                 while not stopping.is_set() and not pipeline.wait(STOP_LOOK_S):
                     heartbeat.beat_if_due()
+                    with suppress(StoreError):  # the heartbeat tells; who is in memory stays
+                        self._roster.reload_if_changed()
                     self._keeper.stalled = heartbeat.amiss
                     chores()
         finally:
@@ -269,7 +271,7 @@ class Gate:
             if stopping.is_set():
                 return
             self._canaries["embedder"].ask_if_due()
-            self._reload_if_changed()
+            self._follow_if_changed()
             self._policy.forget_all_but(seen.alive)
             self._continuity.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
@@ -336,9 +338,8 @@ class Gate:
                 seq=frame.seq,
             )
 
-    def _reload_if_changed(self) -> None:
-        with suppress(StoreError):  # the heartbeat tells; who is in memory is still let in
-            self._roster.reload_if_changed()
+    def _follow_if_changed(self) -> None:
+        """Take on who is enrolled now; the store itself is read by other threads."""
         if self._roster.now.revision != self._members.revision:
             self._follow_roster()
             people = len(self._members.names)

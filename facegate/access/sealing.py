@@ -64,5 +64,8 @@ def _derive(key: bytes, salt: bytes, purpose: bytes) -> bytes:
 
 def _bound(row: tuple[str | int, ...]) -> bytes:
     # A length before each part: no two rows can give the same bytes.
-    parts = [str(part).encode() for part in row]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    bound = b""
+    for part in row:
+        text = str(part).encode()
+        bound += len(text).to_bytes(4, "big") + text
+    return bound
