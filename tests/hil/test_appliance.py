@@ -58,7 +58,7 @@ def test_the_journal_holds_its_fields_and_explains_them(seen):
     entry = seen["gate"]["entry"]
     assert entry["MESSAGE_ID"] == EVENTS["granted"].message_id
     assert float(entry["FACEGATE_LATENCY_MS"]) > 0
-    assert "Eileen" in entry["MESSAGE"]
+    assert (entry["MESSAGE"], entry["FACEGATE_PERSON"]) == ("person 1: come in", "1")
     assert seen["gate"]["explained"]
 
 
