@@ -219,6 +219,17 @@ def test_every_detector_output_is_what_the_card_calls_it(ex, detector):
         assert np.abs(ours - wanted).mean() < 0.2 * wanted.std(), name
 
 
+def test_the_detectors_card_says_what_int8_costs(detector):
+    card = json.loads((detector / "tiny.json").read_text())
+    heads = {f"{k}_{s}" for k in ("score", "box", "landmarks") for s in (8, 16, 32)}
+    assert set(card["quantisation"]) == heads
+    for figures in card["quantisation"].values():
+        assert figures["scale"] > 0
+        assert figures["sqnr_db"] > 5
+    assert set(card["figures"]["at_equal_alarms"]) == {"false_alarms", "int8", "float"}
+    assert set(card["figures"]["conditions"]) == {"dark", "tilted", "covered"}
+
+
 def test_doubling_is_nearest_up_sampling(ex):
     import keras
 
