@@ -22,6 +22,9 @@ so few faces that numpy's calls would cost more than the sums."""
 LEAST_GAINS = (0.5, 0.2)
 """The filter's gains for place and velocity never fall below these, so that it follows a turn."""
 
+LEAST_STEP_S = 1 / 20
+"""Frames stamped closer together were delivered late or early: no pace is taken from such a gap."""
+
 JITTER = 0.25
 """No box lies farther off its face's true place, in face widths, nor misses its size by more."""
 
@@ -86,7 +89,7 @@ class _Followed:
         ex, ey, ew, eh = expected
         self.place = ex + gain * x, ey + gain * y, ew + gain * w, eh + gain * h
         if since_s > 0:
-            pull = pace_gain / since_s
+            pull = pace_gain / max(since_s, LEAST_STEP_S)
             dx, dy, dw, dh = self.velocity
             self.velocity = dx + pull * x, dy + pull * y, dw + pull * w, dh + pull * h
         self.placed_at_s, self.lost_frames = now_s, 0

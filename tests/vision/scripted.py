@@ -78,17 +78,19 @@ class Story:
         return len(carried) - len(set(carried))
 
 
-def play(paths, seconds, seed, noise=Noise(), fps=FPS, tracker=None):
+def play(paths, seconds, seed, noise=Noise(), fps=FPS, tracker=None, late_s=0.0):
     """Run a tracker over a script."""
     rng = np.random.default_rng(seed)
     tracker = tracker or Tracker()
     numbers: dict[int, list[int]] = {who: [] for who in range(len(paths))}
     shown = tracked = 0
+    stamp_s = 0.0
     for frame in range(int(seconds * fps)):
         t = frame / fps
         found, truth = detections_at(paths, t, rng, noise)
         who_is = {id(d): who for d, who in zip(found, truth, strict=True)}
-        tracks = tracker.update(found, 100 + t)
+        stamp_s = max(stamp_s + 0.001, 100 + t + rng.uniform(0, late_s))
+        tracks = tracker.update(found, stamp_s)
         shown, tracked = shown + len(found), tracked + len(tracks)
         for track in tracks:
             carried = numbers[who_is[id(track.detection)]]

@@ -103,6 +103,17 @@ def test_a_walk_to_the_door_keeps_the_number(seed):
     assert story.numbers == {0: [1]}
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_frames_that_are_stamped_late_keep_the_number(seed):
+    """A busy machine takes frames off a camera at uneven times."""
+
+    def walking(t):
+        return 500 - 45 * t, 240 - 10 * t, 30 * np.exp(0.4 * t)
+
+    story = play([walking], 4.0, seed, Noise(miss=0.05), late_s=0.1)
+    assert story.numbers == {0: [1]}
+
+
 def test_people_who_cross_never_swap_and_mostly_keep_their_numbers():
     """200 scripts: a number that two people carry is a swap; one person's second number is not."""
     stories = [play(*crossing(seed), seed) for seed in range(200)]
