@@ -61,6 +61,13 @@ def embedder(
     mining: Annotated[str, typer.Option(help="Triplets: semi-hard or batch-hard.")] = "semi-hard",
     margin: Annotated[float, typer.Option(min=0.0, help="Triplets: on squared distance.")] = 0.2,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-3,
+    fake_quantisation: Annotated[
+        bool,
+        typer.Option(
+            "--fake-quantisation",
+            help="Round as INT8 will: to fine-tune what loses too much by it.",
+        ),
+    ] = False,
     start_from: StartFrom = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -93,6 +100,7 @@ def embedder(
         margin=margin,
         peak_rate=rate,
         seed=seed,
+        fake_quantisation=fake_quantisation,
     )
     if own:
         data = _prepared(data, out, seed)

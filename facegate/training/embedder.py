@@ -77,7 +77,7 @@ def train(
         load_weights(model, start_from)
     network = torch.nn.ModuleDict(
         {
-            "trunk": TorchTwin(model),
+            "trunk": TorchTwin(model, settings.fake_quantisation),
             "head": torch.nn.Linear(architectures.EMBEDDING_SIZE, 512, bias=False),
         }
     ).to(device, memory_format=torch.channels_last)

@@ -52,6 +52,7 @@ class Settings:
     margin: float = losses.TRIPLET_MARGIN
     peak_rate: float = 4e-3
     weight_decay: float = 0.05
+    fake_quantisation: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

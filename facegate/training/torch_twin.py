@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from facegate.training.fake_quantisation import FakeActivations, fake_weights
+
 
 def _conv(layer: keras.layers.Conv2D) -> nn.Module:
     kh, kw, cin, cout = layer.kernel.shape
@@ -70,6 +72,7 @@ class TorchTwin(nn.Module):
 
     Args:
         model: functional model made of the layers of `architectures`.
+        fake_quantised: round weights and activations as INT8 will; the last layer stays in float.
 
     The input is (N, 3, H, W), channels-last in memory; outputs keep torch's (N, C, H, W) order and
     come as the Keras model's: one tensor or a dict of tensors. Any H, W the graph allows will do.
@@ -78,7 +81,7 @@ class TorchTwin(nn.Module):
         NotImplementedError: a layer kind this twin does not know.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, fake_quantised: bool = False) -> None:
         super().__init__()
         self.keras_model = [model]  # in a list: not a torch submodule
         self.parts = nn.ModuleDict()
@@ -105,7 +108,29 @@ class TorchTwin(nn.Module):
         self.output_slots = (
             {k: slot(t) for k, t in outputs.items()} if isinstance(outputs, dict) else slot(outputs)
         )
+        self.ranges = nn.ModuleDict()
+        self._rounded: set[str] = set()
+        if fake_quantised:
+            self._quantise()
         self.load()
+
+    def _quantise(self) -> None:
+        """Choose what is rounded: as the converter does, after what is fused was fused."""
+        outputs = self.output_slots
+        ends = set(outputs.values()) if isinstance(outputs, dict) else {outputs}
+        readers: dict[int, list[str]] = {}
+        for kind, _, sources, _ in self.steps:
+            for source in sources:
+                readers.setdefault(source, []).append(kind)
+        for kind, name, _, target in self.steps:
+            follow = set(readers.get(target, ()))
+            if target in ends:
+                continue
+            if kind in _WEIGHTED:
+                self._rounded.add(name)
+            # A ReLU is fused with what is before it; a concatenation has one scale for all parts.
+            elif kind not in _SAME_SCALE and follow not in ({"ReLU"}, {"Concatenate"}):
+                self.ranges[name] = FakeActivations()
 
     def forward(self, x: torch.Tensor) -> Any:
         """Run the graph."""
@@ -113,10 +138,21 @@ class TorchTwin(nn.Module):
         for kind, name, sources, target in self.steps:
             inputs = [values[s] for s in sources]
             function = _FUNCTIONS.get(kind)
-            values[target] = function(inputs) if function else self.parts[name](inputs[0])
+            values[target] = function(inputs) if function else self._part(name, inputs[0])
+            if name in self.ranges:
+                values[target] = self.ranges[name](values[target])
         if isinstance(self.output_slots, dict):
             return {k: values[s] for k, s in self.output_slots.items()}
         return values[self.output_slots]
+
+    def _part(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        part = self.parts[name]
+        if name not in self._rounded:
+            return part(x)
+        padded = isinstance(part, _PadFar)
+        weight = (part.inner if padded else part).weight
+        key = "inner.weight" if padded else "weight"
+        return torch.func.functional_call(part, {key: fake_weights(weight)}, (x,))
 
     def load(self) -> None:
         """Copy the Keras model's weights into the twin."""
@@ -160,6 +196,10 @@ _BATCH_NORM = (
     ("running_mean", "moving_mean"),
     ("running_var", "moving_variance"),
 )
+
+_WEIGHTED = ("Conv2D", "Dense")
+_SAME_SCALE = ("MaxPooling2D", "UpSampling2D")
+"""What passes values on with the scale they came with."""
 
 _FUNCTIONS = {
     "ReLU": lambda v: F.relu(v[0]),
