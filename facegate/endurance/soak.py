@@ -51,6 +51,7 @@ class SoakResult:
     decided: int = 0
     disturbed: int = 0
     undecided: int = 0
+    missed: list[str] = field(default_factory=list)
     wrongly_granted: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
@@ -301,6 +302,11 @@ class Soak:
         result.rss_growth_percent = round(growth, 3)
         result.threads = (_usual([s.threads for s in first]), _usual([s.threads for s in last]))
         result.files = (_usual([s.files for s in first]), _usual([s.files for s in last]))
+        result.missed = [
+            f"{v.who} at {(v.began_s - self._began_s) / 60:.1f} min: {v.verdict or 'no verdict'}"
+            for v in calm
+            if not v.decided
+        ]
         result.failures += _complaints(result, calm, self._theatre)
         return result
 
@@ -343,7 +349,10 @@ def _complaints(result: SoakResult, calm: list[Visit], theatre: Theatre) -> list
     if not calm:
         wrong.append("no visit was left undisturbed")
     if result.undecided:
-        wrong.append(f"{result.undecided} undisturbed visits were not decided rightly")
+        wrong.append(
+            f"{result.undecided} undisturbed visits were not decided rightly: "
+            f"{'; '.join(result.missed[:3])}"
+        )
     if result.wrongly_granted:
         wrong.append(f"{result.wrongly_granted} strangers were let in")
     if result.rss_growth_percent > MAX_GROWTH_PERCENT:
