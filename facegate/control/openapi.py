@@ -100,7 +100,7 @@ def _refused(route: Route[Any]) -> dict[HTTPStatus, str]:
         refused |= _WITH_BODY
     if route.takes is not None or route.changes:
         refused |= _CHANGING
-    if "{name}" in route.path:
+    if "{name}" in route.path or (route.takes and "name" in route.takes.model_fields):
         refused |= _NOT_FOUND
     if route.rule is Rule.MEMBER and not route.changes:
         del refused[HTTPStatus.FORBIDDEN]

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from knocking import LOOSE, ask, send_raw, unit
 
@@ -30,6 +30,7 @@ ALWAYS = dict(
     deadline=None,
     database=None,
     derandomize=True,
+    phases=[Phase.generate],  # each request changes the gate: none can be tried again
     suppress_health_check=list(HealthCheck),
 )
 

@@ -257,7 +257,7 @@ def test_an_enrolment_nobody_listens_to_is_told_so(serve, gate):
     client = serve(LOOSE)
     ended = threading.Event()
 
-    def enrol(name, allow_duplicate, progress):
+    def enrol(name, allow_duplicate, progress, *_):
         try:
             for n in range(100_000):
                 progress(n, "look at the camera")
