@@ -224,6 +224,18 @@ def cosine_of(run):
         return float(list(csv.DictReader(file))[-1]["cosine"])
 
 
+def test_a_training_rounds_as_int8_will(taught, tmp_path):
+    rounding = settings("32:0:96", fake_quantisation=True)
+    path = training.train(taught, tmp_path / "run", rounding)
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    ranges = [k for k in saved["network"] if k.endswith(".high")]
+    assert len(ranges) > 50
+    assert all(float(saved["network"][k]) > 0 for k in ranges)
+    with pytest.raises(DataError, match="fake_quantisation"):
+        training.train(taught, tmp_path / "run", settings("32:0:96"))
+    assert path.is_file()
+
+
 def test_distillation_without_a_teacher_is_refused(people, tmp_path):
     with pytest.raises(DataError, match="triplet stages alone"):
         training.train(people, tmp_path / "run", settings("32:0:64"))
