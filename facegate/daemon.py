@@ -21,14 +21,14 @@ from facegate import parts
 from facegate.access.arming import Arming
 from facegate.access.continuity import Continuity
 from facegate.access.door import Door
-from facegate.access.pin import PinFile
-from facegate.access.policy import Look, Policy, identity_of
-from facegate.access.store import Person, Store
+from facegate.access.policy import Look, Policy
+from facegate.access.store import Store
 from facegate.canary import Canary
+from facegate.commands import Commands
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import DaemonError, InputError, LineError, ModelError, StoreError
+from facegate.errors import LineError, StoreError
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import LastingCamera, Reopening
 from facegate.hardware.panel import Panel, PanelState
@@ -39,8 +39,7 @@ from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
 from facegate.reload import merge
 from facegate.roster import Roster
-from facegate.sentences import WHY
-from facegate.types import F32, Decision, Frame, Identity, Quality, Track, Verdict
+from facegate.types import Decision, Frame, Quality, Track, Verdict
 from facegate.vision.faces import Face
 from facegate.vision.quality import ADVICE
 from facegate.vision.tracker import Tracker
@@ -87,6 +86,9 @@ class Gate:
         observe: called from the identify thread for every frame (the demo draws with it).
         clock: monotonic seconds.
         reopen: opens the camera again when it is lost; without it a lost camera ends the gate.
+
+    Attributes:
+        commands: what the control socket offers.
     """
 
     def __init__(
@@ -150,12 +152,14 @@ class Gate:
             clock,
         )
         self._follow_roster()
+        self.commands = Commands(
+            config, vision, store, self._roster, self._enroller, self._keeper, journal, self.status
+        )
         fast = config.camera.pacing == "fast" and camera.description.startswith("file")
         overflow: Overflow = "wait" if fast else "drop-oldest"
         self.frames: Channel[Frame] = Channel(1, overflow)
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
         self.decisions = self._keeper.decisions
-        self._pin = PinFile(config.pin_path)
         self._refused: dict[int, tuple[str, ...]] = {}
         self._canaries = {
             name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
@@ -350,144 +354,15 @@ class Gate:
         self._policy.settings = members.limits
         self._keeper.follow(members.admins, members.duress, members.groups)
 
-    # What the control socket offers.
-
-    def add(
-        self,
-        name: str,
-        vectors: list[F32],
-        model_id: str,
-        allow_duplicate: bool = False,
-        more: bool = False,
-    ) -> Person:
-        """Enrol a person from embeddings made elsewhere with the same model, or add to one's."""
-        self._check_model(model_id)
-        return self._enroller.add(name, vectors, allow_duplicate, more=more)
-
-    def enrol(
-        self,
-        name: str,
-        allow_duplicate: bool,
-        progress: Callable[[int, str], None],
-        more: bool = False,
-    ) -> Person:
-        """Enrol the person in front of the camera, or add to their looks; blocks until done."""
-        return self._enroller.enrol(name, allow_duplicate, progress, more=more)
-
-    def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
-        """Say who embeddings made elsewhere with the same model are, one look each."""
-        self._check_model(model_id)
-        now = self._roster.now
-        return [
-            identity_of(
-                now.matcher.match(v),
-                now.names,
-                now.limits.threshold,
-                self._vision.calibration.probability,
-            )
-            for v in vectors
-        ]
-
-    def _check_model(self, model_id: str) -> None:
-        if model_id != self._vision.model_id:
-            raise ModelError(
-                f"embeddings of model {model_id}, the daemon runs {self._vision.model_id}; "
-                "use the same models.embedder"
-            )
-
-    def rename(self, old: str, new: str) -> Person:
-        """Give a person another name."""
-        with self._roster.changing():
-            person = self._store.rename(old, new)
-        self._journal.emit(
-            "person_renamed", f"now {person.name}", called=[person.name], person=person.person_id
-        )
-        return person
-
-    def remove(self, name: str) -> Person:
-        """Forget a person."""
-        with self._roster.changing():
-            person = self._store.remove(name)
-        self._journal.emit("person_removed", f"person {person.person_id}", person=person.person_id)
-        return person
-
-    def set_role(self, name: str, role: str) -> Person:
-        """Give a person another role."""
-        with self._roster.changing():
-            person = self._store.set_role(name, role)
-        self._journal.emit("role_changed", f"now {role}", person=person.person_id)
-        return person
-
-    def set_group(self, name: str, group: str | None) -> Person:
-        """Put a person into a group, or into none."""
-        with self._roster.changing():
-            person = self._store.set_group(name, group)
-        self._journal.emit("group_changed", f"now {group or 'none'}", person=person.person_id)
-        return person
-
-    def set_note(self, name: str, note: str) -> Person:
-        """Write something down about a person."""
-        with self._roster.changing():
-            person = self._store.set_note(name, note)
-        self._journal.emit("note_changed", f"person {person.person_id}", person=person.person_id)
-        return person
-
-    def unlock(self) -> None:
-        """Release the strike for one pulse, by command.
-
-        Raises:
-            DaemonError: lockdown or tamper keep the door shut.
-        """
-        for event in self._keeper.command(lambda door: door.command_unlock()):
-            if event.name == "grant_refused":
-                raise DaemonError(
-                    f"not unlocked: {WHY[event.cause]}; see `facegate status`, and end a lockdown "
-                    "with `facegate door lockdown off`"
-                )
-
     def obey(self, wanted: Config) -> None:
         """Take on changed settings, as far as they need no restart; say which do."""
         self._config, waiting = merge(self._config, wanted)
+        self.commands.config = self._config
         self._roster.obey(self._config)
         self._follow_roster()
         self._keeper.obey(parts.door_settings(self._config), parts.schedule(self._config))
         later = f"; a restart is needed for {', '.join(waiting)}" if waiting else ""
         self._keeper.say("settings_reloaded", f"access, door and hours are in force{later}")
-
-    def enter_pin(self, pin: str) -> None:
-        """Take what was typed at the door as the second factor of the face before it.
-
-        Whether it was right is looked at only while the door waits, and one wrong PIN ends that:
-        each try costs a face, and counts towards the lockout.
-
-        Raises:
-            DaemonError: the door waits for no PIN, or is shut to faces meanwhile.
-            InputError: it is wrong.
-            StoreError: no PIN was set.
-        """
-        if self._keeper.waiting and self._config.door.second_factor == "pin":
-            correct = self._pin.matches(pin)
-            for event in self._keeper.command(lambda door: door.pin(correct)):
-                if event.name == "granted":
-                    return
-                if event.name == "second_factor_refused":
-                    raise InputError("wrong PIN; show your face again")
-                if event.name == "grant_refused":
-                    raise DaemonError(f"not unlocked: {WHY[event.cause]}; see `facegate status`")
-        raise DaemonError("the door waits for no PIN; show your face first")
-
-    def set_pin(self, pin: str) -> None:
-        """Take a new PIN for the door."""
-        self._pin.set(pin)
-        self._journal.emit("pin_set", "the door has a new PIN")
-
-    def lockdown(self, on: bool) -> None:
-        """Keep faces and unlock hours out, or end that."""
-        self._keeper.command(lambda door: door.lockdown(on))
-
-    def people(self) -> list[Person]:
-        """List who is enrolled."""
-        return self._store.people()
 
     def status(self) -> dict[str, object]:
         """Say how the gate is doing."""

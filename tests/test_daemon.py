@@ -121,7 +121,7 @@ def opened(tmp_path, vision):
 def enrol_friend(door, vision):
     friend, _ = walkup.portraits()
     face = vision.reader.look(friend.pixels, vision.reader.find(friend.pixels)[0])
-    door.gate.add(friend.name, [vision.reader.embed(face).vector], vision.model_id)
+    door.gate.commands.add(friend.name, [vision.reader.embed(face).vector], vision.model_id)
 
 
 def until(condition, seconds=20.0):
@@ -231,7 +231,7 @@ def test_a_person_is_enrolled_with_the_gates_own_camera(opened, vision, films):
     door = opened(films["friend"], loop=True)
     told = []
     with door.running():
-        person = door.gate.enrol("Eileen", False, lambda n, text: told.append((n, text)))
+        person = door.gate.commands.enrol("Eileen", False, lambda n, text: told.append((n, text)))
         until(lambda: door.named("granted"))
     assert person.templates == 3
     assert told
@@ -245,7 +245,7 @@ def test_enrolment_without_a_face_ends_in_time_and_enrols_nobody(tmp_path, opene
         update={"enrolment": door.gate._config.enrolment.model_copy(update={"timeout_s": 1.0})}
     )
     with door.running(), pytest.raises(InputError, match="nobody was enrolled"):
-        door.gate.enrol("Ghost", False, lambda *_: None)
+        door.gate.commands.enrol("Ghost", False, lambda *_: None)
     assert door.store.people() == []
 
 
@@ -253,14 +253,14 @@ def test_one_face_is_not_enrolled_under_two_names(opened, vision, films):
     door = opened(films["friend"], loop=True)
     enrol_friend(door, vision)
     with door.running(), pytest.raises(InputError, match="Eileen Collins"):
-        door.gate.enrol("Somebody Else", False, lambda *_: None)
+        door.gate.commands.enrol("Somebody Else", False, lambda *_: None)
     assert [p.name for p in door.store.people()] == ["Eileen Collins"]
 
 
 def test_embeddings_of_another_model_are_refused(opened, films):
     door = opened(films["nobody"])
     with pytest.raises(ModelError, match="the daemon runs"):
-        door.gate.add("Ann", [np.zeros(128, np.float32)], "another-model")
+        door.gate.commands.add("Ann", [np.zeros(128, np.float32)], "another-model")
 
 
 class BrokenCamera:
@@ -408,12 +408,12 @@ def test_a_command_unlocks_but_not_in_lockdown(opened, films):
     door = opened(films["nobody"], loop=True)
     with door.running():
         until(lambda: door.named("ready"))
-        door.gate.lockdown(True)
+        door.gate.commands.lockdown(True)
         with pytest.raises(DaemonError, match="not unlocked: the door is in lockdown"):
-            door.gate.unlock()
+            door.gate.commands.unlock()
         assert not door.relay.edges
-        door.gate.lockdown(False)
-        door.gate.unlock()
+        door.gate.commands.lockdown(False)
+        door.gate.commands.unlock()
         until(lambda: len(door.relay.edges) == 2)
 
 
@@ -454,20 +454,20 @@ def test_a_face_opens_only_with_the_pin_after_it(opened, vision, films):
     with door.running():
         visit()
         with pytest.raises(StoreError, match="no PIN yet"):
-            door.gate.enter_pin("4829")
-        door.gate.set_pin("4829")
+            door.gate.commands.enter_pin("4829")
+        door.gate.commands.set_pin("4829")
         with pytest.raises(InputError, match="wrong PIN"):
-            door.gate.enter_pin("4828")
+            door.gate.commands.enter_pin("4828")
         with pytest.raises(DaemonError, match="waits for no PIN"):
-            door.gate.enter_pin("4829")
+            door.gate.commands.enter_pin("4829")
         assert not door.relay.edges
         visit()
-        door.gate.enter_pin("4829")
+        door.gate.commands.enter_pin("4829")
         until(lambda: len(door.relay.edges) == 2)
         for _ in range(2):
             visit()
             with pytest.raises(InputError, match="wrong PIN"):
-                door.gate.enter_pin("0000")
+                door.gate.commands.enter_pin("0000")
         until(lambda: door.named("lockout_began"))
         assert len(door.relay.edges) == 2
     assert "4829" not in " ".join(e.message for e in door.events)
@@ -481,7 +481,7 @@ def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):
     door = opened(films["nobody"], loop=True)
     with door.running():
         until(lambda: door.named("ready"))
-        door.gate.unlock()
+        door.gate.commands.unlock()
         until(lambda: len(door.relay.edges) == 2)
         changed = door.gate._config.model_copy(
             update={
@@ -492,7 +492,7 @@ def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):
         door.gate.obey(changed)
         told = door.named("settings_reloaded")[0].message
         assert told == "access, door and hours are in force; a restart is needed for enrolment"
-        door.gate.unlock()
+        door.gate.commands.unlock()
         until(lambda: len(door.relay.edges) == 3)
         assert "for 30 s" in door.named("door_unlocked")[1].message
         assert len(door.relay.edges) == 3

@@ -39,10 +39,13 @@ ALLOWED = {
         "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",
     },
     "enroller": {"types", "errors", "config", "journal", "parts", "roster", "vision", "access"},
+    "commands": {
+        "types", "errors", "config", "journal", "parts", "roster", "doorkeeper", "enroller",
+        "sentences", "access",
+    },
     "daemon": {
-        "types", "errors", "config", "journal", "health", "heartbeat", "canary", "parts",
-        "roster", "doorkeeper", "enroller", "reload", "sentences", "hardware", "vision", "access",
-        "pipeline",
+        "types", "errors", "config", "journal", "health", "heartbeat", "canary", "parts", "roster",
+        "doorkeeper", "enroller", "commands", "reload", "hardware", "vision", "access", "pipeline",
     },
     "demo": {"types", "errors", "daemon", "journal", "vision", "access"},
     "benchmark": {

@@ -77,9 +77,9 @@ def house(tmp_path, monkeypatch, write):
             parts.camera_from(config) as camera,
         ):
             gate = Gate(config, vision, store, camera, lines, Journal(recorder))
-            with ControlServer(config.socket_path, gate):
-                gate.add("Ann", [vector], vision.model_id)
-                gate.set_pin("48291573")
+            with ControlServer(config.socket_path, gate.commands):
+                gate.commands.add("Ann", [vector], vision.model_id)
+                gate.commands.set_pin("48291573")
                 parts.rolling_backups(config).make(store)
                 yield config
     finally:

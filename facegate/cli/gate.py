@@ -108,7 +108,7 @@ def run(
             )
             journal.add(metrics)
             stack.enter_context(metrics)
-        stack.enter_context(ControlServer(settings.socket_path, gate, journal.emit))
+        stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit))
         try:
             gate.run(stopping, chores)
         except DaemonError as error:

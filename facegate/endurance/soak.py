@@ -144,7 +144,9 @@ class Soak:
                 observe=self._look,
                 reopen=self._theatre.open,
             )
-            stack.enter_context(ControlServer(self._config.socket_path, gate, journal.emit))
+            stack.enter_context(
+                ControlServer(self._config.socket_path, gate.commands, journal.emit)
+            )
             try:
                 gate.run(self._over)
             except DaemonError as error:

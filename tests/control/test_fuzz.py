@@ -76,7 +76,7 @@ def fuzzed(tmp_path_factory):
         running = threading.Thread(target=gate.run, args=(stopping,))
         running.start()
         path = folder / "control.sock"
-        with ControlServer(path, gate, journal.emit, LOOSE):
+        with ControlServer(path, gate.commands, journal.emit, LOOSE):
             made = Fuzzed(ControlClient(path), gate, store, events, vision.model_id)
             made.client.add("Ann", [np.array(VECTORS[0], np.float32)], vision.model_id, True)
             yield made

@@ -166,7 +166,7 @@ def test_the_disk_fails_in_the_middle_of_an_enrolment(disk, passing, monkeypatch
         camera = stack.enter_context(parts.camera_from(config))
         lines = stack.enter_context(parts.lines_from(config))
         gate = Gate(config, vision, store, camera, lines, journal)
-        gate.add("Eileen", [views[0]], vision.model_id)
+        gate.commands.add("Eileen", [views[0]], vision.model_id)
         thread = threading.Thread(target=gate.run, args=(stopping,))
         thread.start()
         stack.callback(thread.join, 20)
@@ -175,12 +175,12 @@ def test_the_disk_fails_in_the_middle_of_an_enrolment(disk, passing, monkeypatch
         with monkeypatch.context() as patched:
             patched.setattr(Rows, "insert_templates", failing_in_the_middle)
             with pytest.raises(StoreError, match=disk.said):
-                gate.add("Grace", [views[1]], vision.model_id)
+                gate.commands.add("Grace", [views[1]], vision.model_id)
         before = granted()
         until(lambda: granted() >= before + 2)
         if isinstance(disk, Full):
             disk.mend()
-            assert gate.add("Grace", [views[1]], vision.model_id).name == "Grace"
+            assert gate.commands.add("Grace", [views[1]], vision.model_id).name == "Grace"
     assert not thread.is_alive()
 
     names = ["Eileen", "Grace"] if isinstance(disk, Full) else ["Eileen"]
