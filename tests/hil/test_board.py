@@ -1,11 +1,19 @@
-"""From the press of the button to the relay's edge, on a virtual board with simulated GPIO chips.
+"""The relay's line, the button and the unit on a virtual board with simulated GPIO chips.
 
-A QEMU machine is booted; board/probe.py tries it there and tells what it saw. Levels and times are
-the simulator's own: the kernel notes every write to a line with its time stamp.
+One QEMU machine is booted once; board/probe.py tries everything in it and tells what it saw. Levels
+and times are the simulator's own: the kernel notes every write to a line with its time stamp.
+
+The level after facegate let a line go is the pull's. So these hold for every way of ending:
+
+- pulled to inactive (the resistor that the README asks for): the strike is never released but by an
+  unlock, and is held again the moment the process is gone;
+- pulled to active (wired wrongly): the strike is released whenever facegate does not run.
 """
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from debian import ROOT, build, inside, needs_root_and, wheels
@@ -13,6 +21,10 @@ from virtual_board import BOARD, Kernel, boot_board
 
 pytestmark = pytest.mark.gpio
 PULSE_S, TOLERANCE_S = 0.8, 0.02
+LIVES, CRASHES = 3, 2
+"""A wiring; there are four, so 12 of most kinds, and 8 crashes in each thread."""
+
+THREADS = {"capture", "detect", "identify", "act"}
 
 PACKAGES = (
     "systemd,systemd-sysv,dbus,passwd,kmod,python3,python3-venv,python3-systemd,python3-numpy"
@@ -38,9 +50,10 @@ WatchdogSec=120
 """The emulated processor is slow; of the unit, nothing else is changed."""
 
 
-def stage(tree):
+def stage(tree, lives):
     """Put the probe and what its cameras see into the board's system."""
     import cv2
+    import numpy as np
 
     from facegate.demo import walkup
 
@@ -49,6 +62,8 @@ def stage(tree):
     folder.mkdir()
     for file in BOARD.glob("*.py"):
         shutil.copy(file, folder)
+    (folder / "wanted.json").write_text(json.dumps({"lives": lives}))
+    cv2.imwrite(str(folder / "empty.jpg"), np.full((240, 320, 3), 90, np.uint8))
     friend, _ = walkup.portraits()
     cv2.imwrite(str(folder / "portrait.jpg"), friend.pixels[:320, 80:400, ::-1])
     units = tree / "etc/systemd/system"
@@ -80,7 +95,7 @@ def seen(tmp_path_factory):
     for name in ("source", "wheels"):
         shutil.rmtree(tree / "root" / name)
     kernel.install(tree)
-    stage(tree)
+    stage(tree, LIVES)
     told, console = boot_board(kernel, tree, timeout_s=900)
     shutil.rmtree(folder, ignore_errors=True)
     assert told, console[-3000:]
@@ -106,8 +121,59 @@ def pulse_lengths_s(edges):
     return [down - up for (up, _), (down, _) in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def wanted_levels(active_low, pull, *driven):
+    """What a line does that is driven inactive or active in turn and let go at the end."""
+    way = [pull, *(int(active != active_low) for active in driven), pull]
+    return [b for a, b in pairwise(way) if a != b]
+
+
 def test_nothing_that_drove_a_line_went_unnoticed(seen):
     assert take(seen, "lost") is False
+
+
+@pytest.mark.parametrize("kind", ["term", "kill", "reload", "crash"])
+def test_no_unwanted_edge_in_any_life(seen, kind):
+    lives = [life for life in take(seen, "lives")["lives"] if life["kind"] == kind]
+    threads = {life["thread"] for life in lives}
+    assert threads == (THREADS if kind == "crash" else {None})
+    assert len(lives) == (4 * CRASHES * len(THREADS) if kind == "crash" else 4 * LIVES)
+    ends = {"term": 0, "reload": 0, "kill": -9, "crash": 7}
+    for life in lives:
+        assert life["status"] == ends[kind], life["log"]
+        driven = [False, True] if life["unlocked"] else [False]
+        if kind != "kill":
+            driven.append(False)  # a clean end holds the strike before it lets go of the line
+        wanted = wanted_levels(life["active_low"], life["pull"], *driven)
+        assert levels(life["edges"]) == wanted, life
+
+
+def test_a_crash_says_which_part_failed(seen):
+    for life in take(seen, "lives")["lives"]:
+        if life["kind"] == "crash":
+            assert f"{life['thread']} failed: crash on purpose" in life["log"]
+
+
+@pytest.mark.parametrize("thread", ["capture", "detect", "identify"])
+def test_the_relay_is_released_on_time_though_another_thread_hangs(seen, thread):
+    lives = [
+        x for x in take(seen, "lives")["lives"] if (x["kind"], x["thread"]) == ("hang", thread)
+    ]
+    assert len(lives) == 4
+    for life in lives:
+        # All of the pulse falls into the hang.
+        said = [life["log"].find(s) for s in ("hang on purpose", "door_unlocked", "pulse over")]
+        assert -1 not in said, life["log"]
+        assert said == sorted(said), life["log"]
+        wanted = wanted_levels(life["active_low"], life["pull"], False, True, False)
+        assert levels(life["edges"]) == wanted, life
+        active = int(not life["active_low"])
+        (up,) = [i for i, (_, level) in enumerate(life["edges"]) if level == active and i < 2]
+        lasted_s = life["edges"][up + 1][0] - life["edges"][up][0]
+        assert lasted_s == pytest.approx(life["pulse_s"], abs=TOLERANCE_S)
+
+
+def test_a_line_that_is_let_go_has_the_level_of_its_pull(seen):
+    assert take(seen, "lives")["levels"] == [0, 1, 0, 1]
 
 
 def test_from_the_press_of_the_button_to_the_first_grant(seen):
@@ -122,3 +188,36 @@ def test_from_the_press_of_the_button_to_the_first_grant(seen):
     # The journal's latency ends at the relay: its entry is written right after the edge.
     assert told["latency_ms"] > 0
     assert told["pressed_s"] < told["edges"][0][0] < told["granted_s"]
+
+
+def test_pulses_last_as_long_as_they_are_set_to(seen):
+    told = take(seen, "pulses")
+    lengths_s = pulse_lengths_s(told["edges"])
+    assert len(lengths_s) == 10
+    print("pulses off by ms:", [round(1000 * (s - PULSE_S), 1) for s in lengths_s])
+    assert lengths_s == pytest.approx([PULSE_S] * 10, abs=TOLERANCE_S)
+
+
+def test_fifty_bouncing_presses_are_fifty_and_change_nothing(seen):
+    told = take(seen, "presses")
+    assert told["ignored"] == 50
+    assert told["began"] == 0
+    assert told["unchanged"]
+    assert told["people"] == 1
+    assert told["edges"] == []
+
+
+def test_the_unit_opens_the_devices_it_needs_and_no_others(seen):
+    told = take(seen, "devices")
+    for path, found in told["within"].items():
+        allowed = path in ("/dev/gpiochip0", "/dev/video0", "/dev/null")
+        assert found == ("opened" if allowed else "Operation not permitted"), path
+        assert told["outside"][path] != "Operation not permitted", path
+
+
+def test_a_reload_changes_the_rules_and_not_the_process(seen):
+    told = take(seen, "reload")
+    assert told["status"] == 0
+    assert told["same"]
+    (length_s,) = pulse_lengths_s(told["edges"])
+    assert length_s < 0.6  # by the new rules, not the old ones; how exact, the pulses above tell
