@@ -143,7 +143,7 @@ def boot_board(kernel: Kernel, tree: Path, timeout_s: float) -> tuple[list[dict]
     # A board that is too slow still leaves on the second port what it saw so far.
     subprocess.run(
         [
-            "nice", "-n", "-10", "timeout", str(timeout_s),
+            "nice", "-n", "-5", "timeout", str(timeout_s),
             "qemu-system-x86_64", "-accel", "tcg,thread=multi",
             "-smp", "2", "-cpu", "max,-avx2", "-m", str(MEMORY_MB), "-nographic", "-no-reboot",
             "-nodefaults", "-serial", f"file:{console}", "-serial", f"file:{told}",

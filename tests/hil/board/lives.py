@@ -193,10 +193,10 @@ def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
     ]
 
 
-def run(repeats):
+def run(repeats, crashes):
     """Live through every kind of end, `repeats` times a wiring, locked and unlocked in turn.
 
-    Crashes come in four threads, so twice a wiring is enough.
+    A crash comes in each of four threads, `crashes` times, unlocked first.
     """
     vision = parts.load_vision(
         Config().model_copy(
@@ -217,9 +217,9 @@ def run(repeats):
         unlocked = number % 2 == 1
         for kind in ("term", "kill", "reload"):
             ended += round_of_lives(kind, unlocked)
-        if number < 2:
-            for thread in THREADS:
-                ended += round_of_lives("crash", unlocked, thread)
+    for number in range(crashes):
+        for thread in THREADS:
+            ended += round_of_lives("crash", number % 2 == 0, thread)
     for thread in ("capture", "detect", "identify"):
         ended += round_of_lives("hang", True, thread, HANG_PULSE_S)
     noted = Noted()
@@ -231,6 +231,6 @@ def run(repeats):
 
 if __name__ == "__main__":
     began_s = time.monotonic()
-    result = run(int(sys.argv[1]))
+    result = run(int(sys.argv[1]), int(sys.argv[2]))
     result["took_s"] = time.monotonic() - began_s
-    Path(sys.argv[2]).write_text(json.dumps(result))
+    Path(sys.argv[3]).write_text(json.dumps(result))

@@ -32,7 +32,7 @@ door:
   pulse_s: {PULSE_S}
   max_decision_age_s: 10.0
 panel:
-  button: {{line: GPIO{BUTTON}}}
+  button: {{line: GPIO{BUTTON}, debounce_s: 0.05}}  # it bounces as slowly as it computes
   green: {{line: GPIO22}}
   red: {{line: GPIO23}}
   blue: {{line: GPIO24}}
@@ -214,13 +214,13 @@ def reload(pi4):
     }
 
 
-def lives(pi5, repeats):
+def lives(pi5, repeats, crashes):
     """See lives.py; with the levels that the simulator shows when all is over."""
     sh("systemctl", "stop", "facegate")  # it would take their time
     for number in range(4):
         pi5.pull(number, number % 2)
     out = Path("/run/lives.json")
-    done = sh(PYTHON, str(HERE / "lives.py"), str(repeats), str(out))
+    done = sh(PYTHON, str(HERE / "lives.py"), str(repeats), str(crashes), str(out))
     if not out.exists():
         raise RuntimeError((done.stdout + done.stderr)[-4000:])
     return json.loads(out.read_text()) | {"levels": [pi5.level(n) for n in range(4)]}
@@ -265,7 +265,7 @@ def main():
             ("pulses", lambda: pulses(pi4)),
             ("devices", lambda: devices(pi4)),
             ("reload", lambda: reload(pi4)),
-            ("lives", lambda: lives(pi5, wanted["lives"])),
+            ("lives", lambda: lives(pi5, wanted["lives"], wanted["crashes"])),
         ):
             began_s = time.monotonic()
             try:
