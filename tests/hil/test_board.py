@@ -24,7 +24,8 @@ from virtual_board import BOARD, Kernel, boot_board
 pytestmark = pytest.mark.gpio
 PULSE_S, TOLERANCE_S = 0.8, 0.02
 STUMBLE_S = 0.15
-"""So much later than it should the emulated processor may be once in a while, on a busy machine."""
+"""So late the emulated processor may be once in a while, on a busy machine: late to release makes a
+pulse longer, late to claim it shorter."""
 
 FULL = os.environ.get("FACEGATE_BOARD_LIVES")
 LIVES, CRASHES = (int(FULL), int(FULL)) if FULL else (2, 1)
@@ -175,7 +176,7 @@ def test_the_relay_is_released_on_time_though_another_thread_hangs(seen, thread)
         active = int(not life["active_low"])
         (up,) = [i for i, (_, level) in enumerate(life["edges"]) if level == active and i < 2]
         lasted_s = life["edges"][up + 1][0] - life["edges"][up][0]
-        assert -TOLERANCE_S < lasted_s - life["pulse_s"] < STUMBLE_S
+        assert lasted_s == pytest.approx(life["pulse_s"], abs=STUMBLE_S)
 
 
 def test_a_line_that_is_let_go_has_the_level_of_its_pull(seen):
@@ -190,7 +191,7 @@ def test_from_the_press_of_the_button_to_the_first_grant(seen):
     assert told["message"] == "person 1: come in"
     assert not told["prolonged"]
     (length_s,) = pulse_lengths_s(told["edges"])
-    assert -TOLERANCE_S < length_s - PULSE_S < STUMBLE_S
+    assert length_s == pytest.approx(PULSE_S, abs=STUMBLE_S)
     # The journal's latency ends at the relay: its entry is written right after the edge.
     assert told["latency_ms"] > 0
     assert told["pressed_s"] < told["edges"][0][0] < told["granted_s"]
@@ -202,8 +203,7 @@ def test_pulses_last_as_long_as_they_are_set_to(seen):
     assert len(off_s) == 10
     print("pulses off by ms:", [round(1000 * s, 1) for s in off_s])
     assert abs(statistics.median(off_s)) < TOLERANCE_S
-    assert min(off_s) > -TOLERANCE_S
-    assert max(off_s) < STUMBLE_S
+    assert max(abs(s) for s in off_s) < STUMBLE_S
 
 
 def test_fifty_bouncing_presses_are_fifty_and_change_nothing(seen):
