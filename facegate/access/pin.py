@@ -6,13 +6,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import threading
 from pathlib import Path
 
-from facegate.access.files import sync_folder
+from facegate.access.files import write_whole
 from facegate.errors import InputError, StoreError
 
 PIN = re.compile(r"[0-9]{4,12}")
@@ -48,15 +47,8 @@ class PinFile:
             raise InputError("a PIN of one digit over and over is guessed first; choose another")
         salt = secrets.token_bytes(SALT_BYTES)
         words = (base64.b64encode(part).decode() for part in (salt, self._hash(pin, salt)))
-        scratch = self.path.with_name(f".{self.path.name}.new")
         try:
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(" ".join(words) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(self.path)
-            sync_folder(self.path.parent)
+            write_whole(self.path, (" ".join(words) + "\n").encode())
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
