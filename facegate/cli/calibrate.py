@@ -11,7 +11,7 @@ import typer
 from facegate import parts
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress
+from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError
 from facegate.vision.card import Calibration, amend_card, card_path, read_card
@@ -111,9 +111,12 @@ def _faces(settings: Config, path: Path, data: Path | None, images: Path | None)
         return vectors, labels_of(crops.identity)
     pictures = identity_folder.read_folder(images)
     reader = parts.reader_for(settings, embedder)
-    seen = named_pairs.see_pictures(reader, [p.path for p in pictures], progress)
+    seen = named_pairs.see_pictures(reader, [p.path for p in pictures], progress, say)
     usable = np.flatnonzero(seen.found)
-    typer.echo(f"faces found in {len(usable)} of {len(seen.paths)} pictures", err=True)
+    say(
+        f"faces found in {len(usable)} of {len(seen.paths)} pictures, "
+        f"{seen.unreadable} of them unreadable"
+    )
     return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable])
 
 

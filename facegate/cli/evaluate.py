@@ -11,7 +11,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, portrait_figures, progress
+from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import DataError
 from facegate.vision.card import amend_card
@@ -128,9 +128,9 @@ def _on_images(
         paths = [p.path for p in pictures]
     people = {p.parent.name for p in paths}
     group = identity_folder.read_groups(groups, people) if groups is not None else None
-    seen = named_pairs.see_pictures(reader, paths, progress)
+    seen = named_pairs.see_pictures(reader, paths, progress, say)
     found = named_pairs.verify_pictures(seen, named)
-    figures = verification.figures(found)
+    figures = verification.figures(found) | {"unreadable": seen.unreadable}
     usable = np.flatnonzero(seen.found)
     names = [seen.paths[k].parent.name for k in usable]
     if pairs is None and len(set(names)) > 1:
@@ -156,21 +156,11 @@ def quality(
     needs("pyarrow", *(["matplotlib"] if plots else []))
     from facegate.training import plots as drawing
     from facegate.training import quality as measuring
-    from facegate.vision.quality import QualityLimits
 
     settings = load_config(config)
     path = model or parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
-    gate = settings.quality
-    limits = gate.model_dump(exclude={"shortest_refused", "covered_refused"})
-    result = measuring.quality_on_data(
-        embedder,
-        QualityLimits(**limits),
-        gate.shortest_refused,
-        gate.covered_refused,
-        data,
-        progress,
-    )
+    result = measuring.quality_on_data(embedder, gate_of(settings), data, progress)
     learnt = {name: result.pop(name) for name in ("lengths", "coverage")}
     if card:
         amend_card(path, {"quality": result, **learnt})

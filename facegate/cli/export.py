@@ -12,9 +12,9 @@ import typer
 from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Blocks
-from facegate.cli.training import needs, portrait_figures, progress
+from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.errors import InputError
+from facegate.errors import DataError, InputError
 
 
 class Kind(StrEnum):
@@ -36,7 +36,10 @@ def export(
     kind: Annotated[Kind, typer.Argument(help="Which network.", show_default=False)],
     weights: Annotated[Path, typer.Option(help="Trained weights: .weights.h5, .keras or .h5.")],
     out: Annotated[Path, typer.Option(help="The .tflite file to write; the card goes beside it.")],
-    data: Annotated[Path, typer.Option(help="Folder of the data sets: calibration and figures.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data sets: INT8 is calibrated and all measured on them."),
+    ] = None,
     architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
     width: Annotated[float, typer.Option(help="Of the embedder: multiplies its filters.")] = 1.0,
     blocks: Blocks = None,
@@ -45,11 +48,21 @@ def export(
     ] = Format.INT8,
     as_json: AsJson = False,
 ) -> None:
-    """Turn trained weights into a TFLite file, measure it, and write it with its card."""
+    """Turn trained weights into a TFLite file, measure it, and write it with its card.
+
+    With --data the card is whole: figures with intervals, groups, robustness, calibration, quality
+    and landmarks. That takes some minutes; each part is said when it is done.
+    """
     if out.suffix != ".tflite":
         raise InputError(f"{out}: choose a name that ends in .tflite")
     if kind is Kind.DETECTOR and format_ is not Format.INT8:
         raise InputError("--format belongs to embedders: the detector is always int8")
+    if data is None and format_ is Format.INT8:
+        raise DataError(
+            "no --data: INT8 gets its scales from pictures (300 of faces-train-*.parquet for an "
+            "embedder, of scenes-train.parquet for a detector), and guessed ones would ruin the "
+            "network. Give --data DIR; an embedder can also go unquantised with --format fp16"
+        )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
@@ -64,10 +77,11 @@ def export(
     name = architecture if kind is Kind.EMBEDDER else "yunet_like"
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
-    typer.echo(f"{name}: {model.count_params():,} parameters; converting ...", err=True)
+    say(f"{name}: {model.count_params():,} parameters; converting ...")
     content = _converted(kind, format_, model, data)
     write_model(out, content)
-    command = f"facegate export {kind.value} --weights {weights.name} --out {out.name} --data DATA"
+    command = f"facegate export {kind.value} --weights {weights.name} --out {out.name}"
+    command += " --data DATA" if data is not None else ""
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
         command += f" --architecture {architecture} --width {width:g}"
     if kind is Kind.EMBEDDER and blocks:
@@ -79,16 +93,24 @@ def export(
     if kind is Kind.DETECTOR:
         card["outputs"] = ex.name_outputs(model, content)
     write_card(out, card)  # the runtime's classes below read it
-    typer.echo("measuring ...", err=True)
+    if data is None:
+        say(
+            "no --data: nothing was measured, and the card says no distance's meaning. The daemon "
+            f"refuses such a network until: facegate calibrate --model {out} --data DIR "
+            "(or --images PEOPLE)"
+        )
+        emit({"model": str(out)}, as_json, [f"wrote {out}, {card['bytes']:,} bytes, unmeasured"])
+        return
+    say("measuring ...")
     card.update(_measure(kind, out, data, model))
     write_card(out, card)
     emit(card["figures"], as_json, _lines(card, format_))
 
 
-def _converted(kind: Kind, format_: Format, model: Any, data: Path) -> bytes:
+def _converted(kind: Kind, format_: Format, model: Any, data: Path | None) -> bytes:
     from facegate.training import export as ex
 
-    if format_ is not Format.INT8:
+    if data is None or format_ is not Format.INT8:
         return ex.to_float_tflite(model, half=format_ is Format.FP16)
     if kind is Kind.EMBEDDER:
         return ex.to_int8_tflite(model, ex.calibration_faces(data), float_output=True)
@@ -105,7 +127,6 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     from facegate.training.export import FloatNetwork
     from facegate.training.fidelity import fidelity
     from facegate.training.measure import measure_embedder
-    from facegate.training.quality import of_ordinary_faces
     from facegate.training.quantisation import QUANTISED_PICTURES, equal_alarms, head_report
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -125,16 +146,19 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
         pictures = [letterbox(s.pixels, *before.canvas_px)[0] for s in scenes[:QUANTISED_PICTURES]]
         return {"figures": figures, "quantisation": head_report(detector, before, pictures)}
     embedder = TFLiteFaceEmbedder(out)
-    reader = parts.reader_for(load_config(None), embedder)
-    measured, _, vectors, crops = measure_embedder(reader, embedder, data, progress)
+    settings = load_config(None)
+    reader, finder = parts.reader_for(settings, embedder), parts.load_detector(settings)
+    measured, _, vectors, crops = measure_embedder(
+        reader, finder, embedder, gate_of(settings), data, progress, say
+    )
+    measured["landmark_cost"] = {"detector": finder.model.card.model_id} | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
     pairs = read_pairs(data / "val-pairs.csv")
     in_float = verification.figures(verification.verification(unit, pairs))
     measured["figures"]["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
     measured["figures"]["fidelity"] = fidelity(unit, vectors, pairs)
-    lengths, coverage = of_ordinary_faces(embedder, data, progress)
-    return {**measured, "lengths": lengths.to_card(), "coverage": coverage.to_card()}
+    return measured
 
 
 def _lines(card: dict[str, Any], format_: Format) -> list[str]:

@@ -12,7 +12,8 @@ def figure_lines(f: dict[str, Any]) -> list[str]:
         f"{_interval(f['intervals']['accuracy'])}",
         f"EER          {f['eer']:.4f} {_interval(f['intervals']['eer'])}",
         *_tar_lines("the pairs", f),
-        f"refused      {f['refused']} pictures without a usable face",
+        f"refused      {f['refused']} pictures without a usable face"
+        + (f", {f['unreadable']} of them unreadable" if f.get("unreadable") else ""),
     ]
     if "all_pairs" in f:
         lines += _tar_lines("everybody with everybody", f["all_pairs"])

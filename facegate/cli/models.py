@@ -15,7 +15,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress
+from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError, ModelError
 from facegate.vision.card import ModelCard, card_path, read_card
@@ -205,7 +205,7 @@ def import_model(
             card |= foreign.measure_on_data(embedder, data, progress)
         elif images is not None:
             reader = parts.reader_for(settings, embedder)
-            card |= foreign.measure_on_images(reader, images, pairs, progress)
+            card |= foreign.measure_on_images(reader, images, pairs, progress, say)
         write_card(out, card)
     except BaseException:
         for half_done in (out, card_path(out)):

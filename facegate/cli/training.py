@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
-from typing import TypeVar
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
+from facegate.config import Config
 from facegate.errors import DataError, InputError
 from facegate.vision.faces import FaceReader
 
+if TYPE_CHECKING:
+    from facegate.training.quality import Gate
+
 T = TypeVar("T")
+TOLD_EVERY_S = 15.0
+"""How often a long loop says how far it is where there is no terminal for a bar."""
 
 
 def needs(*modules: str) -> None:
@@ -40,10 +47,38 @@ def portrait_figures(reader: FaceReader) -> dict[str, dict[str, float]]:
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """Show how far a long loop is: a bar on a terminal, nothing elsewhere."""
+    """Show how far a long loop is: a bar on a terminal, a line now and then elsewhere."""
     if not sys.stderr.isatty():
-        return items
+        return _told(items, total, what)
     from rich.console import Console
     from rich.progress import track
 
     return track(items, what, total, console=Console(stderr=True), transient=True)
+
+
+def _told(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    at_s = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - at_s >= TOLD_EVERY_S:
+            at_s = time.monotonic()
+            say(f"{what}: {done:,} of {total:,}")
+        yield item
+
+
+def say(line: str) -> None:
+    """Say something on the way, beside the document on standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def gate_of(config: Config) -> Gate:
+    """Give the quality gate as the settings have it."""
+    from facegate.training.quality import Gate
+    from facegate.vision.quality import QualityLimits
+
+    shares = {"shortest_refused", "covered_refused"}
+    quality = config.quality
+    return Gate(
+        QualityLimits(**quality.model_dump(exclude=shares)),
+        quality.shortest_refused,
+        quality.covered_refused,
+    )

@@ -101,7 +101,10 @@ def calibration_faces(data: Path, seed: int = 0, count: int = CALIBRATION_PICTUR
     """Draw training crops, some darkened: uint8 (N, 160, 160, 3)."""
     paths = sorted(data.glob("faces-train-*.parquet"))[:1]
     if not paths:
-        raise DataError(f"{data}: no faces-train-*.parquet to calibrate the quantisation with")
+        raise DataError(
+            f"{data}: no faces-train-*.parquet: INT8 gets its scales from such crops, and without "
+            "them is not made; --format fp16 does not quantise"
+        )
     crops = read_crops(paths).pixels
     rng = np.random.default_rng(seed)
     chosen = crops[rng.choice(len(crops), min(count, len(crops)), replace=False)]
@@ -279,7 +282,7 @@ def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
 
 
 def describe(
-    source: Source, model: keras.Model, path: Path, command: str, data: Path
+    source: Source, model: keras.Model, path: Path, command: str, data: Path | None
 ) -> dict[str, Any]:
     """Start the card: what the network is and how it came to be.
 
@@ -291,11 +294,7 @@ def describe(
     run_path = source.weights.parent / "run.json"
     run = json.loads(run_path.read_text()) if run_path.is_file() else {}
     commands = [*run.get("commands", []), command]
-    sources = source_names(
-        sorted(data.glob("faces-train-*.parquet"))
-        if source.kind == "embedder"
-        else [data / "scenes-train.parquet"]
-    )
+    sources = _sources(source.kind, data) if data is not None else []
     return {
         "kind": source.kind,
         "architecture": source.architecture,
@@ -317,12 +316,18 @@ def describe(
         },
         "training": run.get("settings"),
         "data": {
-            "files": _data_files(source.kind, data),
+            "files": _data_files(source.kind, data) if data is not None else {},
             "sources": sources,
             "licence": _licence(sources, commands),
         },
         "commands": commands,
     }
+
+
+def _sources(kind: str, data: Path) -> list[str]:
+    embeds = kind == "embedder"
+    faces = sorted(data.glob("faces-train-*.parquet"))
+    return source_names(faces if embeds else [data / "scenes-train.parquet"])
 
 
 def _licence(sources: list[str], commands: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -155,7 +155,11 @@ def measure_on_data(
 
 
 def measure_on_images(
-    reader: FaceReader, images: Path, pairs: Path | None, progress: Progress[Any] = quietly
+    reader: FaceReader,
+    images: Path,
+    pairs: Path | None,
+    progress: Progress[Any] = quietly,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Measure on a folder of people, with a file of pairs or pairs that are drawn.
 
@@ -169,7 +173,7 @@ def measure_on_images(
     else:
         named = named_pairs.read_named_pairs(images, pairs)
         paths = [*named.a, *named.b]
-    seen = named_pairs.see_pictures(reader, paths, progress)
+    seen = named_pairs.see_pictures(reader, paths, progress, say)
     usable = np.flatnonzero(seen.found)
     if not len(usable):
         raise DataError(f"{images}: no face found in any of {len(seen.paths)} pictures")

@@ -2,49 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from facegate.errors import DataError
+from facegate.training.alignment import landmark_cost
 from facegate.training.calibration import calibrate_people
 from facegate.training.progress import Progress, quietly
-from facegate.training.quality import of_ordinary_faces
+from facegate.training.quality import FAR, Gate, quality_on_data
 from facegate.training.robustness import robustness
 from facegate.training.sampling import labels_of
 from facegate.training.verification import Verification, embedder_on_data
 from facegate.types import F32, U8
+from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
 
 
 def measure_embedder(
-    reader: FaceReader, embedder: FaceEmbedder, data: Path, progress: Progress[Any] = quietly
+    reader: FaceReader,
+    detector: FaceDetector,
+    embedder: FaceEmbedder,
+    gate: Gate,
+    data: Path,
+    progress: Progress[Any] = quietly,
+    say: Callable[[str], None] = print,
 ) -> tuple[dict[str, Any], Verification, F32, U8]:
-    """Measure an embedder for its card: figures, robustness, calibration.
+    """Measure an embedder for its card, all that `evaluate` can say of it.
 
     Args:
-        reader: the shipped detector, for what it must find again.
+        reader: the shipped detector with the embedder, for what it must find again.
+        detector: the same detector, for what its landmarks cost.
         embedder: the network that ships, not the float one it was made of.
+        gate: the quality gate that judges its pictures.
         data: folder with `faces-val.parquet`, `val-pairs.csv` and `faces-train-*.parquet`.
+        say: takes a line as soon as a part is measured.
 
     Returns:
-        The card's `figures`, `calibration` (null, and why, where there are too few people), and the
-        `lengths` and `coverage` that the quality gate goes by; the pairs; embeddings and pixels of
-        the crops.
+        The card's `figures`, `calibration` (null, and why, where there are too few people),
+        `quality` (the error-versus-reject curve), `landmark_cost`, and the `lengths` and `coverage`
+        that the quality gate goes by; the pairs; embeddings (N, D) and pixels of the crops.
+
+    Raises:
+        DataError: a set is missing or cannot be read.
     """
     figures, found, vectors, crops = embedder_on_data(embedder, data, progress)
-    figures["robustness"] = robustness(reader, embedder, data, progress)
+    say(
+        f"accuracy {figures['accuracy']:.4f}, TAR {figures['tar_at_far']['1e-2']:.4f} at FAR 1e-2, "
+        f"{figures['all_pairs']['tar_at_far']['1e-4']:.4f} at FAR 1e-4 of everybody with everybody"
+    )
     try:
         calibration = calibrate_people(vectors, labels_of(crops.identity))
+        say(f"calibrated on {calibration['comparisons']:,} pairs of two people")
     except DataError as error:
         # The card is written all the same; the daemon takes no model without a calibration.
         calibration = None
         figures["calibration_missing"] = str(error)
-    lengths, coverage = of_ordinary_faces(embedder, data, progress)
+        say(f"not calibrated: {error}; no door opens by it")
+    quality = quality_on_data(embedder, gate, data, progress)
+    learnt = {name: quality.pop(name) for name in ("lengths", "coverage")}
+    say(_quality_line(quality["error_versus_reject"]))
+    cost = landmark_cost(detector, embedder, data, progress)
+    said = ", ".join(f"{r['cost']:+.4f} at {px} px" for px, r in cost["detected"].items())
+    say(f"the detector's landmarks cost, in accuracy: {said}")
+    figures["robustness"] = robustness(reader, embedder, data, progress)
+    rows = figures["robustness"]["conditions"]
+    worst = min(rows, key=lambda name: rows[name]["change"])
+    say(f"robustness: worst under {worst}, {100 * rows[worst]['change']:+.1f} points of accuracy")
     measured = {
         "figures": figures,
         "calibration": calibration,
-        "lengths": lengths.to_card(),
-        "coverage": coverage.to_card(),
+        "quality": quality,
+        "landmark_cost": cost,
+        **learnt,
     }
     return measured, found, vectors, crops.pixels
+
+
+def _quality_line(curve: dict[str, Any]) -> str:
+    at = curve["refused"].index(0.2)
+    return (
+        f"false non-matches at FAR {FAR:g}: {curve['by_quality'][0]:.4f}, "
+        f"{curve['by_quality'][at]:.4f} without the worst fifth"
+    )

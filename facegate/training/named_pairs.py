@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from facegate.errors import DataError
+from facegate.errors import DataError, InputError
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
 from facegate.training.verification import Verification, figures
@@ -95,11 +95,13 @@ class Seen:
         paths: N files, sorted.
         vectors: float32 (N, 128), unit length; NaN where no face was found.
         crops: uint8 (N, 160, 160, 3), the aligned faces; black where none was found.
+        unreadable: how many of the files are no pictures; they count as without a face.
     """
 
     paths: list[Path]
     vectors: F32
     crops: U8
+    unreadable: int = 0
 
     @property
     def found(self) -> np.ndarray:
@@ -108,23 +110,32 @@ class Seen:
 
 
 def see_pictures(
-    reader: FaceReader, paths: Iterable[Path], progress: Progress[Any] = quietly
+    reader: FaceReader,
+    paths: Iterable[Path],
+    progress: Progress[Any] = quietly,
+    say: Callable[[str], None] = print,
 ) -> Seen:
     """Take picture files the whole shipped way: detect, align, embed.
 
-    Of several faces the one that is large and near the middle is taken.
+    Of several faces the one that is large and near the middle is taken. A file that is no picture
+    is passed over, and `say` is told which and why.
 
     Raises:
         DataError: there is no face in any of them.
-        InputError: a file is no picture.
     """
     paths = sorted(set(paths))
     vectors: list[F32 | None] = []
     crops = np.zeros((len(paths), FACE_PX, FACE_PX, 3), np.uint8)
+    unreadable = 0
     for row, path in enumerate(progress(paths, len(paths), "pictures")):
-        pixels = read_picture(path)
-        best = main_face(reader.find(pixels), pixels.shape[1], pixels.shape[0])
         vectors.append(None)
+        try:
+            pixels = read_picture(path)
+        except InputError as error:
+            say(f"passed over: {error}")
+            unreadable += 1
+            continue
+        best = main_face(reader.find(pixels), pixels.shape[1], pixels.shape[0])
         if best is not None:
             face = reader.look(pixels, best)
             vectors[-1], crops[row] = reader.embed(face).vector, face.aligned
@@ -132,7 +143,8 @@ def see_pictures(
     if not size:
         raise DataError(f"{paths[0].parent.parent}: no face found in any of {len(paths)} pictures")
     nothing = np.full(size, np.nan, np.float32)
-    return Seen(paths, np.stack([nothing if v is None else v for v in vectors]), crops)
+    found = np.stack([nothing if v is None else v for v in vectors])
+    return Seen(paths, found, crops, unreadable)
 
 
 def verify_pictures(seen: Seen, named: NamedPairs) -> Verification:

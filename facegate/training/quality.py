@@ -27,6 +27,21 @@ SHUFFLES = 20
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What the quality gate is set to, before an embedder's own limits are known.
+
+    Attributes:
+        limits: those that go by the picture alone.
+        shortest_refused, covered_refused: shares of ordinary faces, 0 to 1, that are refused
+            because their embedding is short, or mouth or eyes look covered.
+    """
+
+    limits: QualityLimits
+    shortest_refused: float
+    covered_refused: float
+
+
+@dataclass(frozen=True)
 class Comparisons:
     """All pairs of one person, and where a match begins.
 
@@ -47,12 +62,7 @@ class Comparisons:
 
 
 def quality_on_data(
-    embedder: FaceEmbedder,
-    limits: QualityLimits,
-    shortest_refused: float,
-    covered_refused: float,
-    data: Path,
-    progress: Progress[Any] = quietly,
+    embedder: FaceEmbedder, gate: Gate, data: Path, progress: Progress[Any] = quietly
 ) -> dict[str, Any]:
     """Measure the gate on `faces-val.parquet`.
 
@@ -74,9 +84,9 @@ def quality_on_data(
     curve = error_versus_reject(pairs, lengths)
     lengths_known, coverage = of_ordinary_faces(embedder, data, progress)
     final = replace(
-        limits,
-        min_length=lengths_known.below(shortest_refused),
-        coverage=CoverageLimit(coverage, coverage.limits(covered_refused)),
+        gate.limits,
+        min_length=lengths_known.below(gate.shortest_refused),
+        coverage=CoverageLimit(coverage, coverage.limits(gate.covered_refused)),
     )
     sizes = read_sizes(data / "faces-val.parquet").tolist()
     reasons = [

@@ -1,3 +1,4 @@
+import functools
 import json
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from facegate.errors import InputError, ModelError
+from facegate.errors import DataError, InputError, ModelError
 from facegate.training import card_file
 from facegate.training.partitions import interpreter_of, partitions
 from facegate.vision.card import read_card
@@ -50,9 +51,12 @@ def run(ex):
 @pytest.fixture(scope="module")
 def embedder(run, small_data, perturb, tmp_path_factory):
     """A tiny random embedder, exported by the command: its folder and what the command printed."""
+    import keras
+
     from facegate.training import architectures
 
     folder = tmp_path_factory.mktemp("embedder")
+    keras.utils.set_random_seed(0)  # thirty pairs: other weights, quite other accuracies
     model = perturb(architectures.inception_resnet_lite(width=0.25))
     model.save_weights(folder / "embedder.weights.h5")
     run_said = {"commands": ["facegate train embedder --data DATA"], "settings": {"seed": 0}}
@@ -78,6 +82,7 @@ def detector(run, small_data, perturb, tmp_path_factory):
     return folder
 
 
+@functools.cache  # building takes seconds, and nobody changes it
 def keras_model(ex, kind, folder):
     embeds = kind == "embedder"
     name = "inception_resnet_lite" if embeds else "yunet_like"
@@ -90,6 +95,8 @@ def test_the_command_prints_nothing_but_its_document(embedder):
     figures = json.loads(result.stdout)
     assert 0 <= figures["tar_at_far"]["1e-4"] <= 1
     assert 0 <= figures["accuracy"] <= 1
+    for part in ("accuracy", "calibrated on 720", "without the worst fifth", "landmarks", "worst"):
+        assert part in result.stderr
     told = figures["fidelity"]
     assert 0.97 < told["cosine"]["min"] <= told["cosine"]["mean"] <= 1
     assert abs(told["accuracy_change"]) < 0.2
@@ -158,6 +165,14 @@ def test_the_embedder_card_tells_everything(embedder, small_data):
     assert raw["parameters"] > 1e5
     assert card.calibration is not None
     assert card.calibration.comparisons == 720  # 40 crops of 10 people, four each
+    assert {"all_pairs", "groups", "intervals", "robustness", "fidelity", "float"} <= set(
+        raw["figures"]
+    )
+    assert raw["quality"]["genuine_pairs"] == 60
+    assert raw["quality"]["error_versus_reject"]["by_quality"]
+    assert set(raw["landmark_cost"]) == {"detector", "given", "detected"}
+    assert card.lengths is not None
+    assert card.coverage is not None
 
 
 def test_the_runtime_embeds_like_the_float_network(ex, embedder):
@@ -206,6 +221,27 @@ def test_a_file_of_16_bits_is_exported_and_runs(ex, run, embedder, small_data, t
     face = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     wanted = np.asarray(keras_model(ex, "embedder", folder)(to_float(face[None])))[0]
     assert runtime.embed(face).vector @ wanted / np.linalg.norm(wanted) > 0.9999
+
+
+def test_int8_without_pictures_is_refused_with_the_reason(run, embedder, tmp_path):
+    weights = embedder[0] / "embedder.weights.h5"
+    with pytest.raises(DataError, match=r"INT8 gets its scales from pictures.*Give --data DIR"):
+        run("embedder", "--weights", weights, "--out", tmp_path / "o.tflite", "--width", "0.25")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_float_network_without_pictures_is_written_and_said_to_be_unmeasured(
+    run, embedder, tmp_path
+):
+    result = run(
+        "embedder", "--weights", embedder[0] / "embedder.weights.h5", "--out",
+        tmp_path / "o.tflite", "--width", "0.25", "--format", "fp16",
+    )  # fmt: skip
+    assert "nothing was measured" in result.stderr
+    assert "facegate calibrate --model" in result.stderr
+    card = read_card(tmp_path / "o.tflite", "embedder")
+    assert card.calibration is None
+    assert "--data" not in card.raw["commands"][-1]
 
 
 def test_a_detector_is_exported_as_int8_alone(run, small_data, tmp_path):

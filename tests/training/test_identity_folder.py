@@ -82,15 +82,20 @@ def test_a_folder_of_people_is_evaluated_and_its_worst_pairs_drawn(
     shutil.copytree(people_folder, images)
     (images / "Person_G").mkdir()
     cv2.imwrite(str(images / "Person_G" / "wall.png"), np.full((90, 90, 3), 120, np.uint8))
+    (images / "Person_H").mkdir()
+    (images / "Person_H" / "torn.jpg").write_bytes(b"\xff\xd8 not all of it")
     groups = tmp_path / "groups.csv"
-    groups.write_text("".join(f"Person_{c},{'one' if c < 'D' else 'two'}\n" for c in "ABCDEFG"))
+    groups.write_text("".join(f"Person_{c},{'one' if c < 'D' else 'two'}\n" for c in "ABCDEFGH"))
     done = facegate(
         "evaluate", "embedder", "--images", images, "--groups", groups, "--json",
         "--sheets", tmp_path / "sheets", "--plots", tmp_path / "plots",
     )  # fmt: skip
     assert done.code == 0, done.err
     found = json.loads(done.out)
-    assert found["refused"] >= 1
+    assert found["refused"] >= 2  # the wall, and the file that is no picture
+    assert found["unreadable"] == 1
+    assert "passed over: " in done.err
+    assert "torn.jpg: not a picture" in done.err
     assert found["comparisons"]["genuine"] == found["comparisons"]["impostor"] == 36
     assert found["all_pairs"]["comparisons"]["genuine"] <= 36
     assert set(found["groups"]["within"]) == {"one", "two"}
