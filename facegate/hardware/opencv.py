@@ -46,9 +46,15 @@ class Capture(Protocol):
         ...
 
 
+_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+"""OpenCV 4 has the first, OpenCV 5 only the second."""
+
+LOG_LEVEL_SILENT = 0
+
+
 def open_capture(source: str, backend: int = cv2.CAP_ANY) -> Capture:
     """Open a video or device; ask `isOpened()` whether it worked."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    _set_log_level(LOG_LEVEL_SILENT)
     capture: Capture = cv2.VideoCapture(source, backend)
     return capture
 
