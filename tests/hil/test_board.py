@@ -28,8 +28,13 @@ STUMBLE_S = 0.15
 pulse longer, late to claim it shorter."""
 
 FULL = os.environ.get("FACEGATE_BOARD_LIVES")
-LIVES, CRASHES = (int(FULL), int(FULL)) if FULL else (2, 1)
-"""A wiring; there are four, so 8 of most kinds and 4 crashes in each thread. 5 makes each 20."""
+LIVES, CRASHES = (int(FULL), int(FULL)) if FULL else (1, 1)
+"""A wiring; there are four, so 4 of each kind, and 4 crashes in each thread. 5 makes each 20."""
+
+ENDINGS, WIRINGS = (int(FULL), 4) if FULL else (1, 1)
+"""Lives of the whole unit a wiring, and of how many wirings: each is three starts, 11 s or more."""
+
+WANTED = {"lives": LIVES, "crashes": CRASHES, "endings": ENDINGS, "wirings": WIRINGS}
 
 THREADS = {"capture", "detect", "identify", "act"}
 
@@ -69,7 +74,7 @@ def stage(tree):
     folder.mkdir()
     for file in BOARD.glob("*.py"):
         shutil.copy(file, folder)
-    (folder / "wanted.json").write_text(json.dumps({"lives": LIVES, "crashes": CRASHES}))
+    (folder / "wanted.json").write_text(json.dumps(WANTED))
     cv2.imwrite(str(folder / "empty.jpg"), np.full((240, 320, 3), 90, np.uint8))
     friend, _ = walkup.portraits()
     cv2.imwrite(str(folder / "portrait.jpg"), friend.pixels[:320, 80:400, ::-1])
@@ -103,7 +108,7 @@ def seen(tmp_path_factory):
         shutil.rmtree(tree / "root" / name)
     kernel.install(tree)
     stage(tree)
-    told, console = boot_board(kernel, tree, timeout_s=900)
+    told, console = boot_board(kernel, tree, timeout_s=3600 if FULL else 900)
     shutil.rmtree(folder, ignore_errors=True)
     assert told, console[-3000:]
     return {line["name"]: line["result"] for line in told}
@@ -128,9 +133,12 @@ def pulse_lengths_s(edges):
     return [down - up for (up, _), (down, _) in zip(edges[::2], edges[1::2], strict=True)]
 
 
+LET_GO = None
+
+
 def wanted_levels(active_low, pull, *driven):
-    """What a line does that is driven inactive or active in turn and let go at the end."""
-    way = [pull, *(int(active != active_low) for active in driven), pull]
+    """What a line does that is driven inactive or active in turn, or let go, as at the end."""
+    way = [pull if d is LET_GO else int(d != active_low) for d in (LET_GO, *driven, LET_GO)]
     return [b for a, b in pairwise(way) if a != b]
 
 
@@ -229,3 +237,39 @@ def test_a_reload_changes_the_rules_and_not_the_process(seen):
     assert told["same"]
     (length_s,) = pulse_lengths_s(told["edges"])
     assert length_s < 0.6  # by the new rules, not the old ones; how exact, the pulses above tell
+
+
+def test_whatever_ends_the_unit_within_a_pulse_the_strike_is_held(seen):
+    lives = take(seen, "endings")["lives"]
+    assert len(lives) == ENDINGS * WIRINGS
+    for life in lives:
+        held, released = False, True
+        hold = [held, LET_GO]  # ExecStopPost, before the next start
+        kill = [held, released, LET_GO, *hold]
+        # Whoever is out of memory is killed, and systemd stops the rest of the unit cleanly.
+        memory = [held, released, held, LET_GO, *hold]
+        wanted = wanted_levels(
+            life["active_low"], life["pull"], *kill, *memory, held, released, held
+        )
+        assert levels(life["edges"]) == wanted, life
+
+
+def test_systemd_starts_the_unit_again_once_for_every_death(seen):
+    deaths = [death for life in take(seen, "endings")["lives"] for death in life["deaths"]]
+    print("back after s:", [(d["death"], round(d["back_after_s"], 1)) for d in deaths])
+    assert [d["restarts"] for d in deaths] == [1] * (2 * ENDINGS * WIRINGS)
+
+
+def test_the_unit_is_restarted_when_it_takes_more_memory_than_it_may(seen):
+    for life in take(seen, "endings")["lives"]:
+        (death,) = [d for d in life["deaths"] if d["death"] == "exhaust_memory"]
+        # Below the limit nothing slows it down.
+        assert death["limits"] == {"high": "max", "max": str(600 << 20)}
+        assert death["status"] == -9
+        assert death["killed"] == 1
+
+
+def test_the_unit_looks_through_a_v4l2_camera(seen):
+    for life in take(seen, "endings")["lives"]:
+        assert life["camera"] == "v4l2 /dev/video0"
+        assert life["detected_fps"] > 0

@@ -33,6 +33,7 @@ HANG_PULSE_S = 1.0
 
 LABEL, FIRST_LINE = "pinctrl-rp1", 0
 WIRINGS = list(itertools.product((False, True), (0, 1)))  # active low, pull
+BOTH = (False, True)
 THREADS = {
     "capture": (FileCamera, "frames"),
     "detect": (FaceReader, "find"),
@@ -148,7 +149,11 @@ def trip(owner, name, hangs):
 
 
 def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
-    """Let one gate a wiring live and end; what became of each, without its edges yet."""
+    """Let one gate a wiring live and end; what became of each, without its edges yet.
+
+    Args:
+        unlocked: with which `active_low` the strike is released when the end comes.
+    """
     hangs = kind == "hang"
     lives = [Life(n, *wiring, pulse_s) for n, wiring in enumerate(WIRINGS)]
     for life in lives:
@@ -161,7 +166,7 @@ def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
         for life in lives:
             life.await_event("hang on purpose")
     for life in lives:
-        if unlocked:
+        if life.active_low in unlocked:
             life.unlock()
     for life in lives:
         if kind == "reload":
@@ -180,7 +185,7 @@ def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
         {
             "kind": kind,
             "thread": thread,
-            "unlocked": unlocked,
+            "unlocked": life.active_low in unlocked,
             "pulse_s": pulse_s,
             "active_low": life.active_low,
             "pull": life.pull,
@@ -194,7 +199,7 @@ def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
 
 
 def run(repeats, crashes):
-    """Live through every kind of end, `repeats` times a wiring, locked and unlocked in turn.
+    """Live through every kind of end, `repeats` times a wiring: half of them unlocked, in turn.
 
     A crash comes in each of four threads, `crashes` times, unlocked first.
     """
@@ -214,14 +219,13 @@ def run(repeats, crashes):
     )
     ended = []
     for number in range(repeats):
-        unlocked = number % 2 == 1
-        for kind in ("term", "kill", "reload"):
-            ended += round_of_lives(kind, unlocked)
+        for turn, kind in enumerate(("term", "kill", "reload")):
+            ended += round_of_lives(kind, {(number + turn) % 2 == 1})
     for number in range(crashes):
         for thread in THREADS:
-            ended += round_of_lives("crash", number % 2 == 0, thread)
+            ended += round_of_lives("crash", BOTH if number % 2 == 0 else (), thread)
     for thread in ("capture", "detect", "identify"):
-        ended += round_of_lives("hang", True, thread, HANG_PULSE_S)
+        ended += round_of_lives("hang", BOTH, thread, HANG_PULSE_S)
     noted = Noted()
     for life in ended:
         begin_s, end_s = life.pop("span")

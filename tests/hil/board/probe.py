@@ -4,23 +4,20 @@ Runs in the virtual machine as root, with the system's Python.
 """
 
 import grp
-import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
 
+import endings
 from simulator import Chip, Noted, open_to_group, watch
+from unit import CONFIG, ask, enter_cgroup, events, sh, show, unlock, until, up
 
 HERE = Path(__file__).parent
 PYTHON = "/opt/facegate/venv/bin/python"
-CONFIG = Path("/etc/facegate/config.yaml")
-CGROUP = Path("/sys/fs/cgroup/system.slice/facegate.service")
-PATIENCE_S = 200.0
 RELAY, BUTTON = 17, 5
 PULSE_S = 0.8
 SETTINGS = f"""
@@ -40,64 +37,12 @@ panel:
 """
 PORTRAIT = 'camera: {source: "file:/srv/board/portrait.jpg", loop: true, fps: 2.0}'
 EMPTY = 'camera: {source: "file:/srv/board/empty.jpg", loop: true, fps: 2.0}'
-JSON = {"Content-Type": "application/json"}
 FORBIDDEN = ("/dev/vda", "/dev/kmsg", "/dev/mem")
 ALLOWED = ("/dev/gpiochip0", "/dev/video0", "/dev/null")
 
 
-def sh(*words, **options):
-    return subprocess.run(words, capture_output=True, text=True, **options)
-
-
-def show(name):
-    return sh("systemctl", "show", "-P", name, "facegate").stdout.strip()
-
-
-def until(condition, seconds=PATIENCE_S):
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"waited {seconds} s in vain for {condition}")
-
-
-def events(name, since_s=0.0):
-    """Entries of the journal, with what the panel and the door did by the kernel's clock."""
-    lines = sh("journalctl", "-u", "facegate", "-o", "json", f"FACEGATE_EVENT={name}").stdout
-    entries = [json.loads(line) for line in lines.splitlines()]
-    return [e for e in entries if int(e["__MONOTONIC_TIMESTAMP"]) / 1e6 >= since_s]
-
-
-def ask(method, path, body=None):
-    """Ask the daemon over its socket."""
-    connection = http.client.HTTPConnection("localhost")
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(60)
-    connection.sock.connect("/run/facegate/control.sock")
-    text, kind = (None, {}) if body is None else (json.dumps(body), JSON)
-    connection.request(method, path, text, kind)
-    return json.loads(connection.getresponse().read())
-
-
-def unlock():
-    """Release the strike; on so slow a processor the door may need to be asked again."""
-    until(lambda: ask("POST", "/v1/door/unlock", {}) == {})
-
-
 def configure(camera, pulse_s=PULSE_S):
     CONFIG.write_text(f"{camera}\n{SETTINGS}".replace(f"pulse_s: {PULSE_S}", f"pulse_s: {pulse_s}"))
-
-
-def up():
-    """Wait until the unit runs."""
-
-    def there():
-        if int(show("NRestarts")) > 2:
-            raise RuntimeError("facegate does not start")
-        return show("ActiveState") == "active"
-
-    until(there)
 
 
 def relay_edges(chip, since_s):
@@ -171,10 +116,6 @@ def presses(pi4, count=50):
         "people": len(people),
         "edges": relay_edges(pi4, began_s),
     }
-
-
-def enter_cgroup():
-    (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
 
 
 OPEN = """
@@ -261,6 +202,7 @@ def main():
         tell("prepared", {}, began_s)
         for name, try_it in (
             ("by_the_button", lambda: by_the_button(pi4)),
+            ("endings", lambda: endings.run(pi5, wanted["endings"], wanted["wirings"])),
             ("presses", lambda: presses(pi4)),
             ("pulses", lambda: pulses(pi4)),
             ("devices", lambda: devices(pi4)),
