@@ -1,4 +1,4 @@
-"""`bench match`: what a match costs on this machine, beside reading the same memory once."""
+"""`bench match` and `bench tracker`: what needs no network, beside a measure of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import typer
 from facegate.access.gallery import VECTOR_FLOATS, Gallery
 from facegate.access.matcher import Matcher
 from facegate.cli import networks, pipeline, soak
+from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
+from facegate.config import load_config
 
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 
@@ -62,6 +64,44 @@ def match(
             f"{read_s * 1e6:.0f} µs; ratio {match_s / read_s:.2f}"
         )
     emit({"repeat": repeat, "sizes": rows}, as_json, lines)
+
+
+@app.command()
+def tracker(
+    faces: Annotated[
+        list[int] | None, typer.Option(min=1, help="How many walk about; repeat for more sizes.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of the scene, for each size.")] = 60.0,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time the tracker on FACES that walk to and fro and pass each other; without, 1, 2, 4 and 8.
+
+    In CPU time of one core, beside the budget of a frame: the time between two at `camera.fps`.
+    """
+    from facegate.benchmark.tracking import frame_costs
+
+    settings = load_config(config)
+    fps, lost = settings.camera.fps, settings.detection.track_max_lost_frames
+    budget_us = 1e6 / fps
+    rows, lines = [], [f"budget of a frame at {fps:g} a second: {budget_us:.0f} µs"]
+    for count in faces or [1, 2, 4, 8]:
+        median_us, worst_us = frame_costs(count, seconds, fps, lost)
+        rows.append(
+            {
+                "faces": count,
+                "microseconds": {"50": round(median_us, 1), "99": round(worst_us, 1)},
+                "share_of_budget": {
+                    "50": round(median_us / budget_us, 6),
+                    "99": round(worst_us / budget_us, 6),
+                },
+            }
+        )
+        lines.append(
+            f"{count:>3} face(s): {median_us:.0f} / {worst_us:.0f} µs a frame (50 / 99 %), "
+            f"{median_us / budget_us:.2%} / {worst_us / budget_us:.2%} of it"
+        )
+    emit({"budget_microseconds": round(budget_us, 1), "sizes": rows}, as_json, lines)
 
 
 def _race(people: int) -> tuple[Callable[[], object], Callable[[], object]]:

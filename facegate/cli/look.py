@@ -18,7 +18,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
 from facegate.errors import InputError
 from facegate.types import F32, U8, Identity
-from facegate.vision.faces import Face
+from facegate.vision.faces import Face, find_faces
 from facegate.vision.pictures import GREEN, RED, draw_face, read_picture, write_picture
 
 Draw = Annotated[
@@ -29,13 +29,14 @@ Draw = Annotated[
 def detect(
     images: Pictures, draw: Draw = None, config: ConfigFile = None, as_json: AsJson = False
 ) -> None:
-    """Find faces: boxes, landmarks and scores."""
-    detector = parts.load_detector(load_config(config))
+    """Find faces as the gate does: boxes, landmarks and scores."""
+    settings = load_config(config)
+    detector = parts.load_detector(settings)
     result, lines = [], []
     for number, path in enumerate(images):
         pixels = read_picture(path)
         started = time.perf_counter()
-        found = detector.detect(pixels)
+        found = find_faces(detector, pixels, tiles=settings.detection.tiles)
         took_ms = (time.perf_counter() - started) * 1000
         faces = [
             {

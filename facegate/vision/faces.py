@@ -12,6 +12,35 @@ from facegate.vision.quality import QualityLimits, assess, assess_again
 from facegate.vision.tiling import find_in_tiles, merge
 
 
+def find_faces(
+    detector: FaceDetector, pixels: U8, small: U8 | None = None, tiles: int = 1
+) -> list[Detection]:
+    """Find the faces in a picture.
+
+    Args:
+        detector: the network.
+        pixels: uint8 (H, W, 3), the main picture.
+        small: the same view in fewer pixels, to search instead.
+        tiles: more than 1 also searches so many times so many parts of the main picture.
+
+    Returns:
+        Detections in the coordinates of `pixels`, best first.
+    """
+    if small is None:
+        found = detector.detect(pixels)
+    else:
+        across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
+        found = [
+            replace(
+                d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down)
+            )
+            for d in detector.detect(small)
+        ]
+    if tiles > 1:
+        found = merge(found + find_in_tiles(detector, pixels, tiles))
+    return found
+
+
 @dataclass(frozen=True)
 class Face:
     """A detected face, cut out and judged; `aligned` is uint8 (160, 160, 3)."""
@@ -51,21 +80,7 @@ class FaceReader:
         Returns:
             Detections in the coordinates of `pixels`, best first.
         """
-        found = self._whole(pixels, small)
-        if self._tiles > 1:
-            found = merge(found + find_in_tiles(self._detector, pixels, self._tiles))
-        return found
-
-    def _whole(self, pixels: U8, small: U8 | None) -> list[Detection]:
-        if small is None:
-            return self._detector.detect(pixels)
-        across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
-        return [
-            replace(
-                d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down)
-            )
-            for d in self._detector.detect(small)
-        ]
+        return find_faces(self._detector, pixels, small, self._tiles)
 
     def look(self, pixels: U8, detection: Detection) -> Face:
         """Cut a detected face out of its picture and judge it."""

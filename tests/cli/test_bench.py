@@ -2,7 +2,9 @@ import json
 
 from typer.testing import CliRunner
 
+from facegate.benchmark.tracking import scene
 from facegate.cli.bench import app
+from facegate.vision.tracker import Tracker
 
 
 def test_bench_match_prints_figures_of_every_size():
@@ -29,3 +31,27 @@ def test_without_a_size_it_takes_ten_and_a_hundred_thousand():
 
 def test_bench_match_refuses_nobody():
     assert CliRunner().invoke(app, ["match", "--people", "0"]).exit_code == 2
+
+
+def test_bench_tracker_sets_the_cost_beside_the_frames_budget(tmp_path):
+    (tmp_path / "c.yaml").write_text("camera: {fps: 20.0}\n")
+    words = ["tracker", "--faces", "6", "--faces", "1", "--seconds", "2", "--json"]
+    done = CliRunner().invoke(app, [*words, "--config", str(tmp_path / "c.yaml")])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.output)
+    assert said["budget_microseconds"] == 50_000
+    assert [s["faces"] for s in said["sizes"]] == [6, 1]
+    for size in said["sizes"]:
+        assert 0 < size["microseconds"]["50"] <= size["microseconds"]["99"]
+        for mark, us in size["microseconds"].items():
+            assert abs(us / 50_000 - size["share_of_budget"][mark]) < 1e-5
+    many, one = (s["microseconds"]["50"] for s in said["sizes"])
+    assert many > one
+
+
+def test_bench_tracker_follows_the_faces_of_its_scene():
+    """Or it would time a tracker that has nothing to do."""
+    fps, tracker = 15.0, Tracker()
+    seen = [len(tracker.update(d, k / fps)) for k, d in enumerate(scene(4, 300, fps))]
+    assert 2.5 < sum(seen) / len(seen) <= 4
+    assert len(tracker.alive) <= 8

@@ -94,6 +94,25 @@ def test_faces_are_drawn_on_request(facegate, tmp_path, eileen):
     assert not np.array_equal(cv2.imread(str(out)), cv2.imread(str(eileen)))
 
 
+def test_detect_looks_into_the_tiles_that_the_settings_ask_for(
+    facegate, tmp_path, write, portraits
+):
+    picture = np.full((1080, 1920, 3), 110, np.uint8)
+    far = cv2.resize(portraits[0][20:320, 90:370], (56, 60), interpolation=cv2.INTER_AREA)
+    picture[900:960, 1700:1756] = far
+    path, config = write("far", picture), tmp_path / "c.yaml"
+    config.write_text("detection: {tiles: 3}\n")
+    whole, tiled = (
+        json.loads(facegate("detect", path, *more, "--json").out)[0]["faces"]
+        for more in ((), ("--config", config))
+    )
+    assert whole == []
+    assert len(tiled) == 1
+    x1, y1, x2, y2 = tiled[0]["box"]
+    assert 1700 < x1 < x2 < 1756
+    assert 895 < y1 < y2 < 960
+
+
 def test_doctor_and_config_check_print_one_document(facegate, eileen, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("gpio: {driver: fake}\n")
