@@ -1,12 +1,20 @@
+import os
 import subprocess
 import sys
 
 import pytest
 
+from facegate.config import parse_config
+from facegate.hold import leave_note
 
-def hold(*words):
+
+def hold(*words, service=None):
+    place = {} if service is None else {"RUNTIME_DIRECTORY": str(service)}
     return subprocess.run(
-        [sys.executable, "-m", "facegate.hold", *map(str, words)], capture_output=True, text=True
+        [sys.executable, "-m", "facegate.hold", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | place,
     )
 
 
@@ -30,8 +38,36 @@ def test_it_says_when_the_strike_cannot_be_held(tmp_path, settings, status, told
     assert told in done.stderr
 
 
-def test_it_loads_no_network_and_no_camera():
-    heavy = "{'cv2', 'ai_edge_litert', 'tflite_runtime', 'typer'} & set(sys.modules)"
+def test_the_line_that_was_driven_is_held_though_the_settings_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    leave_note(parse_config({"gpio": {"chip": "the-chip-of-then"}}, ""))
+    config = tmp_path / "c.yaml"
+    config.write_text("gpio: {driver: fake}\n")
+    done = hold(config, service=tmp_path)
+    assert done.returncode == 6
+    assert "the-chip-of-then: no such gpiochip" in done.stderr
+
+
+@pytest.mark.parametrize("note", [None, "", '["half', "[]"])
+def test_without_a_whole_note_the_settings_tell(tmp_path, note):
+    if note is not None:
+        (tmp_path / "relay.json").write_text(note)
+    config = tmp_path / "c.yaml"
+    config.write_text("gpio: {chip: the-chip-of-now}\n")
+    assert "the-chip-of-now: no such gpiochip" in hold(config, service=tmp_path).stderr
+
+
+def test_no_note_without_hardware_or_without_a_service(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    leave_note(parse_config({"gpio": {"driver": "fake"}}, ""))
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    leave_note(parse_config({}, ""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_loads_neither_network_nor_camera_nor_what_reads_settings():
+    heavy = "{'cv2', 'numpy', 'ai_edge_litert', 'tflite_runtime', 'typer', 'pydantic'}"
+    heavy += " & set(sys.modules)"
     told = subprocess.run(
         [sys.executable, "-c", f"import sys, facegate.hold; print({heavy})"],
         capture_output=True,

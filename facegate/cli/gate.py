@@ -22,6 +22,7 @@ from facegate.config import differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import DaemonError, FacegateError
+from facegate.hold import leave_note
 from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
@@ -53,6 +54,7 @@ def run(
     journal = Journal(Repeats(default_sink()), names=settings.journal.names)
     # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
+        leave_note(settings)
         lines = stack.enter_context(parts.lines_from(settings))
         vision = parts.load_vision(settings)
         store = stack.enter_context(parts.open_store(settings, vision.model_id))
