@@ -28,13 +28,14 @@ STUMBLE_S = 0.15
 pulse longer, late to claim it shorter."""
 
 FULL = os.environ.get("FACEGATE_BOARD_LIVES")
-LIVES, CRASHES = (int(FULL), int(FULL)) if FULL else (1, 1)
-"""A wiring; there are four, so 4 of each kind, and 4 crashes in each thread. 5 makes each 20."""
+LIVES, CRASHES, HANGS = (int(FULL), 4 * int(FULL), 3) if FULL else (1, 1, 1)
+"""Lives of each kind a wiring, of which there are four; crashes of each thread; rounds of hangs.
+5 makes 20 of each kind, and 20 crashes of each thread."""
 
 ENDINGS, WIRINGS = (int(FULL), 4) if FULL else (1, 1)
 """Lives of the whole unit a wiring, and of how many wirings: each is three starts, 11 s or more."""
 
-WANTED = {"lives": LIVES, "crashes": CRASHES, "endings": ENDINGS, "wirings": WIRINGS}
+WANTED = {"lives": (LIVES, CRASHES, HANGS), "endings": (ENDINGS, WIRINGS)}
 
 THREADS = {"capture", "detect", "identify", "act"}
 
@@ -151,7 +152,7 @@ def test_no_unwanted_edge_in_any_life(seen, kind):
     lives = [life for life in take(seen, "lives")["lives"] if life["kind"] == kind]
     threads = {life["thread"] for life in lives}
     assert threads == (THREADS if kind == "crash" else {None})
-    assert len(lives) == (4 * CRASHES * len(THREADS) if kind == "crash" else 4 * LIVES)
+    assert len(lives) == (CRASHES * len(THREADS) if kind == "crash" else 4 * LIVES)
     ends = {"term": 0, "reload": 0, "kill": -9, "crash": 7}
     for life in lives:
         assert life["status"] == ends[kind], life["log"]
@@ -173,7 +174,7 @@ def test_the_relay_is_released_on_time_though_another_thread_hangs(seen, thread)
     lives = [
         x for x in take(seen, "lives")["lives"] if (x["kind"], x["thread"]) == ("hang", thread)
     ]
-    assert len(lives) == 4
+    assert len(lives) >= HANGS  # the four wirings share three threads
     for life in lives:
         # All of the pulse falls into the hang.
         said = [life["log"].find(s) for s in ("hang on purpose", "door_unlocked", "pulse over")]

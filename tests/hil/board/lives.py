@@ -148,15 +148,16 @@ def trip(owner, name, hangs):
     setattr(owner, name, each if name == "frames" else one)
 
 
-def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
+def round_of_lives(kind, unlocked, threads=(None, None, None, None), pulse_s=30.0):
     """Let one gate a wiring live and end; what became of each, without its edges yet.
 
     Args:
         unlocked: with which `active_low` the strike is released when the end comes.
+        threads: which one crashes or hangs, by wiring.
     """
     hangs = kind == "hang"
     lives = [Life(n, *wiring, pulse_s) for n, wiring in enumerate(WIRINGS)]
-    for life in lives:
+    for life, thread in zip(lives, threads, strict=True):
         life.begin(thread, hangs)
     for life in lives:
         life.await_ready()
@@ -194,14 +195,23 @@ def round_of_lives(kind, unlocked, thread=None, pulse_s=30.0):
             "span": (life.began_s, time.monotonic()),
             "log": life.log.read_text()[-2000:],
         }
-        for life in lives
+        for life, thread in zip(lives, threads, strict=True)
     ]
 
 
-def run(repeats, crashes):
-    """Live through every kind of end, `repeats` times a wiring: half of them unlocked, in turn.
+def turned(names, number):
+    """Give each wiring one of the names, in another round another one."""
+    return [names[(number + n) % len(names)] for n in range(len(WIRINGS))]
 
-    A crash comes in each of four threads, `crashes` times, unlocked first.
+
+def run(repeats, crashes, hangs):
+    """Live through every kind of end.
+
+    Args:
+        repeats: lives a wiring that end by SIGTERM, SIGKILL, and after a reload; half of them
+            unlocked, in turn.
+        crashes: of each thread, unlocked with every wiring first.
+        hangs: rounds; after three each thread but the door's hung once with every wiring.
     """
     vision = parts.load_vision(
         Config().model_copy(
@@ -222,10 +232,11 @@ def run(repeats, crashes):
         for turn, kind in enumerate(("term", "kill", "reload")):
             ended += round_of_lives(kind, {(number + turn) % 2 == 1})
     for number in range(crashes):
-        for thread in THREADS:
-            ended += round_of_lives("crash", BOTH if number % 2 == 0 else (), thread)
-    for thread in ("capture", "detect", "identify"):
-        ended += round_of_lives("hang", BOTH, thread, HANG_PULSE_S)
+        unlocked = BOTH if number // len(WIRINGS) % 2 == 0 else ()
+        ended += round_of_lives("crash", unlocked, turned(list(THREADS), number))
+    for number in range(hangs):
+        hanging = turned(["capture", "detect", "identify"], number)
+        ended += round_of_lives("hang", BOTH, hanging, HANG_PULSE_S)
     noted = Noted()
     for life in ended:
         begin_s, end_s = life.pop("span")
@@ -235,6 +246,7 @@ def run(repeats, crashes):
 
 if __name__ == "__main__":
     began_s = time.monotonic()
-    result = run(int(sys.argv[1]), int(sys.argv[2]))
+    out, *wanted = sys.argv[1:]
+    result = run(*map(int, wanted))
     result["took_s"] = time.monotonic() - began_s
-    Path(sys.argv[3]).write_text(json.dumps(result))
+    Path(out).write_text(json.dumps(result))

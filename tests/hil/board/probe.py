@@ -155,13 +155,13 @@ def reload(pi4):
     }
 
 
-def lives(pi5, repeats, crashes):
+def lives(pi5, *wanted):
     """See lives.py; with the levels that the simulator shows when all is over."""
     sh("systemctl", "stop", "facegate")  # it would take their time
     for number in range(4):
         pi5.pull(number, number % 2)
     out = Path("/run/lives.json")
-    done = sh(PYTHON, str(HERE / "lives.py"), str(repeats), str(crashes), str(out))
+    done = sh(PYTHON, str(HERE / "lives.py"), str(out), *map(str, wanted))
     if not out.exists():
         raise RuntimeError((done.stdout + done.stderr)[-4000:])
     return json.loads(out.read_text()) | {"levels": [pi5.level(n) for n in range(4)]}
@@ -202,12 +202,12 @@ def main():
         tell("prepared", {}, began_s)
         for name, try_it in (
             ("by_the_button", lambda: by_the_button(pi4)),
-            ("endings", lambda: endings.run(pi5, wanted["endings"], wanted["wirings"])),
+            ("endings", lambda: endings.run(pi5, *wanted["endings"])),
             ("presses", lambda: presses(pi4)),
             ("pulses", lambda: pulses(pi4)),
             ("devices", lambda: devices(pi4)),
             ("reload", lambda: reload(pi4)),
-            ("lives", lambda: lives(pi5, wanted["lives"], wanted["crashes"])),
+            ("lives", lambda: lives(pi5, *wanted["lives"])),
         ):
             began_s = time.monotonic()
             try:
