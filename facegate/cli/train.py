@@ -116,9 +116,7 @@ def detector(
     views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
-    start_from: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Weights to begin with.")
-    ] = None,
+    start_from: StartFrom = None,
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:

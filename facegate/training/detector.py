@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,11 +27,15 @@ from facegate.training.loop import (
 from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
+from facegate.training.weights import load_weights, settle
 from facegate.vision.detector import STRIDES, cell_centres
 
 MOSAIC_SHARE = 0.45
 FACELESS_SHARE = 0.3
 LANDMARK_WEIGHT = 8.0
+
+SETTLING_VIEWS = 256
+"""Pictures that give the BatchNorms of a `.tflite` their statistics."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def train(
     data: Path,
     out: Path,
     settings: Settings,
-    start: Path | None = None,
+    start_from: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Train a detector and write `detector.weights.h5` into `out`.
@@ -75,34 +80,41 @@ def train(
         data: folder with `scenes-train.parquet`.
         out: the run's folder; an interrupted run there goes on where it stopped.
         settings: how the training goes.
-        start: weights to begin with instead of random ones.
+        start_from: weights to begin with: of an earlier run, or an exported `.tflite`.
         say: takes the progress lines.
 
     Raises:
         DataError: the data cannot be read, or `out` holds another run.
+        InputError: the weights to begin with do not fit.
     """
     keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
     device = pick_device()
     model = architectures.yunet_like(settings.height_px, settings.width_px)
-    if start is not None:
-        model.load_weights(start)
+    checkpoint = Checkpoint(out, asdict(settings))
+    state = checkpoint.load(device)
+    if start_from is not None and state is None:
+        load_weights(model, start_from)
+    scenes = read_scenes(data / "scenes-train.parquet")
+    faceless = [s for s in scenes if not len(s.boxes)]
+    faced = [s for s in scenes if len(s.boxes)]
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)
+    if start_from is not None and state is None:
+        evenly = torch.ones(len(faceless)) if faceless else None
+        count = math.ceil(SETTLING_VIEWS / settings.batch)
+        first = _batches(faced, faceless, evenly, settings, 0, count)
+        settle(network, [_network_input(batch, device) for batch in first])
     average = averaged(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
     )
-    checkpoint = Checkpoint(out, asdict(settings))
     log = Log(out)
     step_at, weights = 0, None
-    if state := checkpoint.load(device):
+    if state is not None:
         step_at, weights = state["step"], state["weights"]
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         say(f"going on at step {step_at}")
-    scenes = read_scenes(data / "scenes-train.parquet")
-    faceless = [s for s in scenes if not len(s.boxes)]
-    faced = [s for s in scenes if len(s.boxes)]
     steps = settings.views // settings.batch
     say(f"{len(scenes)} pictures, {steps} steps of {settings.batch}")
     centres, strides = (
@@ -123,11 +135,8 @@ def train(
         progress = (step + 1) / steps
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(progress, settings.peak_rate)
-        x = ((batch.pixels.to(device).permute(0, 3, 1, 2).float() - 127.5) / 128).contiguous(
-            memory_format=torch.channels_last
-        )
         with mixed_precision(device):
-            maps = network(x)
+            maps = network(_network_input(batch, device))
         terms = loss_terms(maps, batch, centres, strides)
         loss = terms["score"] + 2 * terms["box"] + LANDMARK_WEIGHT * terms["landmarks"]
         optimiser.zero_grad()
@@ -221,6 +230,12 @@ def box_agreement(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch
     hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
     apart = ((a[:, :2] + a[:, 2:]) - (b[:, :2] + b[:, 2:])).square().sum(1) / 4
     return iou, iou - apart / hull.square().sum(1).clamp(min=1e-6)
+
+
+def _network_input(batch: Batch, device: torch.device) -> torch.Tensor:
+    """Give float32 (N, 3, H, W), normalised as `vision.preprocess` does."""
+    x = batch.pixels.to(device).permute(0, 3, 1, 2).float()
+    return ((x - 127.5) / 128).contiguous(memory_format=torch.channels_last)
 
 
 def _batches(

@@ -59,11 +59,11 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 def _from_tflite(model: keras.Model, path: Path) -> None:
     """Dequantise kernels and biases, and undo the folding of the BatchNorms."""
-    found = _folded(path)
-    for layer in model.layers:
-        if not isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            continue
-        name = layer.name.removesuffix("_conv").removesuffix("_dense")
+    weighted = [x for x in model.layers if isinstance(x, keras.layers.Conv2D | keras.layers.Dense)]
+    names = {x.name: x.name.removesuffix("_conv").removesuffix("_dense") for x in weighted}
+    found = _folded(path, [name for name in names if names[name] == name])
+    for layer in weighted:
+        name = names[layer.name]
         if name not in found:
             raise ValueError(f"it has no layer {name}")
         kernel, bias = found[name]
@@ -96,10 +96,15 @@ def _unfold(layer: Any, norm: Any, kernel: F32, bias: F32) -> None:
     norm.moving_variance.assign(np.full_like(bias, 1 - norm.epsilon))
 
 
-def _folded(path: Path) -> dict[str, tuple[F32, F32]]:
+def _folded(path: Path, bare: list[str]) -> dict[str, tuple[F32, F32]]:
     """Read each layer's kernel (out first) and bias from a TFLite file, in float32.
 
-    The converter keeps the names of the Keras layers in those of the tensors.
+    The converter keeps the names of the Keras layers in those of the tensors, except that of an
+    embedder's last layer.
+
+    Args:
+        path: the file.
+        bare: names of the layers that no BatchNorm follows.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -119,6 +124,7 @@ def _folded(path: Path) -> dict[str, tuple[F32, F32]]:
         scales = detail["quantization_parameters"]["scales"]
         return raw * scales.reshape(-1, *[1] * (raw.ndim - 1)) if len(scales) else raw
 
+    heads = re.compile(rf"/({'|'.join(map(re.escape, bare))})(?:_\d+)?/")
     found: dict[str, tuple[F32, F32]] = {}
     for step in steps:
         if step["op_name"] not in CONVOLUTIONS:
@@ -127,7 +133,7 @@ def _folded(path: Path) -> dict[str, tuple[F32, F32]]:
         said = ";".join(
             details[i]["name"] for i in (kernel, *rest, int(step["outputs"][0])) if i >= 0
         )
-        match = LAYER_NAME.search(f"/{said}")
+        match = LAYER_NAME.search(f"/{said}") or heads.search(said)
         weights = values(kernel)
         bias = values(rest[0]) if rest and rest[0] >= 0 else np.zeros(len(weights), np.float32)
         found[match[1] if match else "embedding"] = (weights, bias)

@@ -7,8 +7,10 @@ import numpy as np
 import people
 import pytest
 
-# One backend for the whole process; must stand before anything imports keras.
+# One backend for the whole process; must stand before anything imports keras or torch. Networks are
+# so small here that a second thread mostly waits for the first.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
