@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install, upgrade or remove facegate on 64-bit Raspberry Pi OS (bookworm, trixie) or Debian.
 # Run it again to upgrade: settings, key and people stay, and a version that fails its own check, or
-# does not start where the old one ran, is not kept.
+# does not start where the old one ran, or sees nothing where the old one saw, is not kept.
 set -euo pipefail
 
 PREFIX=/opt/facegate
@@ -74,6 +74,11 @@ start() {
         [ "$(systemctl show -P NRestarts facegate.service)" = 0 ]; }
 }
 
+# Whether pictures come: a gate without a camera runs all the same, and says so.
+sees() {
+    case "$(systemctl show -P StatusText facegate.service)" in "camera lost"*) return 1 ;; esac
+}
+
 # Back to the version, the units and the store that ran.
 roll_back() {
     systemctl stop facegate.service || true
@@ -84,7 +89,8 @@ roll_back() {
     fi
     rm -rf "$release"
     start || fail "neither the new version starts nor the old one: journalctl -u facegate"
-    fail "the new version does not start; back to $previous. See: journalctl -u facegate"
+    fail "the new version does not start, or finds no camera; back to $previous." \
+        "See: journalctl -u facegate"
 }
 
 cd "$(dirname "$0")/.."
@@ -202,8 +208,11 @@ if ! booted; then
     # shellcheck disable=SC2086
     run systemctl --quiet enable facegate.service $TIMERS
 else
-    ran=no
-    if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then ran=yes; fi
+    ran=no saw=no
+    if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then
+        ran=yes
+        if sees; then saw=yes; fi
+    fi
     run systemctl stop facegate.service 2> /dev/null || true
     # A new version may bring the store into a form that the old one cannot read.
     if [ "$ran" = yes ] && [ -f "$STATE/people.db" ]; then
@@ -215,7 +224,7 @@ else
     # shellcheck disable=SC2086
     run systemctl --quiet enable --now $TIMERS
     run systemctl --quiet enable facegate.service
-    if ! start; then
+    if ! start || { [ "$saw" = yes ] && [ "$dry" = no ] && ! sees; }; then
         if [ "$ran" = yes ]; then roll_back; fi
         say "installed, but it does not start yet: see facegate doctor, set it up in" \
             "$CONFIG/config.yaml, then: systemctl restart facegate"

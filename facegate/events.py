@@ -124,7 +124,8 @@ EVENTS: dict[EventName, EventKind] = {
         "8b107c9d8f854dd7ba4fc4aff958ab99",
         3,
         "The camera is lost",
-        "Nobody is recognised; the exit button and commands still open. The camera is opened again "
+        "It gives no pictures any more, or was not there at the start. Nobody is recognised; the "
+        "exit button and commands still open. The camera is opened again "
         "camera.reopen_attempts times, then facegate ends and systemd starts it again. Check the "
         "ribbon or USB cable, the power (`facegate doctor`) and dmesg.",
     ),

@@ -32,7 +32,7 @@ class CameraConfig(Section):
     fps: Annotated[float, Field(gt=0, le=120)] = 15.0
     pacing: Literal["real-time", "fast"] = "real-time"
     loop: bool = False
-    reopen_attempts: Annotated[int, Field(ge=0, le=100)] = 8
+    reopen_attempts: Annotated[int, Field(ge=0, le=100)] = 20
     reopen_wait_s: Annotated[float, Field(gt=0, le=30)] = 1.0
 
 

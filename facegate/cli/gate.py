@@ -18,10 +18,12 @@ from rich.text import Text
 from facegate import parts
 from facegate.cli.options import CameraSource, ConfigFile, running_daemon
 from facegate.cli.output import AsJson, emit
-from facegate.config import differences, fingerprint, load_config
+from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
-from facegate.errors import DaemonError, FacegateError
+from facegate.errors import CameraError, DaemonError, FacegateError
+from facegate.hardware.camera import Camera
+from facegate.hardware.camera_reopen import AbsentCamera
 from facegate.hold import leave_note
 from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
@@ -43,7 +45,9 @@ def run(
 ) -> None:
     """Watch the door until stopped (SIGTERM, Ctrl-C) or until a file camera ends.
 
-    SIGHUP reads the settings again: access, door rules and hours change without a restart.
+    SIGHUP reads the settings again: access, door rules and hours change without a restart. Where
+    the configured camera is missing, the door goes on without it until it is there; one that
+    `--camera` names has to be there.
     """
     use_one_arena()
     settings = with_overrides(load_config(config), camera, fake_relay)
@@ -79,8 +83,7 @@ def run(
             settings=now,
             changed=", ".join(differences(settings)) or "nothing",
         )
-        eye = stack.enter_context(parts.camera_from(settings))
-        journal.emit("camera_opened", eye.description)
+        eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
 
         def chores() -> None:
             journal.settle()
@@ -121,6 +124,18 @@ def run(
         counts = {name: c.counts for name, c in gate.channels.items()}
         dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
         journal.emit("stopped", f"relay released; dropped: {dropped}")
+
+
+def _eye(settings: Config, journal: Journal, must_be_there: bool) -> Camera:
+    """Open the camera, or stand in for one that is missing: the door has a button as well."""
+    try:
+        eye = parts.camera_from(settings)
+    except CameraError as error:
+        if must_be_there:
+            raise
+        return AbsentCamera(settings.camera.source, error)
+    journal.emit("camera_opened", eye.description)
+    return eye
 
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:

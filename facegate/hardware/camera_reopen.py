@@ -1,4 +1,7 @@
-"""A camera that is opened again when it is lost: a loose cable or a reset of the bus is no end."""
+"""A camera that is opened again when it is lost: a loose cable or a reset of the bus is no end.
+
+Nor is one that is missing at the start: `AbsentCamera` stands for it until it is there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
 
 from facegate.errors import CameraError
 from facegate.hardware.camera import Camera
@@ -32,6 +37,40 @@ class Reopening:
         """Give the seconds to wait before each attempt; every one twice as long as the last."""
         for attempt in range(self.attempts):
             yield min(self.wait_s * 2**attempt, MAX_WAIT_S)
+
+
+class AbsentCamera:
+    """A camera that could not be opened: whoever wants frames of it is told why.
+
+    Args:
+        source: what was to be opened.
+        why: it could not be.
+    """
+
+    def __init__(self, source: str, why: CameraError) -> None:
+        self.description, self._why = source, why
+
+    def frames(self, stopping: threading.Event) -> Iterator[Frame]:  # noqa: ARG002
+        """Say why there are none.
+
+        Raises:
+            CameraError: always.
+        """
+        raise self._why
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class LastingCamera:
@@ -114,6 +153,7 @@ class LastingCamera:
                 return False
             try:
                 self._camera = self._reopen()
+                self.description = self._camera.description
                 return True
             except CameraError as error:
                 self.lost_for = str(error)

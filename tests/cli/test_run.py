@@ -172,11 +172,11 @@ def test_a_second_one_is_refused(daemon):
     assert daemon.process.returncode == 0
 
 
-def test_a_camera_that_is_not_there_ends_it_with_its_code(tmp_path):
-    absent = Daemon(tmp_path, "file:/nowhere/film.avi")
-    done = absent.command("run")
+@pytest.mark.parametrize("source", ["file:/nowhere/film.avi", "v4l2:/dev/video99"])
+def test_a_camera_named_by_hand_that_is_not_there_ends_it_with_its_code(daemon, source):
+    done = daemon.command("run", "--camera", source)
     assert done.returncode == 6
-    assert "/nowhere/film.avi" in done.stderr
+    assert source.partition(":")[2] in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -199,3 +199,32 @@ def test_sighup_reads_the_settings_again_and_keeps_the_old_ones_if_they_are_wron
     said = daemon.stop()
     assert "for 1.5 s" in said
     assert "door.pulse_s: 99.0" in said
+
+
+def test_the_door_works_without_a_camera_until_it_is_there(daemon, tmp_path):
+    picture = tmp_path / "eileen.png"
+    away = picture.rename(tmp_path / "away.png")
+    daemon.start()
+
+    def status():
+        return json.loads(daemon.command("status", "--json").stdout)
+
+    daemon.wait_for(lambda: status()["camera_lost"])
+    assert str(picture) in status()["camera_lost"]
+    assert daemon.command("door", "unlock").returncode == 0
+    away.rename(picture)
+    daemon.wait_for(lambda: status()["camera_lost"] is None and status()["detected_fps"] > 0)
+    assert status()["camera"] == f"file {picture}"
+    said = daemon.stop()
+    assert daemon.process.returncode == 0, said
+    happened = [line.split()[1] for line in said.splitlines()]
+    assert "camera_opened" not in happened
+    wanted = ["ready", "camera_lost", "door_unlocked", "camera_back"]
+    assert [e for e in happened if e in wanted] == wanted
+
+
+def test_wrong_settings_end_it_at_once_with_their_own_code(daemon):
+    daemon.config.write_text(daemon.config.read_text() + "dor: {}\n")
+    done = daemon.command("run")
+    assert done.returncode == 2
+    assert "dor" in done.stderr

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from facegate.errors import CameraError
-from facegate.hardware.camera_reopen import MAX_WAIT_S, STEADY_S, LastingCamera, Reopening
+from facegate.hardware.camera_reopen import (
+    MAX_WAIT_S,
+    STEADY_S,
+    AbsentCamera,
+    LastingCamera,
+    Reopening,
+)
 from facegate.types import Frame
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
@@ -21,7 +27,7 @@ class Bench:
         self.open, self.most_open = 0, 0
         self.lost, self.back, self.waited = [], [], []
         self.camera = LastingCamera(
-            self.make(),
+            self.first(),
             self.make,
             Reopening(attempts, wait_s),
             self.lost.append,
@@ -29,6 +35,12 @@ class Bench:
             lambda: self.now_s,
             self.wait,
         )
+
+    def first(self):
+        try:
+            return self.make()
+        except CameraError as error:
+            return AbsentCamera("absent one", error)
 
     def make(self):
         reel = self.reels.pop(0)
@@ -79,6 +91,22 @@ def test_frames_go_on_through_a_loss_with_rising_numbers():
     assert b.lost == ["the cable is off"]
     assert b.back == [pytest.approx(1.1)]
     assert b.camera.lost_for is None
+
+
+def test_one_that_is_missing_at_the_start_is_waited_for():
+    b = Bench("absent", "absent", gives(2, fails=False))
+    assert b.camera.description == "absent one"
+    assert b.numbers() == [0, 1]
+    assert b.lost == ["no such camera"]
+    assert b.back == [pytest.approx(1 + 2 + 0.1)]
+    assert b.camera.description == "scripted"
+
+
+def test_one_that_never_comes_uses_up_its_attempts():
+    b = Bench(*["absent"] * 4)
+    with pytest.raises(CameraError, match="given up after 3"):
+        b.numbers()
+    assert b.lost == ["no such camera"]
 
 
 def test_never_are_two_cameras_open():

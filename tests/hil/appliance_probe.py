@@ -172,7 +172,11 @@ def backup():
 
 
 def people():
-    return json.loads(facegate("people", "list", "--json")[1])
+    code, said, complaint = facegate("people", "list", "--json")
+    if code != 0:
+        state = f"{show('ActiveState')}, {show('Result')}, {show('NRestarts')} restarts"
+        raise RuntimeError(f"people list ended with {code}: {complaint}; the unit: {state}")
+    return json.loads(said)
 
 
 def upgrades():

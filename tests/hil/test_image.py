@@ -18,7 +18,9 @@ KEPT = ("/var/lib/facegate", "/etc/facegate", "/var/backups/facegate", "/var/log
 @pytest.fixture(scope="module")
 def image(lives):
     """The tree with the stage done; on a Lite system in which pi-gen installed the packages."""
-    tree = lives["trixie"].result().tree
+    life = lives["trixie"].result()
+    assert "error" not in life.seen, f"the system's own life failed: {life.seen['error']}"
+    tree = life.tree
     (tree / "boot/firmware").mkdir(parents=True)
     (tree / "boot/firmware/config.txt").write_text("dtparam=audio=on\n")
     chroot = " ".join((*NSPAWN, "-D", str(tree), "--console=pipe", "/bin/bash", "-e"))

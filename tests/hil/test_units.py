@@ -93,6 +93,14 @@ def test_nothing_hides_the_processor_from_the_interpreter():
     assert not any(line.startswith(("ProcSubset", "PrivateUsers")) for line in settings)
 
 
+def test_no_number_of_failures_gives_the_door_up_but_wrong_settings_are_not_tried_again():
+    from facegate.errors import ConfigError
+
+    settings = (UNITS / "facegate.service").read_text().splitlines()
+    assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(settings)
+    assert f"RestartPreventExitStatus={ConfigError.exit_code}" in settings
+
+
 def test_the_scripts_are_sound():
     shellcheck = tool("shellcheck")
     root = UNITS.parent
