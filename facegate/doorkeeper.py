@@ -69,7 +69,7 @@ class DoorKeeper:
 
     Attributes:
         decisions: what the identify thread decided; the keeper's owner closes it.
-        last_event: for the status.
+        last_event: for the status, in the journal's words: everybody may read systemd's.
         stalled: whether a part of the gate shows no sign of life; the panel says so.
         beats: rounds of the act thread so far; it stands still when the thread does.
     """
@@ -313,7 +313,7 @@ class DoorKeeper:
         self, name: EventName, message: str, called: str | None = None, **facts: str | int | float
     ) -> None:
         """Write an event; `called` is the name that the message holds, if any."""
-        self.last_event = f"{name}: {message}"
+        self.last_event = f"{name}: {self._journal.worded(message, [called], facts)}"
         self._journal.emit(name, message, called=[called], **facts)
 
     def _show(self) -> None:

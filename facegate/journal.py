@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -79,13 +79,19 @@ class Journal:
             called: names of people that the message may hold.
             fields: short facts; a person by number.
         """
-        if not self._names:
-            stand_in = f"person {fields['person']}" if "person" in fields else "somebody"
-            message = without_names(message, called, stand_in)
-        event = Event(name, message, fields)
+        event = Event(name, self.worded(message, called, fields), fields)
         with self._lock:
             for sink in self._sinks:
                 sink(event)
+
+    def worded(
+        self, message: str, called: Iterable[str | None], fields: Mapping[str, str | int | float]
+    ) -> str:
+        """Give a message with people called as this journal calls them; arguments as of `emit`."""
+        if self._names:
+            return message
+        stand_in = f"person {fields['person']}" if "person" in fields else "somebody"
+        return without_names(message, called, stand_in)
 
     def settle(self, at_end: bool = False) -> None:
         """Have sinks that hold something back say what is due, at the end all of it."""

@@ -36,7 +36,7 @@ class Enroller:
 
 
 class Kept:
-    def __init__(self, schedule=None, **settings):
+    def __init__(self, schedule=None, names=True, **settings):
         clock = time.monotonic
         self.relay = FakeOutput("relay")
         self.inputs = {name: FakeInput(name) for name in INPUTS}
@@ -49,7 +49,7 @@ class Kept:
             schedule or Schedule(),
             Arming(30.0, clock),
             self.enroller,
-            Journal(self.events.append),
+            Journal(self.events.append, names=names),
             clock,
             wall_clock=lambda: NOON,
         )
@@ -254,3 +254,12 @@ def test_the_panel_says_how_an_enrolment_ended_and_that_a_part_stands_still():
         until(lambda: kept.keeper.state["panel"] == PanelState.ENROLLED.value)
         kept.keeper.stalled = True
         until(lambda: kept.keeper.state["panel"] == PanelState.ERROR.value)
+
+
+@pytest.mark.parametrize(("names", "called"), [(True, "Ben"), (False, "person 2")])
+def test_the_status_calls_people_as_the_journal_does(names, called):
+    kept = Kept(names=names)
+    with kept.running():
+        kept.face(Verdict.DENY)
+        until(lambda: "denied" in kept.names())
+        assert kept.keeper.last_event.startswith(f"denied: {called}: not let in")

@@ -6,6 +6,8 @@ The container boots twice: once to be installed, once with everything in place.
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -88,9 +90,14 @@ def first_boot():
 def gate():
     """The gate after a boot, at its work."""
     seen = {"active": until(active), "ready_events": len(events("ready"))}
+    live = watching("--event", "granted")
     seen["enroll"] = facegate("enroll", "Eileen", "--image", "/srv/door.jpg")
     seen["granted"] = until(lambda: events("granted"), 20)
     seen["entry"] = events("granted")[0] if seen["granted"] else {}
+    seen["watched"] = live()
+    seen["watched_since"] = facegate(
+        "watch", "--no-follow", "--since", "1 hour ago", "--person", "Eileen", "--json"
+    )
     explained = sh("journalctl", "-x", "-u", "facegate").stdout
     seen["explained"] = "Subject: Somebody was let in" in explained
     until(lambda: "1 people" in show("StatusText"), 10)
@@ -103,6 +110,24 @@ def gate():
     seen["imports"] = sh("/opt/facegate/venv/bin/python", "-c", IMPORTS).stdout.split()
     seen["pip_check"] = sh("/opt/facegate/venv/bin/pip", "check").stdout
     return seen
+
+
+def watching(*words):
+    """Begin to watch; calling the answer ends it by Ctrl-C and says what came, and how it ended."""
+    told = Path("/srv/watched")
+    with told.open("w") as out:
+        watcher = subprocess.Popen(
+            ["facegate", "watch", *words, "--json", "--config", str(SETTINGS)],
+            stdout=out, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def ended():
+        until(lambda: told.read_text().endswith("\n"), 20)
+        watcher.send_signal(signal.SIGINT)
+        complaint = watcher.communicate(timeout=20)[1]
+        return told.read_text().splitlines(), watcher.returncode, complaint
+
+    return ended
 
 
 IMPORTS = """
@@ -171,6 +196,33 @@ def backup():
     return seen
 
 
+def metrics():
+    """Figures for node_exporter, as the manual says; first without its drop-in, then with it."""
+    manual = Path("/root/source/docs/operating.md").read_text()
+    manual = manual[manual.index("## Figures over time") :]
+    path = Path(re.search(r"metrics\.textfile: (/\S+\.prom)", manual)[1])
+    path.parent.mkdir(parents=True)
+    sh("chgrp", "facegate", str(path.parent))
+    sh("chmod", "g+w", str(path.parent))
+    SETTINGS.write_text(f"{WORKING.read_text()}metrics: {{textfile: {path}, every_s: 1}}\n")
+    sh("systemctl", "start", "facegate")
+    seen = {"refused": until(lambda: events("metrics_failed"), 20)}
+    seen["refusal"] = events("metrics_failed")[0]["MESSAGE"] if seen["refused"] else ""
+    drop_in = Path("/etc/systemd/system/facegate.service.d/override.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(re.search(r"```ini\n(.*?)```", manual, re.DOTALL)[1])
+    sh("systemctl", "daemon-reload")
+    sh("systemctl", "restart", "facegate")
+    until(lambda: path.exists() and 'event="granted"' in path.read_text())
+    seen["text"] = sh("runuser", "-u", "nobody", "--", "cat", str(path)).stdout
+    sh("systemctl", "stop", "facegate")
+    shutil.rmtree("/var/lib/prometheus")
+    shutil.rmtree(drop_in.parent)
+    sh("systemctl", "daemon-reload")
+    SETTINGS.write_bytes(WORKING.read_bytes())
+    return seen
+
+
 def people():
     code, said, complaint = facegate("people", "list", "--json")
     if code != 0:
@@ -216,7 +268,7 @@ def main():
             seen |= first_boot()
         else:
             seen |= {"gate": gate(), "failures": failures(), "sealed": sealed_key()}
-            seen["backup"] = backup()
+            seen |= {"backup": backup(), "metrics": metrics()}
             seen["upgrades"] = upgrades()
             seen["removal"] = removal(seen.pop("before"))
     except Exception:

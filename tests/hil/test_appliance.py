@@ -4,6 +4,7 @@ Both systems that Raspberry Pi OS is made of are built and booted at the same ti
 appliance_probe.py tries everything and writes what it saw. These tests judge it.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def test_it_boots_into_a_working_gate(seen):
     assert gate["enroll"][0] == 0, gate["enroll"]
     assert gate["granted"]
     assert "1 people" in gate["status_text"]
+    assert "Eileen" not in gate["status_text"], "everybody may read it"
 
 
 def test_it_runs_next_to_debians_numpy(seen, suite):
@@ -60,6 +62,24 @@ def test_the_journal_holds_its_fields_and_explains_them(seen):
     assert float(entry["FACEGATE_LATENCY_MS"]) > 0
     assert (entry["MESSAGE"], entry["FACEGATE_PERSON"]) == ("person 1: come in", "1")
     assert seen["gate"]["explained"]
+
+
+def test_it_is_watched_live_until_ctrl_c(seen):
+    lines, code, complaint = seen["gate"]["watched"]
+    first = json.loads(lines[0])
+    assert (first["event"], first["message"]) == ("granted", "person 1: come in")
+    assert first["facts"]["person"] == "1"
+    assert {json.loads(line)["event"] for line in lines} == {"granted"}
+    assert code == 130, complaint
+    assert "Traceback" not in complaint
+
+
+def test_what_concerns_one_person_is_found_by_the_name(seen):
+    code, said, complaint = seen["gate"]["watched_since"]
+    assert code == 0, complaint
+    found = [json.loads(line) for line in said.splitlines()]
+    assert {"enrolled", "granted"} <= {entry["event"] for entry in found}
+    assert {entry["facts"]["person"] for entry in found} == {"1"}
 
 
 def test_a_reload_reads_the_settings_again(seen):
@@ -112,6 +132,21 @@ def test_a_full_backup_is_made_once_there_is_a_passphrase(seen):
     assert backup["made"] == [["0o600", "facegate"]]
     assert "1 people, verified" in backup["told"]
     assert not backup["secret_told"]
+
+
+def test_figures_are_written_for_node_exporter_as_the_manual_says(seen):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    metrics = seen["metrics"]
+    assert "Read-only file system" in metrics["refusal"], "without the drop-in nothing is written"
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics["text"])
+        for sample in family.samples
+    }
+    assert samples["facegate_camera_up",] == 1
+    assert samples["facegate_people_enrolled",] == 1
+    assert samples["facegate_events_total", "granted"] >= 1
 
 
 def test_an_upgrade_keeps_settings_and_people(seen):
