@@ -220,17 +220,19 @@ def detector(
     settings = load_config(config)
     path = model or parts.detector_path(settings)
     finder = TFLiteFaceDetector(path, settings.detection.min_score)
+    unreadable = 0
     if data is not None:
         scenes = read_scenes(data / "scenes-val.parquet")
     elif images is not None and boxes is not None:
-        scenes = boxfile.read_box_file(images, boxes)
+        annotated = boxfile.read_box_file(images, boxes, say)
+        scenes, unreadable = annotated.scenes, annotated.unreadable
     looked = detection.look_at(finder, scenes, progress)
     result: dict[str, Any] = {**detection.figures(looked), "min_score": finder.min_score}
     if conditions:
         result["conditions"] = under_conditions(finder, looked, progress)
     if card:
         amend_card(path, {"figures": {**finder.model.card.raw.get("figures", {}), **result}})
-    result = {"model": str(path), **result}
+    result = {"model": str(path), **result, "unreadable": unreadable}
     written = []
     if plots:
         eager = TFLiteFaceDetector(path, LOWEST_SCORE)
@@ -247,6 +249,7 @@ def detector(
         as_json,
         [
             f"model         {path}",
+            *([f"passed over   {unreadable} that are no pictures"] if unreadable else []),
             f"recall        {recall}",
             f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
             f"{result['false_alarms_with_faces']:.4f} with",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from facegate.errors import DataError
+from facegate.errors import DataError, InputError
 from facegate.training.data import Scene
 from facegate.vision.pictures import read_picture
 
@@ -15,16 +17,31 @@ COLUMNS = ("file", "x1", "y1", "x2", "y2")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-def read_box_file(images: Path, boxes: Path) -> list[Scene]:
+@dataclass(frozen=True)
+class Annotated:
+    """What a folder and its box file hold.
+
+    Attributes:
+        scenes: the pictures, by name.
+        unreadable: how many files were passed over, for they are no pictures.
+    """
+
+    scenes: list[Scene]
+    unreadable: int
+
+
+def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print) -> Annotated:
     """Read a folder of pictures and the faces in them.
 
     Args:
         images: the folder; a picture in it without a line shows no face.
         boxes: CSV with the header `file,x1,y1,x2,y2`, and ten columns more (x, y of both eyes, the
             nose and both corners of the mouth) where the landmarks are known. Pixels.
+        say: is told which files are no pictures, and why.
 
     Raises:
-        DataError: something is missing, or a line is none; the message names it.
+        DataError: something is missing, or a line is none; the message names it. Or no file at all
+            can be read.
     """
     if not images.is_dir():
         raise DataError(f"{images}: no such folder")
@@ -53,7 +70,15 @@ def read_box_file(images: Path, boxes: Path) -> list[Scene]:
     names = sorted(n for n in there if Path(n).suffix.lower() in PICTURES)
     if not names:
         raise DataError(f"{images}: no pictures ({', '.join(PICTURES)})")
-    return [_scene(images / name, faces.get(name, [])) for name in names]
+    scenes = []
+    for name in names:
+        try:
+            scenes.append(_scene(images / name, faces.get(name, [])))
+        except InputError as error:
+            say(f"passed over: {error}")
+    if not scenes:
+        raise DataError(f"{images}: none of its {len(names)} pictures can be read")
+    return Annotated(scenes, len(names) - len(scenes))
 
 
 def _numbers(path: Path, number: int, line: list[str], count: int) -> list[float]:

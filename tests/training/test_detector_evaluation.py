@@ -129,13 +129,28 @@ def folder(tmp_path):
 def test_a_folder_with_a_box_file_becomes_scenes(folder, tmp_path):
     file = tmp_path / "boxes.csv"
     file.write_text("file,x1,y1,x2,y2\na.png,100,100,160,160\nsub/c.png,20,20,60,60\n\n")
-    scenes = read_box_file(folder, file)
+    scenes = read_box_file(folder, file).scenes
     assert [len(s.boxes) for s in scenes] == [1, 0, 1]
     figures = detection.detector_on_scenes(BrightSquares(), scenes)
     assert figures["recall"]["ge24"] == 1
     assert figures["images"] == {"with_faces": 2, "faceless": 1}
     assert np.isnan(figures["landmark_nme"])
     assert conditions.covered(scenes[0], np.random.default_rng(0)).pixels.shape == (256, 320, 3)
+
+
+def test_a_file_that_is_no_picture_is_passed_over_with_its_faces(folder, tmp_path):
+    file, said = tmp_path / "boxes.csv", []
+    (folder / "torn.jpg").write_bytes(b"\xff\xd8 not all of it")
+    file.write_text("file,x1,y1,x2,y2\na.png,100,100,160,160\ntorn.jpg,20,20,60,60\n")
+    found = read_box_file(folder, file, said.append)
+    assert [len(s.boxes) for s in found.scenes] == [1, 0, 0]
+    assert found.unreadable == 1
+    (line,) = said
+    assert line.startswith(f"passed over: {folder / 'torn.jpg'}: not a picture")
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="none of its 4 pictures can be read"):
+        read_box_file(folder, file, said.append)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +181,7 @@ def test_the_command_on_a_folder_of_portraits(facegate, portraits, tmp_path):
     folder.mkdir()
     cv2.imwrite(str(folder / "eileen.png"), portraits[0][..., ::-1])
     cv2.imwrite(str(folder / "grey.png"), np.full((200, 300, 3), 128, np.uint8))
+    (folder / "torn.png").write_bytes(b"")
     (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\neileen.png,178,60,272,190\n")
     sheet = tmp_path / "worst.png"
     done = facegate(
@@ -176,6 +192,8 @@ def test_the_command_on_a_folder_of_portraits(facegate, portraits, tmp_path):
     said = json.loads(done.out)
     assert said["recall"]["ge24"] == 1
     assert said["false_alarms_per_image"] == 0
+    assert said["unreadable"] == 1
+    assert "torn.png: the file is empty" in done.err
     assert set(said["conditions"]) == {"dark", "tilted", "covered"}
     assert cv2.imread(str(sheet)) is not None
     assert cv2.imread(str(tmp_path / "plots" / "precision-recall.png")) is not None
