@@ -159,7 +159,6 @@ def train(
 
         checkpoint.save(state_now, now=step + 1 == steps)
     twin = average.module
-    twin.keras_model = [model]
     path = out / "detector.weights.h5"
     twin.store().save_weights(path)
     return path

@@ -157,7 +157,6 @@ def train(
             f"{told['tar_at_far']['1e-2']:.4f} at FAR 1e-2; curves and figures.json in {out}"
         )
     twin = average.module["trunk"]
-    twin.keras_model = [model]
     path = out / "embedder.weights.h5"
     twin.store().save_weights(path)
     return path

@@ -8,6 +8,7 @@ weights back into the Keras model, which is what is saved and exported.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -67,6 +68,20 @@ def _module(layer: Any) -> nn.Module | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """The Keras model, which copies of a twin share.
+
+    Keras copies a model by writing and reading it whole, and imports TensorFlow to do so. Where
+    Keras runs on torch a model is a torch module too: in here it is no part of the twin.
+    """
+
+    model: keras.Model
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
 class TorchTwin(nn.Module):
     """Run a functional Keras model with torch.
 
@@ -83,7 +98,7 @@ class TorchTwin(nn.Module):
 
     def __init__(self, model: keras.Model, fake_quantised: bool = False) -> None:
         super().__init__()
-        self.keras_model = [model]  # in a list: not a torch submodule
+        self._keras = _Shared(model)
         self.parts = nn.ModuleDict()
         self.steps: list[tuple[str, str, list[int], int]] = []
         slots: dict[int, int] = {}
@@ -158,7 +173,7 @@ class TorchTwin(nn.Module):
         """Copy the Keras model's weights into the twin."""
         with torch.no_grad():
             for name, part in self.parts.items():
-                layer = self.keras_model[0].get_layer(name)
+                layer = self._keras.model.get_layer(name)
                 part = part.inner if isinstance(part, _PadFar) else part
                 if isinstance(part, nn.Conv2d | nn.Linear):
                     kernel = torch.from_numpy(np.array(layer.kernel))
@@ -175,7 +190,7 @@ class TorchTwin(nn.Module):
     def store(self) -> keras.Model:
         """Copy the twin's weights into the Keras model and return that."""
         for name, part in self.parts.items():
-            layer = self.keras_model[0].get_layer(name)
+            layer = self._keras.model.get_layer(name)
             part = part.inner if isinstance(part, _PadFar) else part
             if isinstance(part, nn.Conv2d | nn.Linear):
                 order = (2, 3, 1, 0) if isinstance(part, nn.Conv2d) else (1, 0)
@@ -187,7 +202,7 @@ class TorchTwin(nn.Module):
                     getattr(layer, theirs).assign(
                         getattr(part, ours).detach().float().cpu().numpy()
                     )
-        return self.keras_model[0]
+        return self._keras.model
 
 
 _BATCH_NORM = (
