@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -23,6 +22,7 @@ from facegate.training.loop import (
     learning_rate,
     mixed_precision,
     pick_device,
+    seed_everything,
 )
 from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
@@ -87,11 +87,11 @@ def train(
         DataError: the data cannot be read, or `out` holds another run.
         InputError: the weights to begin with do not fit.
     """
-    keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
+    seed_everything(settings.seed)
     device = pick_device()
-    model = architectures.yunet_like(settings.height_px, settings.width_px)
     checkpoint = Checkpoint(out, asdict(settings))
     state = checkpoint.load(device)
+    model = architectures.yunet_like(settings.height_px, settings.width_px)
     if start_from is not None and state is None:
         load_weights(model, start_from)
     scenes = read_scenes(data / "scenes-train.parquet")

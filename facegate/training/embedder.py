@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -26,6 +25,7 @@ from facegate.training.loop import (
     learning_rate,
     mixed_precision,
     pick_device,
+    seed_everything,
 )
 from facegate.training.metrics import fold_accuracy
 from facegate.training.plots import verification_plots
@@ -67,12 +67,12 @@ def train(
         DataError: the data cannot be read or lacks what a stage needs, or `out` holds another run.
         TrainingError: the embedding collapsed to one point.
     """
-    keras.utils.set_random_seed(settings.seed)  # the first weights, and torch
+    seed_everything(settings.seed)
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
-    model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
     checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
     state = checkpoint.load(device)
+    model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
     if start_from is not None and state is None:
         load_weights(model, start_from)
     network = torch.nn.ModuleDict(

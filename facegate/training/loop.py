@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,15 @@ from facegate.errors import DataError
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY_S = 10.0
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch, and what Keras draws first weights with.
+
+    Keras' own `set_random_seed` would also import TensorFlow: seconds for nothing.
+    """
+    random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def pick_device() -> torch.device:
