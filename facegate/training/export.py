@@ -29,7 +29,15 @@ from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
-from facegate.vision.detector import NMS_IOU, STRIDES, cell_centres, decode, suppress
+from facegate.vision.detector import (
+    NMS_IOU,
+    STRIDES,
+    answering,
+    cell_centres,
+    decode,
+    detections,
+    suppress,
+)
 from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
 
@@ -242,16 +250,17 @@ class FloatNetwork:
         def join(kind: str, width: int) -> F32:
             return np.concatenate([maps[f"{kind}_{s}"].reshape(-1, width) for s in STRIDES])
 
-        scores, boxes, landmarks = decode(
-            join("score", 1)[:, 0],
-            join("box", 4),
-            join("landmarks", 10),
-            self._centres,
-            self._strides,
-            self.min_score,
+        logits = join("score", 1)[:, 0]
+        cells = answering(logits, self.min_score)
+        cells = cells[np.argsort(-logits[cells], kind="stable")]
+        boxes, landmarks = decode(
+            join("box", 4)[cells],
+            join("landmarks", 10)[cells],
+            self._centres[cells],
+            self._strides[cells],
         )
-        keep = suppress(boxes, scores, NMS_IOU)
-        return [Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep]
+        keep = suppress(boxes, NMS_IOU)
+        return detections(boxes[keep] / scale, landmarks[keep] / scale, logits[cells[keep]])
 
 
 def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from facegate.errors import ModelError
-from facegate.types import F32, U8, Detection
+from facegate.types import F32, I64, U8, Detection
 from facegate.vision.preprocess import letterbox
 from facegate.vision.tflite import TFLiteModel
-from facegate.vision.tracker import iou
 
 STRIDES = (8, 16, 32)
 HEADS = {"score": 1, "box": 4, "landmarks": 10}
@@ -52,10 +52,7 @@ class TFLiteFaceDetector:
             raise ModelError(f"{path}: its card does not name the outputs {sorted(wanted)}")
         self._names: dict[str, str] = names
         self._canvas: U8 = np.empty((self._height, self._width, 3), np.uint8)
-        self._raw = {
-            kind: np.empty((len(self._centres), n), np.float32) for kind, n in HEADS.items()
-        }
-        self._heads = self._views()
+        self._ends = np.cumsum([(self._height // s) * (self._width // s) for s in STRIDES])
 
     def detect(self, pixels: U8) -> list[Detection]:
         """Find the faces in a picture.
@@ -71,26 +68,28 @@ class TFLiteFaceDetector:
             boxes only the parts inside say whether they show one face.
         """
         _, scale = letterbox(pixels, self._width, self._height, self._canvas)
-        self._run()
-        scores, boxes, landmarks = decode(
-            self._raw["score"][:, 0],
-            self._raw["box"],
-            self._raw["landmarks"],
-            self._centres,
-            self._strides,
-            self.min_score,
+        self.model.feed(self._canvas)
+        logits = np.concatenate([self._output("score", s).ravel() for s in STRIDES])
+        cells = answering(logits, self.min_score)
+        if not len(cells):
+            return []
+        boxes, landmarks = decode(
+            self._at(cells, "box"),
+            self._at(cells, "landmarks"),
+            self._centres[cells],
+            self._strides[cells],
         )
         height, width = pixels.shape[:2]
         seen, share = within(boxes, width * scale, height * scale)
         inside = np.flatnonzero(share >= MIN_SEEN_SHARE)
-        keep = inside[suppress(seen[inside], scores[inside], NMS_IOU)]
-        return [Detection(boxes[k] / scale, landmarks[k] / scale, float(scores[k])) for k in keep]
+        best = inside[np.argsort(-logits[cells[inside]], kind="stable")]
+        keep = best[suppress(seen[best], NMS_IOU)]
+        return detections(boxes[keep] / scale, landmarks[keep] / scale, logits[cells[keep]])
 
     def heads(self, canvas: U8) -> dict[str, F32]:
         """Run on a picture of the input's size: head (`score_8` …) → float32 (h, w, channels)."""
-        self._canvas[:] = canvas
-        self._run()
-        return {head: self._heads[name].copy() for head, name in self._names.items()}
+        self.model.feed(canvas)
+        return {head: self.model.output(name) for head, name in self._names.items()}
 
     @property
     def head_scales(self) -> dict[str, float]:
@@ -98,21 +97,20 @@ class TFLiteFaceDetector:
         scales = self.model.output_scales
         return {head: scales[name] for head, name in self._names.items()}
 
-    def _run(self) -> None:
-        self.model.run_into(self._canvas, self._heads)
+    def _output(self, kind: str, stride: int, rows: I64 | None = None) -> F32:
+        return self.model.output(self._names[f"{kind}_{stride}"], rows)
 
-    def _views(self) -> dict[str, F32]:
-        """Give for each output the part of `_raw` it fills: the strides one after another."""
-        views = {}
-        for kind in HEADS:
-            start = 0
-            for stride in STRIDES:
-                name = self._names[f"{kind}_{stride}"]
-                shape = self.model.output_shapes[name]
-                end = start + shape[0] * shape[1]
-                views[name] = self._raw[kind][start:end].reshape(shape)
-                start = end
-        return views
+    def _at(self, cells: I64, kind: str) -> F32:
+        """Give what a kind of head says at some cells, rising: float32 (K, channels)."""
+        start = taken = 0
+        parts = []
+        for stride, end, until in zip(
+            STRIDES, self._ends, cells.searchsorted(self._ends), strict=True
+        ):
+            if until > taken:
+                parts.append(self._output(kind, stride, cells[taken:until] - start))
+            start, taken = end, until
+        return np.concatenate(parts)
 
 
 def cell_centres(height: int, width: int) -> tuple[F32, F32]:
@@ -125,56 +123,73 @@ def cell_centres(height: int, width: int) -> tuple[F32, F32]:
     return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
-def decode(
-    logits: F32, offsets: F32, points: F32, centres: F32, strides: F32, min_score: float
-) -> tuple[F32, F32, F32]:
-    """Turn raw outputs into faces above `min_score`.
+def answering(logits: F32, min_score: float) -> I64:
+    """Give the cells (K,) of all (M,), rising, whose score is at least `min_score`."""
+    return np.flatnonzero(logits >= math.log(min_score / (1 - min_score)))
+
+
+def decode(offsets: F32, points: F32, centres: F32, strides: F32) -> tuple[F32, F32]:
+    """Turn what the heads say at some cells into boxes and landmarks.
 
     A box's centre lies `offsets[:2]` strides from the cell's centre, its sides are
     `exp(offsets[2:])` strides; landmarks lie `points` strides from the cell's centre.
 
     Args:
-        logits: float32 (M,). offsets: (M, 4). points: (M, 10). centres: (M, 2). strides: (M,).
+        offsets: float32 (K, 4). points: (K, 10). centres: (K, 2). strides: (K,).
 
     Returns:
-        Scores (K,), boxes (K, 4) and landmarks (K, 5, 2), best first, in canvas pixels.
+        Boxes (K, 4) and landmarks (K, 5, 2), canvas pixels.
     """
-    limit = np.log(min_score / (1 - min_score))
-    chosen = np.flatnonzero(logits >= limit)
-    chosen = chosen[np.argsort(-logits[chosen], kind="stable")]
-    centre, stride = centres[chosen], strides[chosen, None]
-    middle = centre + offsets[chosen, :2] * stride
-    half = np.exp(np.clip(offsets[chosen, 2:], -4, 6)) * stride / 2
+    stride = strides[:, None]
+    middle = centres + offsets[:, :2] * stride
+    half = np.exp(np.clip(offsets[:, 2:], -4, 6)) * stride / 2
     boxes = np.concatenate([middle - half, middle + half], axis=1)
-    landmarks = centre[:, None] + points[chosen].reshape(-1, 5, 2) * stride[:, :, None]
-    scores = 1 / (1 + np.exp(-logits[chosen]))
-    return scores.astype(np.float32), boxes.astype(np.float32), landmarks.astype(np.float32)
+    landmarks = centres[:, None] + points.reshape(-1, 5, 2) * stride[:, :, None]
+    return boxes.astype(np.float32), landmarks.astype(np.float32)
+
+
+def detections(boxes: F32, landmarks: F32, logits: F32) -> list[Detection]:
+    """Put rows of boxes (K, 4), landmarks (K, 5, 2) and logits (K,) together."""
+    scores = (1 / (1 + np.exp(-logits))).tolist()
+    return [Detection(*face) for face in zip(boxes, landmarks, scores, strict=True)]
 
 
 def within(boxes: F32, width: float, height: float) -> tuple[F32, F32]:
     """Give the part of each box (K, 4) inside a picture, and the share (K,) that it is."""
-    seen = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return seen, (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(area, 1e-6)
+    seen = np.minimum(np.maximum(boxes, 0), np.array([width, height] * 2, np.float32))
+    share = _areas(seen) / np.maximum(_areas(boxes), np.float32(1e-6))
+    return seen.astype(np.float32, copy=False), share.astype(np.float32, copy=False)
 
 
-def suppress(boxes: F32, scores: F32, max_iou: float) -> list[int]:
-    """Keep, best first, each box that overlaps no better one by more than `max_iou`.
+def _areas(boxes: F32) -> F32:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+
+
+def suppress(boxes: F32, max_iou: float) -> list[int]:
+    """Keep each box that overlaps no better one by more than `max_iou`.
 
     Args:
-        boxes: float32 (K, 4), x1 y1 x2 y2. scores: float32 (K,).
+        boxes: float32 (K, 4), x1 y1 x2 y2, best first.
 
     Returns:
         The rows kept.
 
     Source: greedy non-maximum suppression, Felzenszwalb et al. 2010, section 3.
     """
-    order = np.argsort(-scores, kind="stable")
-    overlap = iou(boxes[order], boxes[order])
-    free = np.ones(len(order), bool)
-    kept = []
-    for rank, row in enumerate(order.tolist()):
-        if free[rank]:
+    # Plain numbers: a frame shows so few faces that numpy's calls would cost more than the sums.
+    sides = boxes.tolist()
+    kept: list[int] = []
+    for row, box in enumerate(sides):
+        if all(_iou(box, sides[better]) <= max_iou for better in kept):
             kept.append(row)
-            free &= overlap[rank] <= max_iou
     return kept
+
+
+def _iou(a: list[float], b: list[float]) -> float:
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    shared = across * down
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return shared / max(areas - shared, 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,7 @@ class TFLiteFaceEmbedder:
         self.floats = self.model.card.embedding_floats
         if (gives := [*self.model.output_shapes.values()]) != [(self.floats,)]:
             raise ModelError(f"{path}: gives {gives}, its card says {self.floats} numbers")
+        (self._output,) = self.model.output_shapes
         self.model_id = self.model.card.model_id
 
     def fitted(self, face: U8) -> U8:
@@ -67,8 +69,9 @@ class TFLiteFaceEmbedder:
         Raises:
             ModelError: the network answered with zeros or non-numbers.
         """
-        (raw,) = self.model.run(self.fitted(face)).values()
-        length = float(np.linalg.norm(raw))
-        if not np.isfinite(length) or length < 1e-6:
+        self.model.feed(self.fitted(face))
+        raw = self.model.output(self._output)
+        length = math.sqrt(float(raw @ raw))
+        if not math.isfinite(length) or length < 1e-6:
             raise ModelError(f"{self.model.card.path}: the network gave no usable embedding")
-        return Embedding((raw / length).astype(np.float32), self.model_id, length)
+        return Embedding(raw / np.float32(length), self.model_id, length)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from facegate.types import U8, Detection, Embedding, Quality
 from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
@@ -29,11 +31,10 @@ def find_faces(
     if small is None:
         found = detector.detect(pixels)
     else:
-        across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
+        (height, width), (small_height, small_width) = pixels.shape[:2], small.shape[:2]
+        steps = np.array([width / small_width, height / small_height] * 2, np.float32)
         found = [
-            replace(
-                d, box=d.box * (across, down, across, down), landmarks=d.landmarks * (across, down)
-            )
+            Detection(d.box * steps, d.landmarks * steps[:2], d.score)
             for d in detector.detect(small)
         ]
     if tiles > 1:

@@ -6,6 +6,7 @@ them. `PREPROCESS_VERSION` enters every `model_id`, so a store made under other 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import cv2
@@ -38,6 +39,9 @@ TEMPLATE: F32 = (
 
 LETTERBOX_GREY = 128
 
+MARGIN_PX = 2
+"""Around what an aligned face shows, so that the crop's border is never mixed into it."""
+
 
 def similarity_transform(source: F32, target: F32) -> F32:
     """Find the rotation, uniform scale and shift that map points onto points best.
@@ -51,17 +55,21 @@ def similarity_transform(source: F32, target: F32) -> F32:
 
     Source: Umeyama 1991, "Least-squares estimation of transformation parameters".
     """
-    mean_s, mean_t = source.mean(0), target.mean(0)
-    s, t = (source - mean_s).astype(np.float64), (target - mean_t).astype(np.float64)
-    spread = float((s * s).sum())
+    # Plain numbers: for five points numpy's calls would cost more than the sums.
+    points, wanted = source.tolist(), target.tolist()
+    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    u, v = (sum(axis) / len(wanted) for axis in zip(*wanted, strict=True))
+    spread = along = around = 0.0
+    for (px, py), (wu, wv) in zip(points, wanted, strict=True):
+        dx, dy, du, dv = px - x, py - y, wu - u, wv - v
+        spread += dx * dx + dy * dy
+        along += dx * du + dy * dv
+        around += dx * dv - dy * du
     if spread < 1e-9:
-        return np.array([[0, 0, mean_t[0]], [0, 0, mean_t[1]]], np.float32)
+        return np.array([[0, 0, u], [0, 0, v]], np.float32)
     # In two dimensions, without reflection, the SVD has a closed form.
-    a = float((s * t).sum()) / spread
-    b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / spread
-    linear = np.array([[a, -b], [b, a]])
-    shift = mean_t - linear @ mean_s
-    return np.concatenate([linear, shift[:, None]], axis=1).astype(np.float32)
+    a, b = along / spread, around / spread
+    return np.array([[a, -b, u - a * x + b * y], [b, a, v - b * x - a * y]], np.float32)
 
 
 def align(pixels: U8, landmarks: F32) -> U8:
@@ -74,34 +82,48 @@ def align(pixels: U8, landmarks: F32) -> U8:
     Returns:
         uint8 (160, 160, 3), RGB; the landmarks lie on `TEMPLATE` as near as a similarity can.
     """
-    matrix = similarity_transform(landmarks.astype(np.float32), TEMPLATE)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if 0 < scale < 0.5:  # shrinking more than twofold: average first, or edges alias
-        matrix, pixels = _shrink_first(pixels, matrix, scale)
+    matrix = similarity_transform(landmarks, TEMPLATE)
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    if not scale:
+        return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
+    crop, matrix = _crop(pixels, matrix)
+    if scale < 0.5:  # shrinking more than twofold: average first, or edges alias
+        crop, matrix = _shrink(crop, matrix, int(1 / scale))
+    # OpenCV warps four channels at once, but three one after the other: this is twice as fast.
+    four = cv2.cvtColor(crop, cv2.COLOR_RGB2RGBA)
     face = cv2.warpAffine(
-        pixels, matrix, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        four, matrix, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
-    return face.astype(np.uint8, copy=False)
+    return cv2.cvtColor(face, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
 
 
-def _shrink_first(pixels: U8, matrix: F32, scale: float) -> tuple[F32, U8]:
-    corners = np.array([(0, 0), (FACE_PX, 0), (0, FACE_PX), (FACE_PX, FACE_PX)], np.float32)
-    inverse = cv2.invertAffineTransform(matrix).astype(np.float32)
-    inside = corners @ inverse[:, :2].T + inverse[:, 2]
+def _crop(pixels: U8, matrix: F32) -> tuple[U8, F32]:
+    """Give the part of a picture that an aligned face shows, and the matrix from there."""
+    (a, b, u), (c, d, v) = cv2.invertAffineTransform(matrix).tolist()
+    xs = [u + a * x + b * y for x in (0, FACE_PX) for y in (0, FACE_PX)]
+    ys = [v + c * x + d * y for x in (0, FACE_PX) for y in (0, FACE_PX)]
     height, width = pixels.shape[:2]
-    x1, y1 = np.clip(np.floor(inside.min(0)).astype(int), 0, (width - 1, height - 1))
-    x2, y2 = np.clip(np.ceil(inside.max(0)).astype(int), (x1 + 1, y1 + 1), (width, height))
-    factor = int(1 / scale)
-    crop = pixels[y1:y2, x1:x2]
-    small_size = (max(1, (x2 - x1) // factor), max(1, (y2 - y1) // factor))
-    small = cv2.resize(crop, small_size, interpolation=cv2.INTER_AREA)
-    step_x, step_y = (x2 - x1) / small_size[0], (y2 - y1) / small_size[1]
-    # A pixel's centre lies half a pixel inside it: u_full = (u_small + 0.5) * step - 0.5 + offset.
-    to_full = np.array(
-        [[step_x, 0, x1 + 0.5 * step_x - 0.5], [0, step_y, y1 + 0.5 * step_y - 0.5], [0, 0, 1]]
-    )
-    combined = np.vstack([matrix, [0, 0, 1]]) @ to_full
-    return combined[:2].astype(np.float32), small.astype(np.uint8, copy=False)
+    left = min(max(math.floor(min(xs)) - MARGIN_PX, 0), width - 1)
+    top = min(max(math.floor(min(ys)) - MARGIN_PX, 0), height - 1)
+    right = max(min(math.ceil(max(xs)) + MARGIN_PX, width), left + 1)
+    bottom = max(min(math.ceil(max(ys)) + MARGIN_PX, height), top + 1)
+    return pixels[top:bottom, left:right], _before(matrix, 1, 1, left, top)
+
+
+def _shrink(crop: U8, matrix: F32, factor: int) -> tuple[U8, F32]:
+    height, width = crop.shape[:2]
+    size = (max(1, width // factor), max(1, height // factor))
+    small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+    step_x, step_y = width / size[0], height / size[1]
+    # A pixel's centre lies half a pixel inside it: u_full = (u_small + 0.5) * step - 0.5.
+    centred = _before(matrix, step_x, step_y, 0.5 * step_x - 0.5, 0.5 * step_y - 0.5)
+    return small.astype(np.uint8, copy=False), centred
+
+
+def _before(matrix: F32, step_x: float, step_y: float, left: float, top: float) -> F32:
+    """Give the matrix for points that have to be stretched and then shifted before it."""
+    steps = np.array([[step_x, 0, left], [0, step_y, top], [0, 0, 1]])
+    return (matrix @ steps).astype(np.float32)
 
 
 def letterbox(

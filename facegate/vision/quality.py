@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -43,6 +44,13 @@ ADVICE = {
 """What a refused visitor can do, by reason."""
 
 
+FACE = np.s_[40:140, 30:130]
+"""The part of an aligned face, rows and columns, without hair, ears and background."""
+
+SMOOTHING = cv2.getGaussianKernel(7, 1.0, cv2.CV_32F)
+"""Before edges are measured, so that the sensor's noise is not taken for them."""
+
+
 def assess(pixels: U8, detection: Detection, aligned: U8, limits: QualityLimits) -> Quality:
     """Measure a face and compare it with the limits.
 
@@ -54,19 +62,20 @@ def assess(pixels: U8, detection: Detection, aligned: U8, limits: QualityLimits)
     Returns:
         The measurements, with the reasons for refusing it, if any.
     """
-    left_eye, right_eye, nose, left_mouth, right_mouth = detection.landmarks
-    across = right_eye - left_eye
-    eye_distance = max(float(np.hypot(*across)), 1e-6)
-    middle = (left_eye + right_eye + left_mouth + right_mouth) / 4
-    yaw = float((nose - middle) @ across) / eye_distance**2
-    roll = float(np.degrees(np.arctan2(across[1], across[0])))
-    grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
-    face = grey[40:140, 30:130]
-    sharpness = float(cv2.Laplacian(cv2.GaussianBlur(face, (0, 0), 1.0), cv2.CV_32F).var())
-    brightness = float(face.mean())
+    marks = detection.landmarks.tolist()
+    (lx, ly), (rx, ry), (nose_x, nose_y), *_ = marks
+    across_x, across_y = rx - lx, ry - ly
+    eye_distance = max(math.hypot(across_x, across_y), 1e-6)
+    # The nose's distance from the middle of eyes and mouth, along the line of the eyes.
+    middle_x, middle_y = (sum(axis) / 4 for axis in zip(*marks[:2], *marks[3:], strict=True))
+    yaw = ((nose_x - middle_x) * across_x + (nose_y - middle_y) * across_y) / eye_distance**2
+    roll = math.degrees(math.atan2(across_y, across_x))
+    face = cv2.cvtColor(aligned[FACE], cv2.COLOR_RGB2GRAY)
+    edges = cv2.Laplacian(cv2.sepFilter2D(face, -1, SMOOTHING, SMOOTHING), cv2.CV_32F)
+    _, deviation = cv2.meanStdDev(edges)
+    sharpness, brightness = float(deviation[0, 0]) ** 2, cv2.mean(face)[0]
     height, width = pixels.shape[:2]
-    marks = detection.landmarks
-    inside = bool((marks >= 0).all() and (marks < (width, height)).all())
+    inside = all(0 <= x < width and 0 <= y < height for x, y in marks)
 
     reasons = []
     if detection.size_px < limits.min_size_px:

@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from facegate.errors import ModelError
-from facegate.types import F32, U8
+from facegate.types import F32, I64, U8
 from facegate.vision.card import ModelCard, read_card
 from facegate.vision.network_input import NetworkInput
 
@@ -75,11 +75,14 @@ class TFLiteModel:
             raise ModelError(f"{path}: the interpreter refuses it: {error}") from error
         self.delegate = _delegate_of(self._interpreter)
         self.cpu_s = 0.0
-        self._input = self._interpreter.get_input_details()[0]
-        self._outputs = self._interpreter.get_output_details()
-        self._wants = NetworkInput.of(self._input, self.card.normalisation)
+        taken = self._interpreter.get_input_details()[0]
+        self._wants = NetworkInput.of(taken, self.card.normalisation)
         self._wants.check(str(path))
-        self._given = np.empty(self._wants.shape, self._wants.dtype)
+        self._input = self._interpreter.tensor(taken["index"])
+        self._outputs = {
+            given["name"]: (self._interpreter.tensor(given["index"]), given["quantization"])
+            for given in self._interpreter.get_output_details()
+        }
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -100,37 +103,40 @@ class TFLiteModel:
         Returns:
             Output name → float32 array without the batch axis, dequantised.
         """
-        self._give(pixels)
-        self._invoke()
-        return {o["name"]: self._output(o) for o in self._outputs}
+        self.feed(pixels)
+        return {name: self.output(name) for name in self._outputs}
 
-    def run_into(self, pixels: U8, into: Mapping[str, F32]) -> None:
-        """Run the model on one picture, into arrays that are there already.
+    def feed(self, pixels: U8) -> None:
+        """Run the model on one picture; `output` then gives what it answered.
 
         Args:
             pixels: uint8, `input_shape`, RGB.
-            into: output name → float32 array of the output's shape without the batch axis; filled
-                with the dequantised values.
         """
-        self._give(pixels)
-        self._invoke()
-        for detail in self._outputs:
-            target = into[detail["name"]]
-            # A view of the interpreter's own memory: it must not outlive this method.
-            values = self._interpreter.tensor(detail["index"])()[0]
-            if values.dtype == np.float32:
-                target[...] = values
-                continue
-            scale, zero_point = detail["quantization"]
-            np.subtract(values, np.float32(zero_point), out=target)
-            np.multiply(target, np.float32(scale), out=target)
-
-    def _give(self, pixels: U8) -> None:
+        # Views of the interpreter's own memory must not outlive the line that uses them.
         if self._wants.is_xor:
-            np.bitwise_xor(pixels, 0x80, out=self._given[0].view(np.uint8))
+            np.bitwise_xor(pixels, 0x80, out=self._input()[0].view(np.uint8))
         else:
-            self._given[0] = self.encode(pixels)
-        self._interpreter.set_tensor(self._input["index"], self._given)
+            self._input()[0] = self.encode(pixels)
+        self._invoke()
+
+    def output(self, name: str, rows: I64 | None = None) -> F32:
+        """Give an output of the last run, dequantised.
+
+        Args:
+            name: of the output.
+            rows: which positions, counted over all axes but the last; all, if not given.
+
+        Returns:
+            float32 without the batch axis; (len(rows), channels) where rows were asked for.
+        """
+        view, (scale, zero_point) = self._outputs[name]
+        raw = view()[0]
+        chosen = raw if rows is None else raw.reshape(-1, raw.shape[-1])[rows]
+        values: F32 = chosen.astype(np.float32)
+        if raw.dtype != np.float32:
+            values -= np.float32(zero_point)
+            values *= np.float32(scale)
+        return values
 
     def _invoke(self) -> None:
         began_s = time.thread_time()
@@ -140,20 +146,12 @@ class TFLiteModel:
     @property
     def output_scales(self) -> dict[str, float]:
         """Output name → its quantisation scale; 0 for a float output."""
-        return {o["name"]: float(o["quantization"][0]) for o in self._outputs}
+        return {name: float(scale) for name, (_, (scale, _)) in self._outputs.items()}
 
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """Output name → its shape without the batch axis."""
-        return {o["name"]: tuple(int(n) for n in o["shape"][1:]) for o in self._outputs}
-
-    def _output(self, detail: dict[str, Any]) -> F32:
-        values = self._interpreter.get_tensor(detail["index"])[0]
-        if values.dtype == np.float32:
-            return np.asarray(values, np.float32)
-        scale, zero_point = detail["quantization"]
-        dequantised: F32 = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-        return dequantised
+        return {name: tuple(view().shape[1:]) for name, (view, _) in self._outputs.items()}
 
 
 def _delegate_of(interpreter: Any) -> str:

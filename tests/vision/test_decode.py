@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegate.vision.detector import TFLiteFaceDetector, cell_centres, decode, suppress, within
+from facegate.vision.detector import (
+    HEADS,
+    STRIDES,
+    TFLiteFaceDetector,
+    answering,
+    cell_centres,
+    decode,
+    detections,
+    suppress,
+    within,
+)
+from facegate.vision.preprocess import letterbox
 from facegate.vision.tflite import model_folder
 from facegate.vision.tracker import iou
 
@@ -28,7 +39,10 @@ def test_decode_equals_the_plain_rule(seed):
         rng.normal(0, s, shape).astype(np.float32)
         for s, shape in ((2, m), (0.5, (m, 4)), (1, (m, 10)))
     )
-    scores, boxes, marks = decode(logits, offsets, points, centres, strides, 0.5)
+    cells = answering(logits, 0.5)
+    cells = cells[np.argsort(-logits[cells], kind="stable")]
+    boxes, marks = decode(offsets[cells], points[cells], centres[cells], strides[cells])
+    found = detections(boxes, marks, logits[cells])
     expected = []
     for k in range(m):
         score = 1 / (1 + np.exp(-logits[k]))
@@ -40,10 +54,11 @@ def test_decode_equals_the_plain_rule(seed):
         lm = [(centres[k] + points[k, 2 * i : 2 * i + 2] * s).tolist() for i in range(5)]
         expected.append((score, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], lm))
     expected.sort(key=lambda e: -e[0])
-    assert np.allclose(scores, [e[0] for e in expected], atol=1e-5)
-    if expected:
-        assert np.allclose(boxes, [e[1] for e in expected], atol=1e-3)
-        assert np.allclose(marks, [e[2] for e in expected], atol=1e-3)
+    assert len(found) == len(expected)
+    for one, (score, box, lm) in zip(found, expected, strict=True):
+        assert one.score == pytest.approx(score, abs=1e-5)
+        assert np.allclose(one.box, box, atol=1e-3)
+        assert np.allclose(one.landmarks, lm, atol=1e-3)
 
 
 @settings(deadline=None, max_examples=50)
@@ -52,21 +67,20 @@ def test_suppression_equals_the_plain_rule(seed):
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 60, (20, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (20, 2))], 1).astype(np.float32)
-    scores = np.sort(rng.uniform(0.1, 1, 20)).astype(np.float32)[::-1].copy()
     kept: list[int] = []
     for k in range(20):
         if all(iou(boxes[[k]], boxes[[j]])[0, 0] <= 0.4 for j in kept):
             kept.append(k)
-    assert suppress(boxes, scores, 0.4) == kept
+    assert suppress(boxes, 0.4) == kept
 
 
 def test_nothing_found_is_an_empty_list():
-    assert suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.4) == []
+    assert suppress(np.zeros((0, 4), np.float32), 0.4) == []
 
 
-def test_suppression_takes_boxes_in_any_order():
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 0, 60, 10]], np.float32)
-    assert suppress(boxes, np.array([0.5, 0.9, 0.7], np.float32), 0.4) == [1, 2]
+def test_cells_answer_from_the_least_score_on():
+    logits = np.array([-3, 2, 0, 2, 5, -0.1], np.float32)
+    assert answering(logits, 0.5).tolist() == [1, 2, 3, 4]
 
 
 def test_the_part_inside_a_picture_is_measured():
@@ -81,12 +95,24 @@ def shipped():
     return TFLiteFaceDetector(model_folder() / "yunet_like.tflite", min_score=0.4)
 
 
-def test_the_way_without_allocations_gives_what_the_plain_one_gives(shipped, portraits):
+def test_reading_only_what_answers_gives_what_reading_all_gives(shipped, portraits):
+    centres, strides = cell_centres(*shipped.model.input_shape[:2])
     for pixels in (*portraits, portraits[0][:200, :90]):
         found = shipped.detect(pixels)
-        outputs = shipped.model.run(shipped._canvas)
-        for head, values in shipped.heads(shipped._canvas.copy()).items():
+        canvas, scale = letterbox(pixels, *shipped.model.input_shape[1::-1])
+        heads, outputs = shipped.heads(canvas), shipped.model.run(canvas)
+        for head, values in heads.items():
             assert np.array_equal(values, outputs[shipped.model.card.raw["outputs"][head]])
+        logits, offsets, points = (
+            np.concatenate([heads[f"{kind}_{s}"].reshape(-1, n) for s in STRIDES])
+            for kind, n in HEADS.items()
+        )
+        cells = answering(logits[:, 0], 0.4)
+        boxes, _ = decode(offsets, points, centres, strides)
+        assert {d.score for d in found} <= {1 / (1 + np.exp(-x)) for x in logits[cells, 0]}
+        assert len(found) > 0 or len(cells) == 0
+        for d in found:
+            assert np.abs(boxes[cells] / scale - d.box).max(axis=1).min() < 1e-3
         assert [d.score for d in found] == sorted((d.score for d in found), reverse=True)
     assert shipped.detect(portraits[0])[0].score > 0.5
 
