@@ -17,10 +17,17 @@ NOBODY = Match(None, 2.0, math.inf)
 
 @dataclass(frozen=True, eq=False)
 class _Snapshot:
-    """A gallery with each person's rows side by side: `person_ids` rises."""
+    """A gallery with each person's rows side by side.
+
+    Attributes:
+        matrix: float32 (N, D).
+        person_ids: of each row, rising.
+        spans: of each row, the first row of its person and the first one after.
+    """
 
     matrix: F32
-    person_ids: I64
+    person_ids: list[int]
+    spans: list[tuple[int, int]]
 
 
 class Matcher:
@@ -54,7 +61,7 @@ class Matcher:
             InputError: the vector has another size than those enrolled.
         """
         snapshot = self._snapshot
-        if not len(snapshot.person_ids):
+        if not snapshot.person_ids:
             return NOBODY
         if vector.shape != snapshot.matrix.shape[1:]:
             raise InputError(
@@ -62,16 +69,15 @@ class Matcher:
             )
         cosines = snapshot.matrix @ vector
         best = int(cosines.argmax())
-        if not math.isfinite(cosines[best]):
+        nearest = float(cosines[best])
+        if not math.isfinite(nearest):
             return NOBODY
-        person_id = snapshot.person_ids[best]
         # The person's rows lie side by side, so everybody else is one slice before and one after.
-        start = int(np.searchsorted(snapshot.person_ids, person_id, "left"))
-        stop = int(np.searchsorted(snapshot.person_ids, person_id, "right"))
+        start, stop = snapshot.spans[best]
         others = [float(part.max()) for part in (cosines[:start], cosines[stop:]) if len(part)]
-        distance = _distance(float(cosines[best]))
+        distance = _distance(nearest)
         margin = _distance(max(others)) - distance if others else math.inf
-        return Match(int(person_id), distance, margin)
+        return Match(snapshot.person_ids[best], distance, margin)
 
 
 def _distance(cosine: float) -> float:
@@ -82,4 +88,6 @@ def _distance(cosine: float) -> float:
 def _snapshot(gallery: Gallery) -> _Snapshot:
     order = np.argsort(gallery.person_ids, kind="stable")
     matrix = np.ascontiguousarray(gallery.matrix[order], np.float32)
-    return _Snapshot(matrix, gallery.person_ids[order])
+    ids: I64 = gallery.person_ids[order]
+    starts, stops = (ids.searchsorted(ids, side).tolist() for side in ("left", "right"))
+    return _Snapshot(matrix, ids.tolist(), list(zip(starts, stops, strict=True)))

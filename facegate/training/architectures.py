@@ -18,7 +18,7 @@ from facegate.training.inception_resnet import (
     inception_resnet_v1,
     inception_resnet_v2,
 )
-from facegate.vision.detector import STRIDES
+from facegate.vision.decoding import STRIDES
 
 __all__ = [
     "EMBEDDERS",
@@ -43,7 +43,7 @@ def yunet_like(
     Returns:
         Model from (N, height_px, width_px, 3) float32 in [-1, 1] to nine maps: for each stride s of
         `STRIDES` a score logit (N, H/s, W/s, 1), box offsets (…, 4) and landmark offsets
-        (…, 10), in units of the stride (`facegate.vision.detector.decode` says how).
+        (…, 10), in units of the stride (`facegate.vision.decoding.faces_in` says how).
     """
     inputs = keras.Input(batch_shape=(batch_size, height_px, width_px, 3), name="picture")
     x = conv(inputs, 16, 3, "stem_1", stride=2)

@@ -28,7 +28,7 @@ from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.weights import load_weights, settle
-from facegate.vision.detector import STRIDES, cell_centres
+from facegate.vision.decoding import STRIDES, cell_centres
 
 MOSAIC_SHARE = 0.45
 FACELESS_SHARE = 0.3

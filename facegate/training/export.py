@@ -29,15 +29,7 @@ from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
-from facegate.vision.detector import (
-    NMS_IOU,
-    STRIDES,
-    answering,
-    cell_centres,
-    decode,
-    detections,
-    suppress,
-)
+from facegate.vision.decoding import STRIDES, Canvas, faces_in
 from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
 
@@ -226,7 +218,6 @@ class FloatNetwork:
         self.min_score = min_score
         self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
         _, self._height, self._width, _ = model.inputs[0].shape
-        self._centres, self._strides = cell_centres(self._height, self._width)
 
     def embed(self, face: U8) -> F32:
         """Embed an aligned face: uint8 (160, 160, 3) to a unit vector (128,)."""
@@ -244,23 +235,15 @@ class FloatNetwork:
 
     def detect(self, pixels: U8) -> list[Detection]:
         """Find faces as `TFLiteFaceDetector.detect` does, above `min_score`."""
-        canvas, scale = letterbox(pixels, self._width, self._height)
-        maps = self.heads(canvas)
-
-        def join(kind: str, width: int) -> F32:
-            return np.concatenate([maps[f"{kind}_{s}"].reshape(-1, width) for s in STRIDES])
-
-        logits = join("score", 1)[:, 0]
-        cells = answering(logits, self.min_score)
-        cells = cells[np.argsort(-logits[cells], kind="stable")]
-        boxes, landmarks = decode(
-            join("box", 4)[cells],
-            join("landmarks", 10)[cells],
-            self._centres[cells],
-            self._strides[cells],
+        shown, scale = letterbox(pixels, self._width, self._height)
+        maps = {head: m.reshape(-1, m.shape[-1]) for head, m in self.heads(shown).items()}
+        height, width = pixels.shape[:2]
+        canvas = Canvas(self._width, self._height, (width, height), scale)
+        return faces_in(
+            lambda head, rows: maps[head] if rows is None else maps[head][rows],
+            canvas,
+            self.min_score,
         )
-        keep = suppress(boxes, NMS_IOU)
-        return detections(boxes[keep] / scale, landmarks[keep] / scale, logits[cells[keep]])
 
 
 def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:

@@ -8,7 +8,7 @@ import torch
 from facegate.training.data import Scene
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
-from facegate.vision.detector import STRIDES
+from facegate.vision.decoding import STRIDES
 from facegate.vision.preprocess import letterbox
 
 FLOOR = 0.05

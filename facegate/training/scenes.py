@@ -10,7 +10,7 @@ import numpy as np
 
 from facegate.training.data import Scene
 from facegate.types import F32, U8
-from facegate.vision.detector import STRIDES
+from facegate.vision.decoding import STRIDES
 from facegate.vision.preprocess import LETTERBOX_GREY
 
 # Each stride learns faces of these sizes (square root of the box's area, canvas pixels); the ranges

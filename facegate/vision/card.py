@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,12 @@ class Curve:
     near: float
     far: float
 
-    def at(self, distance: np.ndarray) -> np.ndarray:
-        """Give the probability at each distance."""
+    def at(self, distance: float) -> float:
+        """Give the probability at a distance, in [0, 1]."""
         peak = self.near / (self.near + self.far) if self.near > 0 and self.far > 0 else 0.0
-        share = np.clip(distance / 2, max(peak, 1e-6), 1 - 1e-6)
-        odds = self.constant + self.near * np.log(share) + self.far * np.log(1 - share)
-        return 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
+        share = min(max(distance / 2, peak, 1e-6), 1 - 1e-6)
+        odds = self.constant + self.near * math.log(share) + self.far * math.log(1 - share)
+        return 1 / (1 + math.exp(-min(max(odds, -60.0), 60.0)))
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,11 @@ class Calibration:
 
     def probability(self, distance: float) -> float:
         """Give the probability that two faces at this distance are one person, in [0, 1]."""
-        return float(self.probabilities(np.array([distance]))[0])
+        return self.curve.at(distance)
 
     def probabilities(self, distances: np.ndarray) -> np.ndarray:
         """Give `probability` for many distances at once."""
-        return self.curve.at(distances)
+        return np.array([self.curve.at(d) for d in distances.tolist()])
 
     @property
     def midpoint(self) -> float:

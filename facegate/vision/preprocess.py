@@ -122,35 +122,49 @@ def _shrink(crop: U8, matrix: F32, factor: int) -> tuple[U8, F32]:
 
 def _before(matrix: F32, step_x: float, step_y: float, left: float, top: float) -> F32:
     """Give the matrix for points that have to be stretched and then shifted before it."""
-    steps = np.array([[step_x, 0, left], [0, step_y, top], [0, 0, 1]])
-    return (matrix @ steps).astype(np.float32)
+    rows = [(a * step_x, b * step_y, a * left + b * top + shift) for a, b, shift in matrix.tolist()]
+    return np.array(rows, np.float32)
 
 
-def letterbox(
-    pixels: U8, width_px: int, height_px: int, canvas: U8 | None = None
-) -> tuple[U8, float]:
-    """Shrink or enlarge a picture into the top left of a grey canvas, keeping its proportions.
+def fit(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
+    """Shrink or enlarge a picture to the greatest size that fits, keeping its proportions.
 
     Args:
         pixels: uint8 (H, W, 3).
-        canvas: uint8 (height_px, width_px, 3) to draw into, instead of a new one.
 
     Returns:
-        The canvas uint8 (height_px, width_px, 3), and the scale: canvas pixels per picture pixel.
+        uint8 (h, w, 3), the picture itself where it fits already; and the scale.
     """
     height, width = pixels.shape[:2]
     scale = min(width_px / width, height_px / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == (width, height):
+        return pixels, scale
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    if canvas is None:
-        canvas = np.empty((height_px, width_px, 3), np.uint8)
-    canvas[size[1] :] = LETTERBOX_GREY
-    canvas[: size[1], size[0] :] = LETTERBOX_GREY
-    inside = canvas[: size[1], : size[0]]
-    drawn = cv2.resize(pixels, size, dst=inside, interpolation=method)
-    if not np.may_share_memory(drawn, inside):
-        inside[:] = drawn
-    return canvas, scale
+    return cv2.resize(pixels, size, interpolation=method).astype(np.uint8, copy=False), scale
+
+
+def on_grey(pixels: U8, height_px: int, width_px: int) -> U8:
+    """Give a grey canvas, uint8 (height_px, width_px, 3), with a picture in its top left corner."""
+    height, width = pixels.shape[:2]
+    if (height, width) == (height_px, width_px):
+        return pixels
+    canvas = np.full((height_px, width_px, 3), LETTERBOX_GREY, np.uint8)
+    canvas[:height, :width] = pixels
+    return canvas
+
+
+def letterbox(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
+    """Draw a picture, as large as it fits, into the top left corner of a grey canvas.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+
+    Returns:
+        The canvas uint8 (height_px, width_px, 3), and the scale: canvas pixels per picture pixel.
+    """
+    inside, scale = fit(pixels, width_px, height_px)
+    return on_grey(inside, height_px, width_px), scale
 
 
 def to_float(pixels: U8) -> F32:

@@ -21,6 +21,7 @@ from facegate.errors import ModelError
 from facegate.types import F32, I64, U8
 from facegate.vision.card import ModelCard, read_card
 from facegate.vision.network_input import NetworkInput
+from facegate.vision.preprocess import LETTERBOX_GREY, on_grey
 
 INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
@@ -110,13 +111,10 @@ class TFLiteModel:
         """Run the model on one picture; `output` then gives what it answered.
 
         Args:
-            pixels: uint8, `input_shape`, RGB.
+            pixels: uint8 (h, w, 3), RGB, of `input_shape` or smaller: what it leaves free at the
+                right and at the bottom is grey.
         """
-        # Views of the interpreter's own memory must not outlive the line that uses them.
-        if self._wants.is_xor:
-            np.bitwise_xor(pixels, 0x80, out=self._input()[0].view(np.uint8))
-        else:
-            self._input()[0] = self.encode(pixels)
+        self._give(pixels)
         self._invoke()
 
     def output(self, name: str, rows: I64 | None = None) -> F32:
@@ -137,6 +135,17 @@ class TFLiteModel:
             values -= np.float32(zero_point)
             values *= np.float32(scale)
         return values
+
+    def _give(self, pixels: U8) -> None:
+        # A view of the interpreter's own memory: it must not outlive this method.
+        given = self._input()[0]
+        if not self._wants.is_xor:
+            given[...] = self.encode(on_grey(pixels, *self.input_shape[:2]))
+            return
+        height, width = pixels.shape[:2]
+        levels = given.view(np.uint8)
+        np.bitwise_xor(pixels, 0x80, out=levels[:height, :width])
+        levels[height:] = levels[:height, width:] = LETTERBOX_GREY ^ 0x80
 
     def _invoke(self) -> None:
         began_s = time.thread_time()

@@ -10,7 +10,8 @@ from facegate.errors import DataError, InputError, ModelError
 from facegate.training import card_file
 from facegate.training.partitions import interpreter_of, partitions
 from facegate.vision.card import read_card
-from facegate.vision.detector import STRIDES, TFLiteFaceDetector
+from facegate.vision.decoding import STRIDES
+from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.preprocess import to_float
 

@@ -3,7 +3,7 @@ import pytest
 
 from facegate.training.data import Scene
 from facegate.training.scenes import MIN_FACE_PX, assign, backlight, compose
-from facegate.vision.detector import cell_centres
+from facegate.vision.decoding import cell_centres
 
 HEIGHT, WIDTH = 256, 320
 
