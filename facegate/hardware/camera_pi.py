@@ -14,6 +14,7 @@ from typing import Any, Self
 import cv2
 
 from facegate.errors import CameraError
+from facegate.hardware.camera_buffers import BUFFER_COUNT, CameraBuffers
 from facegate.hardware.capture_time import capture_time_s
 from facegate.types import U8, Frame
 
@@ -41,8 +42,8 @@ _log = logging.getLogger(__name__)
 class PiCamera:
     """Delivers what a camera on the Pi's ribbon cable sees.
 
-    A frame's pixels are copied out of the camera's buffer before they are handed on, so the buffer
-    goes straight back to the camera.
+    A frame's pixels lie in the camera's buffer, which goes back to the camera once nobody holds
+    them or a view of them. Whoever holds many frames gets copies, and frames outlive the camera.
 
     Args:
         camera_num: which camera, 0 for the only one.
@@ -85,6 +86,7 @@ class PiCamera:
                 "then rpicam-hello --list-cameras"
             )
         self._camera: Any = None
+        self._buffers = CameraBuffers()
         try:
             self._camera = Picamera2(camera_num)
             self._camera.configure(
@@ -92,6 +94,7 @@ class PiCamera:
                     main={"size": (width_px, height_px), "format": "BGR888"},
                     lores={"size": (small_width_px, small_height_px), "format": "YUV420"},
                     controls={"FrameRate": fps},
+                    buffer_count=BUFFER_COUNT,
                     queue=False,
                 )
             )
@@ -114,20 +117,13 @@ class PiCamera:
         seq = 0
         while self._camera is not None and not stopping.is_set():
             try:
-                request = self._next_request(stopping)
-                if request is None:
-                    return
-                try:
-                    main, small = request.make_array("main"), request.make_array("lores")
-                    stamp_ns = request.get_metadata().get("SensorTimestamp")
-                finally:
-                    request.release()
-                    del request  # or it holds the camera while this waits for its consumer
+                frame = self._take(stopping, seq)
             except _PICAMERA2_ERRORS as error:
                 raise CameraError(f"{self.description}: {error}; check the ribbon cable") from error
-            stamp_s = None if stamp_ns is None else stamp_ns / 1e9
-            taken_s = capture_time_s(stamp_s, self._clock())
-            yield Frame(self._main.rgb(main), taken_s, seq, self._small.rgb(small))
+            if frame is None:
+                return
+            yield frame
+            del frame  # or it holds its buffer while this waits for the next one
             seq += 1
 
     def close(self) -> None:
@@ -139,6 +135,7 @@ class PiCamera:
             camera.close()
         except _PICAMERA2_ERRORS as error:
             _log.warning("%s: did not close: %s", self.description, error)
+        self._buffers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +147,22 @@ class PiCamera:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _take(self, stopping: threading.Event, seq: int) -> Frame | None:
+        """Make a frame of the next request; no request is left in the hands of its caller."""
+        request = self._next_request(stopping)
+        if request is None:
+            return None
+        with self._buffers.borrow(request) as borrowed:
+            stamp_ns = request.get_metadata().get("SensorTimestamp")
+            small = self._small.rgb(borrowed.look("lores"))
+            if self._main.lies_as_rgb:
+                pixels = borrowed.keep("main")
+            else:
+                pixels = self._main.rgb(borrowed.look("main"))
+        pixels.flags.writeable = False
+        stamp_s = None if stamp_ns is None else stamp_ns / 1e9
+        return Frame(pixels, capture_time_s(stamp_s, self._clock()), seq, small)
 
     def _next_request(self, stopping: threading.Event) -> Any:
         """Wait for the next completed request; None when `stopping` comes first."""
@@ -184,6 +197,11 @@ class _Picture:
             raise ValueError(f"pictures come as {stream['format']}, not {' or '.join(_TO_RGB)}")
         self.format, self.width_px = stream["format"], stream["size"][0]
 
+    @property
+    def lies_as_rgb(self) -> bool:
+        """Whether nothing has to be done to it."""
+        return _TO_RGB[self.format] is None
+
     def rgb(self, memory: U8) -> U8:
         """Turn the stream's array into RGB and cut off the padding of its rows.
 
@@ -191,11 +209,11 @@ class _Picture:
             memory: uint8 (H, W, 3), or (H * 3 / 2, stride) of a planar format.
 
         Returns:
-            uint8 (H, width_px, 3), contiguous.
+            uint8 (H, width_px, 3), contiguous and its own memory.
         """
         conversion = _TO_RGB[self.format]
         if conversion is None:
-            return memory
+            return memory.copy()
         converted: U8 = cv2.cvtColor(memory, conversion)
         if converted.shape[1] == self.width_px:
             return converted

@@ -1,116 +1,11 @@
 import sys
 import threading
-import types
-from typing import ClassVar
 
-import cv2
 import numpy as np
 import pytest
+from stub_picamera2 import HEIGHT, STRIDE, WIDTH, nv12, open_pi, packed, yuv420
 
 from facegate.errors import CameraError
-from facegate.hardware.camera_pi import PiCamera
-
-WIDTH, HEIGHT, STRIDE = 60, 32, 64
-
-
-def yuv420(red, green, blue, stride, width=WIDTH, height=HEIGHT):
-    """One colour as planar YUV420; the rows' padding is another colour."""
-    planes = cv2.cvtColor(
-        np.full((height, width, 3), (red, green, blue), np.uint8), cv2.COLOR_RGB2YUV_I420
-    ).ravel()
-    luma, u, v = np.split(planes, [width * height, width * height * 5 // 4])
-    padded = []
-    for plane, wide, pitch in ((luma, width, stride), (u, width // 2, stride // 2),
-                               (v, width // 2, stride // 2)):  # fmt: skip
-        rows = np.full((len(plane) // wide, pitch), 77, np.uint8)
-        rows[:, :wide] = plane.reshape(-1, wide)
-        padded.append(rows.ravel())
-    return np.concatenate(padded).reshape(height * 3 // 2, stride)
-
-
-class Request:
-    def __init__(self, camera):
-        self.camera = camera
-
-    def make_array(self, name):
-        if self.camera.broken:
-            raise RuntimeError("buffer lost")
-        return self.camera.streams[name]
-
-    def get_metadata(self):
-        return {"SensorTimestamp": self.camera.stamp_ns}
-
-    def release(self):
-        self.camera.released += 1
-
-
-class Picamera2:
-    """What is used of picamera2, with its life cycle checked."""
-
-    made = ()
-    cameras = 1
-    refuses = None
-    formats: ClassVar = {"main": "BGR888", "lores": "YUV420"}
-    delivers: ClassVar = {
-        "main": np.full((64, 120, 3), (1, 2, 3), np.uint8),
-        "lores": yuv420(200, 40, 30, STRIDE),
-    }
-
-    @classmethod
-    def global_camera_info(cls):
-        return [{"Num": n} for n in range(cls.cameras)]
-
-    def __init__(self, number):
-        self.number, self.state, self.config = number, "open", None
-        self.streams, self.stamp_ns = self.delivers, 41_900_000_000
-        self.broken = self.stalled = False
-        self.released = self.closed = 0
-        self.made.append(self)
-
-    def create_video_configuration(self, **wanted):
-        return wanted
-
-    def configure(self, config):
-        if self.refuses:
-            raise RuntimeError(self.refuses)
-        assert self.state == "open"
-        self.config, self.state = config, "configured"
-
-    def camera_configuration(self):
-        sizes = {"main": (120, 64), "lores": (WIDTH, HEIGHT)}
-        return {n: {"format": f, "size": sizes[n]} for n, f in self.formats.items()}
-
-    def start(self):
-        assert self.state == "configured"
-        self.state = "started"
-
-    def capture_request(self, wait):
-        assert wait is False
-        assert self.state == "started"
-        return "job"
-
-    def wait(self, job, timeout):
-        assert job == "job"
-        assert timeout > 0
-        if self.stalled:
-            raise TimeoutError
-        return Request(self)
-
-    def close(self):
-        self.state = "closed"
-        self.closed += 1
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    class Fresh(Picamera2):
-        """Each test has its own list of what was made."""
-
-    Fresh.made = []
-    module = types.ModuleType("picamera2")
-    module.Picamera2 = Fresh
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    return Fresh
 
 
 class Ticking:
@@ -124,16 +19,13 @@ class Ticking:
         return self.now_s
 
 
-def open_pi(number=0, clock=lambda: 42.0):
-    return PiCamera(number, 120, 64, WIDTH, HEIGHT, 15.0, clock=clock)
-
-
 def test_it_asks_for_both_streams_and_the_rate(stub):
     with open_pi():
         config = stub.made[0].config
     assert config["main"] == {"size": (120, 64), "format": "BGR888"}
     assert config["lores"] == {"size": (WIDTH, HEIGHT), "format": "YUV420"}
     assert config["controls"] == {"FrameRate": 15.0}
+    assert config["buffer_count"] == 8
 
 
 def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
@@ -149,22 +41,34 @@ def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
 
 
 def test_what_the_camera_agreed_to_is_what_is_converted(stub):
-    stub.formats = {"main": "NV12", "lores": "RGB888"}
-    luma, u, v = np.split(
-        yuv420(200, 40, 30, WIDTH).ravel(), [WIDTH * HEIGHT, WIDTH * HEIGHT * 5 // 4]
-    )
-    nv12 = np.concatenate([luma, np.stack([u, v], axis=1).ravel()]).reshape(HEIGHT * 3 // 2, WIDTH)
-    stub.delivers = {"main": nv12, "lores": np.full((HEIGHT, WIDTH, 3), (7, 8, 9), np.uint8)}
+    stub.gives("main", "NV12", nv12(200, 40, 30, STRIDE))
+    stub.gives("lores", "RGB888", packed(7, 8, 9, 192, WIDTH, HEIGHT))
     with open_pi() as camera:
         frame = next(camera.frames(threading.Event()))
-    assert frame.pixels.shape[0] == HEIGHT
-    assert np.abs(frame.pixels[5, 5].astype(int) - (200, 40, 30)).max() <= 6
-    assert frame.small[0, 0].tolist() == [9, 8, 7]
+    assert frame.pixels.shape == frame.small.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(frame.pixels.astype(int) - (200, 40, 30)).max() <= 6
+    assert (frame.small == (9, 8, 7)).all()
+
+
+def test_a_converted_picture_needs_its_buffer_no_more(stub):
+    stub.gives("main", "NV12", nv12(200, 40, 30, STRIDE))
+    with open_pi() as camera:
+        frame = next(camera.frames(threading.Event()))
+        assert stub.made[0].released == 1
+    assert not frame.pixels.flags.writeable, "as one that is lent"
+
+
+def test_a_small_picture_is_never_lent(stub):
+    stub.gives("lores", "BGR888", packed(7, 8, 9, 192, WIDTH, HEIGHT))
+    with open_pi() as camera:
+        small = next(camera.frames(threading.Event())).small
+        assert small.flags.owndata
+    assert (small == (7, 8, 9)).all()
 
 
 @pytest.mark.parametrize("stride", [WIDTH, STRIDE])
 def test_a_small_picture_loses_its_padding(stub, stride):
-    stub.delivers = stub.delivers | {"lores": yuv420(200, 40, 30, stride)}
+    stub.gives("lores", "YUV420", yuv420(200, 40, 30, stride))
     with open_pi() as camera:
         small = next(camera.frames(threading.Event())).small
     assert small.shape == (HEIGHT, WIDTH, 3)
@@ -173,7 +77,7 @@ def test_a_small_picture_loses_its_padding(stub, stride):
 
 
 def test_a_format_that_is_no_picture_is_refused(stub):
-    stub.formats = {"main": "MJPEG", "lores": "YUV420"}
+    stub.gives("main", "MJPEG", packed(1, 2, 3))
     with pytest.raises(CameraError, match="pictures come as MJPEG, not BGR888 or"):
         open_pi()
     assert stub.made[0].closed == 1
