@@ -3,10 +3,14 @@
 Runs on the system's own Python; test_virtual_camera.py reads what it prints.
 """
 
+import gc
 import json
 import os
 import threading
 import time
+import weakref
+
+import picamera2
 
 from facegate.errors import CameraError
 from facegate.hardware.camera_pi import PiCamera
@@ -78,4 +82,67 @@ after = [next(frames).seq for _ in range(3)]
 seen["across_a_stall"] = before + after
 seen["told"] = told
 lasting.close()
+
+
+class Grey(picamera2.Picamera2):
+    """Has RGB, as the Pi has: the plane of brightness is taken for a third as many pixels."""
+
+    def start(self):
+        main = self.camera_config["main"]
+        width, height = main["size"]
+        self.camera_config["main"] = main | {"format": "BGR888", "size": (width // 3, height)}
+        super().start()
+
+
+def memory_of(pixels):
+    """The rights and the name of the mapping that pixels lie in."""
+    address = pixels.__array_interface__["data"][0]
+    with open("/proc/self/maps") as lines:
+        for line in lines:
+            span, rights, *_, name = line.split(maxsplit=5)
+            start, end = (int(edge, 16) for edge in span.split("-"))
+            if start <= address < end:
+                return [rights, name.strip()]
+    return None
+
+
+def mark(camera):
+    """Write into every buffer, through picamera2's own mappings."""
+    for memory in camera._camera.allocator.mapped_buffers.values():
+        memory[:3] = bytes((9, 8, 7))
+
+
+colours, picamera2.Picamera2 = picamera2.Picamera2, Grey
+with open_camera() as camera:
+    frames = camera.frames(never)
+    for _ in range(20):
+        kept = next(frames)
+    seen["lent_shape"], seen["lent_in"] = kept.pixels.shape, memory_of(kept.pixels)
+    mark(camera)
+    seen["marked"] = kept.pixels[0, 0].tolist()
+    lent = []
+    for _ in range(200):
+        newest = next(frames)
+        lent.append(camera._buffers.lent)
+    seen["most_lent"], seen["while_one_is_kept"] = max(lent), newest.seq - kept.seq
+    seen["kept_after_200"] = kept.pixels[0, 0].tolist()
+    seen["newest_after_200"] = newest.pixels[0, 0].tolist()
+    greedy = [next(frames) for _ in range(60)]
+    seen["while_all_are_kept"] = greedy[-1].seq - greedy[0].seq
+    seen["lent_to_the_greedy"] = camera._buffers.lent
+    del greedy, newest
+    watched = [weakref.ref(camera._camera), weakref.ref(camera._camera.allocator)]
+del frames
+gc.collect()
+seen["left_of_the_camera"] = [str(w()) for w in watched if w() is not None]
+seen["kept_after_close"], seen["kept_in"] = kept.pixels[0, 0].tolist(), memory_of(kept.pixels)
+with open_camera() as camera:
+    frames = camera.frames(never)
+    seen["reopened_while_kept"] = [next(frames).seq for _ in range(20)]
+seen["kept_after_another"] = kept.pixels[0, 0].tolist()
+del kept, frames
+gc.collect()
+with open("/proc/self/maps") as lines:
+    seen["mappings_left"] = sum("dma-buf" in line for line in lines)
+seen["descriptors_left"] = len(os.listdir("/proc/self/fd"))
 print(json.dumps(seen))
