@@ -172,9 +172,11 @@ class Borrowed:
     def release(self) -> None:
         """Give the buffers back to the camera."""
         request, self._request = self._request, None
-        for fd in self._bracketed:
-            _sync(fd, _END_READ)
-        request.release()
+        try:
+            for fd in self._bracketed:
+                _sync(fd, _END_READ)
+        finally:
+            request.release()
 
     def _mapped(self, name: str) -> tuple[U8, U8] | None:
         found = self._owner.mapped(self._request, name)

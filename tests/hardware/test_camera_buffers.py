@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from stub_picamera2 import MAIN_HEIGHT, MAIN_WIDTH, Picamera2, Request, open_pi, packed, yuv420
 
+from facegate import parts
+from facegate.config import Config
 from facegate.errors import CameraError
 from facegate.hardware import camera_buffers
 from facegate.hardware.camera_buffers import BUFFER_COUNT, IN_MOTION
@@ -331,3 +333,28 @@ def test_planes_in_one_memory_are_one_picture(stub):
         small = next(frames).small
         assert camera._buffers._copying is False
     assert np.abs(small.astype(int) - (200, 40, 30)).max() <= 6
+
+
+# Who looks at it.
+
+
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_the_gate_reads_a_lent_frame_as_any_other_and_keeps_nothing_of_it(stub, portraits, tiles):
+    vision = parts.load_vision(Config.model_validate({"detection": {"tiles": tiles}}))
+    portrait = portraits[0][:320, 80:400]
+    rows = np.full((320, 320 * 3 + 64), 77, np.uint8)
+    rows[:, : 320 * 3] = portrait.reshape(320, -1)
+    stub.gives("main", "BGR888", rows, (320, 320))
+    with open_pi() as camera:
+        frames = after_all_are_known(camera, stub)
+        pixels = next(frames).pixels
+        found = [vision.reader.find(p) for p in (pixels, portrait)]
+        looks = [vision.reader.look(p, found[0][0]) for p in (pixels, portrait)]
+        vectors = [vision.reader.embed(look).vector for look in looks]
+        del pixels
+        next(frames)
+        assert in_hands(stub) == 1
+    assert len(found[0]) == len(found[1]) == 1
+    assert (found[0][0].box == found[1][0].box).all()
+    assert looks[0].quality == looks[1].quality
+    assert (vectors[0] == vectors[1]).all()
