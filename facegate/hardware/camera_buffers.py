@@ -150,7 +150,7 @@ class Borrowed:
 
         Returns:
             What picamera2's `make_array(name)` gives, read-only and without its copy: uint8
-            (H, W, 3), or (H * 3 / 2, stride) for YUV420 and (H * 3 / 2, W) for NV12.
+            (H, W, 3), or (H * 3 / 2, stride) of a planar format.
         """
         found = self._mapped(name)
         picture: U8 = self._request.make_array(name) if found is None else found[1]
@@ -211,10 +211,8 @@ def _map(planes: Any) -> mmap.mmap:
 
 def _picture(lines: U8, name: str, width: int) -> U8:
     """Cut the padding off a buffer's rows, where it can be cut off."""
-    if name == "YUV420":
-        return lines  # two rows of colour share one: their padding goes with the conversion
-    if name == "NV12":
-        return lines[:, :width]
+    if name in ("YUV420", "NV12"):
+        return lines  # rows of brightness and of colour differ: it goes with the conversion
     return lines[:, : width * 3].reshape(len(lines), width, 3)
 
 

@@ -198,8 +198,8 @@ def test_descriptors_and_mappings_go_with_the_last_frame(stub):
     with open_pi() as camera:
         kept = next(after_all_are_known(camera, stub))
     stub.made.clear()
-    del camera
     assert counts() == (before[0] + 1, before[1] + 1), "the one that is held"
+    assert not list(camera.frames(never))
     del kept
     assert counts() == before
 
@@ -314,6 +314,20 @@ def test_what_cannot_be_mapped_is_copied_and_said_once(stub, lacks, caplog):
     assert [r.getMessage().split(":")[0] for r in caplog.records] == [
         "pictures are copied, for the camera's buffers cannot be mapped"
     ]
+
+
+def test_a_buffer_may_begin_anywhere_in_its_memory(stub):
+    def later(request: Request):
+        buffer = request.buffers["main"]
+        rows = packed(4, 5, 6)
+        os.pwrite(buffer.fd, rows.tobytes(), 4096)
+        buffer.planes = [type(buffer.planes[0])(fd=buffer.fd, offset=4096, length=rows.size)]
+
+    stub.amend = later
+    with open_pi() as camera:
+        pixels = next(after_all_are_known(camera, stub)).pixels
+        assert not pixels.flags.owndata
+        assert (pixels == (4, 5, 6)).all()
 
 
 def test_planes_in_one_memory_are_one_picture(stub):
