@@ -32,7 +32,8 @@ is filled, one that waits behind it, and one on its way to us."""
 
 BUFFER_COUNT = IN_MOTION + 5
 """Buffers to ask the camera for. The daemon can hold five different frames at once: one in each of
-its detect and identify threads, one waiting for each of the two, and the one just taken."""
+its detect and identify threads, one waiting for each of the two, and the one just taken. Two more
+than picamera2 takes by itself for a video."""
 
 _ROWS = {"BGR888": 2, "RGB888": 2, "YUV420": 3, "NV12": 3}
 """Rows in a buffer to two rows of the picture: planes of colour follow the one of brightness."""

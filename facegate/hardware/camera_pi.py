@@ -135,7 +135,8 @@ class PiCamera:
             camera.close()
         except _PICAMERA2_ERRORS as error:
             _log.warning("%s: did not close: %s", self.description, error)
-        self._buffers.close()
+        finally:
+            self._buffers.close()
 
     def __enter__(self) -> Self:
         return self
