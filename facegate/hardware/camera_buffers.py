@@ -30,10 +30,10 @@ IN_MOTION = 3
 """Buffers that are never lent, so that the camera goes on whatever becomes of the others: one that
 is filled, one that waits behind it, and one on its way to us."""
 
-BUFFER_COUNT = IN_MOTION + 5
-"""Buffers to ask the camera for. The daemon can hold five different frames at once: one in each of
-its detect and identify threads, one waiting for each of the two, and the one just taken. Two more
-than picamera2 takes by itself for a video."""
+BUFFER_COUNT = IN_MOTION + 3
+"""Buffers to ask the camera for: as many as picamera2 takes by itself for a video, which fit into a
+small board's memory. The gate mostly holds two or three frames: the one just taken, the one that is
+looked at, and the last one in which somebody was compared. Should it hold more, they are copied."""
 
 _ROWS = {"BGR888": 2, "RGB888": 2, "YUV420": 3, "NV12": 3}
 """Rows in a buffer to two rows of the picture: planes of colour follow the one of brightness."""

@@ -25,7 +25,7 @@ def test_it_asks_for_both_streams_and_the_rate(stub):
     assert config["main"] == {"size": (120, 64), "format": "BGR888"}
     assert config["lores"] == {"size": (WIDTH, HEIGHT), "format": "YUV420"}
     assert config["controls"] == {"FrameRate": 15.0}
-    assert config["buffer_count"] == 8
+    assert config["buffer_count"] == 6
 
 
 def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
