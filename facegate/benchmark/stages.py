@@ -20,9 +20,7 @@ from facegate.vision.tflite import TFLiteModel
 from facegate.vision.tracker import Tracker
 
 NETWORKS = ("detector network", "embedder network")
-FINDING = (
-    "copy of the full picture", "colours of the small picture", "shrink, decode, suppress", "track",
-)  # fmt: skip
+FINDING = ("colours of the small picture", "shrink, decode, suppress", "track")
 """What every frame costs beside the detector, whether there is a face in it or not."""
 
 PERCENTILES = (50, 95, 99)
@@ -63,9 +61,9 @@ def stages(
 ) -> list[StageCost]:
     """Work off pictures one after the other as the gate does, on one thread.
 
-    The frames are those of the Pi's camera: a full picture that has to be copied out of its buffer,
-    and a low-resolution one whose colours have to be turned. Every face is embedded and compared,
-    which the gate does only until its mind is made up.
+    The frames are those of the Pi's camera: a full picture that is read where it lies, in the
+    camera's buffer, and a low-resolution one whose colours have to be turned. Every face is
+    embedded and compared, which the gate does only until its mind is made up.
 
     Args:
         config: settings; the sizes of both pictures.
@@ -86,9 +84,7 @@ def stages(
     for seq, number in enumerate([*range(WARM_UP_FRAMES), *numbers]):
         if seq == WARM_UP_FRAMES:
             clock.spent.clear()
-        buffer, planes = buffers[number % len(buffers)]
-        with clock.step("copy of the full picture"):
-            pixels = buffer.copy()
+        pixels, planes = buffers[number % len(buffers)]
         with clock.step("colours of the small picture"):
             small = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
         with clock.step("shrink, decode, suppress", vision.detector.model):
