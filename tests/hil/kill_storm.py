@@ -97,30 +97,40 @@ class World:
         return wrong
 
 
+def live_a_while(folder, first, chance, most_lines, most_s, end):
+    """Let a child live for a while, then `end(child)`; gives what it told, and how it ended."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        live(folder, first, write_end)
+    os.close(write_end)
+    with os.fdopen(read_end) as told:
+        wanted, lines = chance.randrange(most_lines), []
+        for line in told:
+            lines.append(line)
+            if len(lines) > wanted:
+                break
+        time.sleep(chance.uniform(0, most_s))
+        end(child)
+        lines += told
+    _, status = os.waitpid(child, 0)
+    return [line for line in lines if line.endswith("\n")], status
+
+
+def kill(child):
+    os.kill(child, signal.SIGKILL)
+
+
 def main(folder, cycles, seed):
     chance, world = random.Random(seed), World()
     kills, wrong = 0, []
     while world.removed < cycles and not wrong:
-        read_end, write_end = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read_end)
-            live(folder, world.next, write_end)
-        os.close(write_end)
-        with os.fdopen(read_end) as told:
-            wanted, lines = chance.randrange(120), []
-            for line in told:
-                lines.append(line)
-                if len(lines) > wanted:
-                    break
-            time.sleep(chance.uniform(0, 0.012))
-            os.kill(child, signal.SIGKILL)
-            lines += told
-        _, status = os.waitpid(child, 0)
+        lines, status = live_a_while(folder, world.next, chance, 120, 0.012, kill)
         if not os.WIFSIGNALED(status):
             wrong.append(f"the child ended by itself: {status}")
         kills += 1
-        world.hear(line for line in lines if line.endswith("\n"))
+        world.hear(lines)
         wrong += world.compare(folder)
     print(json.dumps({"kills": kills, "added": world.added, "removed": world.removed,
                       "recorded": world.recorded, "wrong": wrong}))  # fmt: skip

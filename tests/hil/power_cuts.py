@@ -12,11 +12,10 @@ import random
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from pathlib import Path
 
-from kill_storm import World, live
+from kill_storm import World, kill, live_a_while
 
 DISK, MAPPED, AT = "/dev/ubdb", "/dev/dm-0", Path("/mnt")
 POWER_OFF = 0x4321FEDC
@@ -57,26 +56,15 @@ def switch(sectors, dropping):
 
 def live_and_cut(sectors, world, chance):
     """Let a program live for a while, then cut its power; what it told until then."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read_end)
-        live(AT / "state", world.next, write_end)
-    os.close(write_end)
-    with os.fdopen(read_end) as told:
-        wanted, lines = chance.randrange(25), []
-        for line in told:
-            lines.append(line)
-            if len(lines) > wanted:
-                break
-        time.sleep(chance.uniform(0, 0.03))
+
+    def stop_and_cut(child):
         os.kill(child, signal.SIGSTOP)
         os.waitpid(child, os.WUNTRACED)
         switch(sectors, dropping=True)
-        os.kill(child, signal.SIGKILL)
-        lines += told
-    os.waitpid(child, 0)
-    return [line for line in lines if line.endswith("\n")]
+        kill(child)
+
+    lines, _ = live_a_while(AT / "state", world.next, chance, 25, 0.03, stop_and_cut)
+    return lines
 
 
 def main(modules, cuts, seed):
