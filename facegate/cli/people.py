@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from facegate.access.store import Person
 from facegate.cli.options import (
     CameraSource,
     ConfigFile,
+    Directory,
     back_up,
     daemon_of,
     directory,
@@ -102,9 +104,7 @@ def rename(
     as_json: AsJson = False,
 ) -> None:
     """Give a person another name."""
-    with directory(config) as people:
-        person = people.rename(old, new)
-    emit(asdict(person), as_json, [f"{old} is now {person.name}."])
+    _change(lambda d: d.rename(old, new), lambda p: f"{old} is now {p.name}.", config, as_json)
 
 
 @app.command()
@@ -115,9 +115,9 @@ def role(
     as_json: AsJson = False,
 ) -> None:
     """Give a person another role: an admin arms the enrolment button, duress raises an alert."""
-    with directory(config) as people:
-        person = people.set_role(name, role)
-    emit(asdict(person), as_json, [f"{person.name} is now {person.role}."])
+    _change(
+        lambda d: d.set_role(name, role), lambda p: f"{p.name} is now {p.role}.", config, as_json
+    )
 
 
 @app.command()
@@ -130,10 +130,12 @@ def group(
     as_json: AsJson = False,
 ) -> None:
     """Put a person into a group, whose hours then hold for them."""
-    with directory(config) as people:
-        person = people.set_group(name, group or None)
-    now = f"in {person.group}" if person.group else "in no group"
-    emit(asdict(person), as_json, [f"{person.name} is now {now}."])
+    _change(
+        lambda d: d.set_group(name, group or None),
+        lambda p: f"{p.name} is now in {p.group or 'no group'}.",
+        config,
+        as_json,
+    )
 
 
 @app.command()
@@ -144,9 +146,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Write something down about a person."""
-    with directory(config) as people:
-        person = people.set_note(name, note)
-    emit(asdict(person), as_json, [_line(person)])
+    _change(lambda d: d.set_note(name, note), _line, config, as_json)
 
 
 @app.command()
@@ -159,9 +159,7 @@ def remove(
     """Forget a person and all their templates."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Forget {name}?", abort=True)
-    with directory(config) as people:
-        person = people.remove(name)
-    emit(asdict(person), as_json, [f"{person.name} is forgotten."])
+    _change(lambda d: d.remove(name), lambda p: f"{p.name} is forgotten.", config, as_json)
 
 
 @app.command()
@@ -213,6 +211,18 @@ def migrate(
         *map(_line, waiting),
     ]
     emit([asdict(p) for p in waiting], as_json, lines)
+
+
+def _change(
+    change: Callable[[Directory], Person],
+    say: Callable[[Person], str],
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Change a person, by the daemon or in the store itself, and print who they are now."""
+    with directory(config) as people:
+        person = change(people)
+    emit(asdict(person), as_json, [say(person)])
 
 
 def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
