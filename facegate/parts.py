@@ -22,6 +22,7 @@ from facegate.access.policy import PolicySettings
 from facegate.access.rolling import RollingBackups
 from facegate.access.schedule import DAYS, Group, Schedule, Window
 from facegate.access.store import Store, create_key
+from facegate.closing import Closing
 from facegate.config import Config
 from facegate.errors import ModelError, StoreError
 from facegate.hardware.camera import Camera, open_camera
@@ -271,7 +272,7 @@ def _zone(name: str | None) -> tzinfo:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(Closing):
     """All lines of one gate; a context manager that closes them, the relay last.
 
     Attributes:
@@ -292,12 +293,6 @@ class Lines:
                 stack.callback(line.close)
             for lamp in self.lamps.values():
                 stack.callback(lamp.close)
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def relay_from(config: Config) -> OutputLine:

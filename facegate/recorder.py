@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facegate.access.audit import AuditTrail, newest
+from facegate.closing import Closing
 from facegate.errors import StoreError
 from facegate.events import EventName
 from facegate.journal import Event
@@ -32,7 +33,7 @@ RECORDED: frozenset[EventName] = frozenset(
 WAITING_AT_MOST = 4096
 
 
-class Recorder:
+class Recorder(Closing):
     """A journal sink with a thread of its own; a context manager that writes what waits.
 
     Args:
@@ -64,12 +65,6 @@ class Recorder:
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _write(self) -> None:
         told = False

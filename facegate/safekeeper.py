@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
+from facegate.closing import Closing
 from facegate.errors import StoreError
 from facegate.journal import Journal
 
@@ -15,7 +16,7 @@ LOOK_S = 2.0
 """Seconds between two looks; a store that changed since the last one is left to finish."""
 
 
-class SafeKeeper:
+class SafeKeeper(Closing):
     """A thread that keeps the copies new; a context manager that ends it.
 
     Args:
@@ -46,12 +47,6 @@ class SafeKeeper:
         """End the thread; may be called again."""
         self._stopping.set()
         self._thread.join()
-
-    def __enter__(self) -> SafeKeeper:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _run(self) -> None:
         copied, seen, due_s, told = self._backups.latest_mark(), "", 0.0, False

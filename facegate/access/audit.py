@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from facegate.access.audit_check import Finding, verify, verify_lines, write_head
 from facegate.access.audit_record import (
@@ -37,6 +36,7 @@ from facegate.access.audit_record import (
     unseal_key,
 )
 from facegate.access.files import hand_to_owner, write_whole
+from facegate.closing import Closing
 from facegate.errors import StoreError
 
 __all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read", "verify"]
@@ -54,7 +54,7 @@ class Limits:
     keep_s: float | None = None
 
 
-class AuditTrail:
+class AuditTrail(Closing):
     """The open trail; one thread writes it.
 
     Make one with `AuditTrail.open`.
@@ -154,17 +154,6 @@ class AuditTrail:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _alone(self) -> Iterator[int]:

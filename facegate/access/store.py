@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from facegate.access.person import Person, check_note, check_role
 from facegate.access.rows import Rows
 from facegate.access.sealing import Sealer
 from facegate.access.selection import choose
+from facegate.closing import Closing
 from facegate.errors import InputError, NameTakenError, NotEnrolledError, StoreError
 from facegate.types import F32
 
@@ -55,7 +56,7 @@ _WAL_VERSION, _ROLLBACK_VERSION = slice(18, 20), b"\x01\x01"
 format, section 1.3.3."""
 
 
-class Store:
+class Store(Closing):
     """The open store. Any thread may use it; one call runs at a time.
 
     Make one with `Store.open`. Every method raises StoreError when the file cannot be read or
@@ -393,17 +394,6 @@ class Store:
             finally:
                 if occupied is not None:
                     os.close(occupied)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from facegate.closing import Closing
 from facegate.control.handler import Handler
 from facegate.control.limits import Limits, Turnstile
 from facegate.control.peers import GROUP, Peer, peer_of
@@ -60,7 +61,7 @@ def _silent(
     """Say nothing."""
 
 
-class ControlServer:
+class ControlServer(Closing):
     """Answer requests on a Unix socket, each in a thread of its own.
 
     Args:
@@ -109,14 +110,6 @@ class ControlServer:
             self._thread.join()
             self._server.server_close()
             self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> ControlServer:
-        """Serve until the block ends."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self.close()
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

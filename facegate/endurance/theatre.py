@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
+from facegate.closing import Closing
 from facegate.demo.walkup import Act, Actor, Portrait
 from facegate.errors import CameraError
 from facegate.hardware.camera import Camera, FileCamera
@@ -156,7 +156,7 @@ class Theatre:
             self.visits[-1].disturbed = True
 
 
-class _Seat:
+class _Seat(Closing):
     """One opened camera of the theatre."""
 
     def __init__(self, theatre: Theatre, camera: FileCamera) -> None:
@@ -185,14 +185,3 @@ class _Seat:
         if self._open:
             self._open = False
             self._theatre.open_cameras -= 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

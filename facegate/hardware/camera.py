@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera_file import FileCamera, Pacing
 from facegate.hardware.camera_pi import PiCamera
@@ -20,7 +20,7 @@ __all__ = ["Camera", "FileCamera", "PiCamera", "V4l2Camera", "open_camera"]
 FIRST_V4L2_DEVICE = "/dev/video0"
 
 
-class Camera(Protocol):
+class Camera(Closing, Protocol):
     """Delivers frames to one consumer; a context manager that closes itself."""
 
     description: str
@@ -36,15 +36,6 @@ class Camera(Protocol):
     def close(self) -> None:
         """Let the device go; may be called again."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def open_camera(

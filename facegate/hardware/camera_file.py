@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
+from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.opencv import open_capture, rgb
 from facegate.types import U8, Frame
@@ -42,7 +42,7 @@ class Reel(Protocol):
         ...
 
 
-class FileCamera:
+class FileCamera(Closing):
     """Plays a file as if it were a camera.
 
     In real time, frames come at their rate and those that are already over when the consumer asks
@@ -111,17 +111,6 @@ class FileCamera:
         reel, self._reel = self._reel, None
         if reel is not None:
             reel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> Reel:
         return _Pictures(self._pictures) if self._pictures else _Video(self._path)

@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
+from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera import Camera
 from facegate.types import Frame
@@ -39,7 +38,7 @@ class Reopening:
             yield min(self.wait_s * 2**attempt, MAX_WAIT_S)
 
 
-class AbsentCamera:
+class AbsentCamera(Closing):
     """A camera that could not be opened: whoever wants frames of it is told why.
 
     Args:
@@ -60,17 +59,6 @@ class AbsentCamera:
 
     def close(self) -> None:
         """Nothing was opened."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class LastingCamera:

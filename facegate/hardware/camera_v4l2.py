@@ -7,11 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 
+from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.capture_time import capture_time_s
 from facegate.hardware.opencv import Capture, open_capture, rgb
@@ -26,7 +25,7 @@ FAILED_READS = 5
 RETRY_S = 0.1
 
 
-class V4l2Camera:
+class V4l2Camera(Closing):
     """Delivers what a V4L2 device sees.
 
     Args:
@@ -98,17 +97,6 @@ class V4l2Camera:
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def devices() -> list[str]:

@@ -6,16 +6,15 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from facegate.closing import Closing
 from facegate.errors import LineError
 from facegate.hardware.lines import Edge
 
 __all__ = ["Edge", "FakeInput", "FakeOutput"]
 
 
-class FakeOutput:
+class FakeOutput(Closing):
     """An output line that remembers its edges; starts inactive.
 
     Args:
@@ -64,24 +63,13 @@ class FakeOutput:
         self._change(False)
         self._closed = True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _change(self, active: bool) -> None:
         if active != self._active:
             self._active = active
             self.edges.append(Edge(self._clock(), active))
 
 
-class FakeInput:
+class FakeInput(Closing):
     """An input line that a test or a person at the keyboard drives; starts inactive.
 
     Args:
@@ -147,17 +135,6 @@ class FakeInput:
             if not self._closed:
                 self._closed = True
                 os.close(self._ready)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check(self) -> None:
         if self._closed:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from select import POLLIN, poll
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
+from facegate.closing import Closing
 from facegate.errors import LineError
 from facegate.hardware.chips import binding, claim
 
@@ -26,7 +26,7 @@ class Edge:
     active: bool
 
 
-class OutputLine(Protocol):
+class OutputLine(Closing, Protocol):
     """A line that is driven; a context manager that closes itself."""
 
     @property
@@ -45,15 +45,6 @@ class OutputLine(Protocol):
     def close(self) -> None:
         """Make the line inactive and let it go; may be called again."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class InputLine(Protocol):
@@ -117,7 +108,7 @@ def wait_for_edges(
     return sorted(found, key=lambda item: item[1].at_s)
 
 
-class GpiodOutput:
+class GpiodOutput(Closing):
     """Drives one line of a gpiochip; claimed inactive in one call, so claiming makes no edge.
 
     Args:
@@ -179,19 +170,8 @@ class GpiodOutput:
             self._active = False
             request.release()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class GpiodInput:
+class GpiodInput(Closing):
     """Reads one line of a gpiochip; the kernel debounces it and stamps its edges.
 
     Args:
@@ -270,17 +250,6 @@ class GpiodInput:
         request, self._request = self._request, None
         if request is not None:
             request.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> Any:
         if self._request is None:
