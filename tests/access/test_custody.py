@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from stores import MODEL, vectors
 
 from facegate.access import custody
 from facegate.access.audit import AuditTrail, Limits, read, verify
@@ -14,13 +15,6 @@ from facegate.access.keys import create_key, load_key, write_key
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
 from facegate.errors import StoreError
-
-MODEL = "model-a"
-
-
-def vectors(count, seed=0):
-    rows = np.random.default_rng(seed).standard_normal((count, 128)).astype(np.float32)
-    return list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def never():

@@ -5,21 +5,15 @@ import random
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
+from stores import KEY, MODEL, vectors
 
 from facegate.access.backup import Backup, open_backup
 from facegate.access.store import Store
 from facegate.errors import StoreError
 
-KEY, MODEL = bytes(range(32)), "model-a"
 COUNT = 500
 PAGE = 4096
-
-
-def vectors(count, seed):
-    rows = np.random.default_rng(seed).standard_normal((count, 128)).astype(np.float32)
-    return list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 @pytest.fixture(scope="module")
