@@ -107,6 +107,12 @@ class AuditTrail(Closing):
     ) -> Record:
         """Record something; it is on disk when this returns.
 
+        Args:
+            event: name of the journal's event.
+            facts: what belongs to it; people by number.
+            wall_s: when it happened, seconds since the epoch; None is now.
+            mono_s: the same, monotonic seconds of this boot; None is now.
+
         Raises:
             StoreError: it cannot be written; the trail is as it was before.
         """
@@ -125,7 +131,7 @@ class AuditTrail(Closing):
         """Go on under another key; what is recorded already stays bound by the new one.
 
         Args:
-            old, new: of the store. Doing it again changes nothing.
+            old, new: keys of the store, 32 bytes each. Doing it again changes nothing.
 
         Raises:
             StoreError: the trail cannot be written.
@@ -249,10 +255,14 @@ class AuditTrail(Closing):
 
 
 def read(path: Path, keep: Callable[[Record], bool] = lambda _: True) -> Iterator[Record]:
-    """Give the readable records in the file's order.
+    """Give the readable records in the file's order; nothing is verified.
+
+    Args:
+        path: of the trail.
+        keep: which records to give.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read; said when the first record is asked for.
     """
     try:
         content = path.read_bytes()
@@ -268,7 +278,7 @@ def newest(path: Path) -> Iterator[Record]:
     """Give the readable records from the last to the first; only what is asked for is read.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read; said when a record is asked for.
     """
     try:
         for line in _lines_backwards(path):

@@ -26,7 +26,7 @@ class Finding:
     """What `verify` found.
 
     Attributes:
-        records: sound ones, from the beginning of the trail on.
+        records: sound ones, from the beginning of the trail on, those taken out included.
         problem: the first, if any.
         removed: how many of them were taken out by a signed cut.
     """
@@ -71,6 +71,9 @@ def verify_lines(lines: list[bytes], newest: bytes) -> Finding:
     Args:
         lines: without their ends.
         newest: the trail's present key.
+
+    Returns:
+        What is wrong with them; a cut-off end cannot be seen in them.
     """
     before, sound, removed = BEGINNING, 0, 0
     start = 0

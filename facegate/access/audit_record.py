@@ -29,7 +29,9 @@ class Record:
 
     Attributes:
         seq: 1, 2, 3 …
-        wall_s: seconds since the epoch. mono_s: monotonic seconds of the boot named by `boot`.
+        wall_s: seconds since the epoch.
+        mono_s: monotonic seconds of the boot.
+        boot: the kernel's random id of it.
         event: name of the journal's event.
         facts: what belongs to it; people by number.
         hash: of this record and all before it, hexadecimal.
@@ -56,9 +58,9 @@ class Cut:
     Attributes:
         removed: so many, all that there were before the next line.
         hash: of the last of them; the next record goes on from it.
-        first_wall_s, last_wall_s: when they were written.
+        first_wall_s, last_wall_s: when they were written, seconds since the epoch.
         problem: what was wrong with them, if anything.
-        mac: of all this, under the trail's key.
+        mac: HMAC-SHA-256 of all this under the trail's key, hexadecimal.
     """
 
     removed: int

@@ -49,7 +49,14 @@ def unlock(path: Path, connection: sqlite3.Connection, key: bytes) -> Sealer:
 
 
 def key_fits(path: Path, key: bytes) -> bool:
-    """Whether a key is that of the store in a file; nothing else of it is checked."""
+    """Whether a key opens the store in a file, which is made if it is not there.
+
+    Its rows are not checked.
+
+    Raises:
+        StoreError: it cannot be opened, is foreign, damaged, or of a newer version.
+        sqlite3.Error: for `translated` to turn.
+    """
     with closing(connect(path, 0.0)) as connection:
         salt = meta(connection, "salt")
         if salt is None:

@@ -51,7 +51,7 @@ class Places:
 
 
 def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> bytes:
-    """Give the store's key; first end a change of key that was broken off.
+    """Give the store's key, 32 bytes; first end a change of key that was broken off.
 
     Raises:
         StoreError: the key cannot be read, or the change cannot be ended.
@@ -78,7 +78,11 @@ def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> byte
 def change_key(places: Places, model_id: str, passphrase: Passphrase = ask_passphrase) -> bytes:
     """Seal store, trail and backups under a new key; broken off at any moment, nothing is lost.
 
-    The new key lies beside the old one until everything is sealed under it.
+    The new key lies beside the old one until everything is sealed under it. The rolling backups,
+    sealed under the old one, are wiped.
+
+    Returns:
+        The new key, 32 bytes.
 
     Raises:
         StoreError: a daemon is running, the key is a credential, or something cannot be written.
@@ -116,7 +120,13 @@ def _replace_key(places: Places) -> None:
 
 
 def take_backup(places: Places, model_id: str, key: bytes, facts: Mapping[str, object]) -> Backup:
-    """Take everything an empty machine needs into one backup.
+    """Take everything an empty machine needs into one backup: store, key, trail and PIN.
+
+    Args:
+        places: where they lie.
+        model_id: the embedder's, which the store must be of.
+        key: the store's, 32 bytes.
+        facts: what else the backup should say of itself; the number of people is added.
 
     Raises:
         StoreError: something cannot be read.
@@ -137,7 +147,7 @@ def take_backup(places: Places, model_id: str, key: bytes, facts: Mapping[str, o
 
 
 def restore(places: Places, backup: Backup, name: str, *, replace: bool = False) -> int:
-    """Put people back; onto a machine without people also key and audit trail.
+    """Put people back; onto a machine without people also key, audit trail and PIN.
 
     On a machine with people its own key and trail stay, and the backup's people are sealed under
     that key. Everything in the backup is checked before anything is touched.

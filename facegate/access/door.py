@@ -58,6 +58,13 @@ class Door:
         clock: monotonic seconds.
         is_open: whether it stands open at the start; that is no forced opening.
 
+    Attributes:
+        state: what it is doing.
+        settings: the rules in force.
+        locked_down, tampered: whether either keeps faces and unlock hours out.
+
+    Every input raises the line's own error where the relay cannot be driven (`LineError`).
+
     A second grant during the pulse prolongs it, but never beyond `MAX_PULSE_S` after it began.
     """
 

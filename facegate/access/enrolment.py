@@ -30,8 +30,11 @@ class EnrolmentSession:
     Args:
         name: who is enrolled.
         settings: how much is collected.
-        threshold: distance above which two looks are more likely two people than one.
+        threshold: distance above which two looks are more likely two people than one, 0 to 2.
         started_at_s: monotonic seconds.
+
+    Attributes:
+        guidance: what the person should do now, in words.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class EnrolmentSession:
         self.guidance = f"{left} more: turn your head a little" if left else "done"
 
     def vectors(self) -> list[F32]:
-        """Give the collected embeddings."""
+        """Give the collected embeddings, float32 (D,) each, unit length."""
         return list(self._vectors)
 
 

@@ -12,6 +12,9 @@ class Lockout:
         attempts: so many begin a lockout; None never does.
         within_s: seconds within which they count.
         lasts_s: seconds that a lockout lasts.
+
+    Attributes:
+        until_s: when the lockout that is on ends, in the seconds handed in; None while none is.
     """
 
     def __init__(self, attempts: int | None, within_s: float, lasts_s: float) -> None:

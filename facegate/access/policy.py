@@ -14,9 +14,9 @@ class PolicySettings:
     """When a face is a person.
 
     Attributes:
-        threshold: greatest distance that counts as a match.
-        min_margin: least extra distance of the runner-up.
-        votes_needed, votes_of: that many of the last looks must agree.
+        threshold: greatest distance that counts as a match, 0 to 2.
+        min_margin: least extra distance of the runner-up, 0 to 2.
+        votes_needed, votes_of: so many of the last so many looks must agree.
     """
 
     threshold: float
@@ -27,7 +27,13 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class Look:
-    """One embedding of a tracked face, matched."""
+    """One embedding of a tracked face, matched.
+
+    Attributes:
+        track_id: the face.
+        match: the nearest person enrolled.
+        captured_at_s, seq: of the frame; monotonic seconds.
+    """
 
     track_id: int
     match: Match
@@ -80,9 +86,9 @@ class Policy:
         """Take one more look at a face.
 
         Returns:
-            GRANT when enough looks agree on a person; DENY when they agree but the runner-up is too
-            near; UNKNOWN when a full round found nobody; WAIT until then, and whenever the same was
-            said of this track before.
+            GRANT when `votes_needed` of the last `votes_of` looks agree on a person; DENY when all
+            of a full round agree on one, but the runner-up is too near; UNKNOWN when a full round
+            found nobody; WAIT until then, and where DENY or UNKNOWN was said of this track before.
         """
         case = self._cases.setdefault(look.track_id, _Case(deque(maxlen=self.settings.votes_of)))
         verdict, reason = self._vote(look.match)

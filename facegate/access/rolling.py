@@ -24,8 +24,8 @@ class RollingBackups:
 
     Args:
         folder: where they lie; made when needed.
-        key: of the store.
-        keep: so many are kept.
+        key: of the store, 32 bytes.
+        keep: so many are kept; 0 makes none.
         wall_clock: seconds since the epoch.
     """
 
@@ -41,7 +41,7 @@ class RollingBackups:
         return sorted(p for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
 
     def make(self, store: Store) -> Path | None:
-        """Copy the store and verify the copy by opening it; None when none is wanted.
+        """Copy the store and verify the copy by opening it; None where `keep` is 0.
 
         Raises:
             StoreError: it cannot be made; the older copies stay.

@@ -30,7 +30,7 @@ class Template:
 
     Attributes:
         template_id, person_id: of the rows.
-        vector: float32 (128,), unit length.
+        vector: float32 (D,), unit length.
         quality: a figure kept beside it, or None.
         created_at_wall: seconds since the epoch.
     """
@@ -54,11 +54,19 @@ class Rows:
         self.path, self.sealer = path, sealer
 
     def people(self, connection: sqlite3.Connection) -> list[Person]:
-        """Read everybody."""
+        """Read everybody.
+
+        Raises:
+            StoreError: a row was damaged, moved or swapped.
+        """
         return [self._person(row) for row in connection.execute(_PERSON)]
 
     def find(self, connection: sqlite3.Connection, name: str) -> Person | None:
-        """Find a person by name."""
+        """Find a person by name; None when nobody is called so.
+
+        Raises:
+            StoreError: their row was damaged, moved or swapped.
+        """
         found = connection.execute(f"{_PERSON} WHERE name_key = ?", (self.name_key(name),))
         row = found.fetchone()
         return None if row is None else self._person(row)
@@ -109,7 +117,16 @@ class Rows:
         qualities: Sequence[float | None],
         now_wall: float,
     ) -> None:
-        """Write new templates of a person."""
+        """Write new templates of a person.
+
+        Args:
+            connection: within a transaction.
+            person_id: whose they are.
+            model_id: the embedder that made them.
+            vectors: float32 (D,) each, unit length.
+            qualities: a figure for each, or None.
+            now_wall: seconds since the epoch.
+        """
         for vector, quality in zip(vectors, qualities, strict=True):
             number = next_id(connection, "templates")
             sealed = self._seal_template(number, person_id, model_id, vector)

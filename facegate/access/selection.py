@@ -22,7 +22,7 @@ def choose(
     greatest. A look equal to one kept adds nothing and goes last.
 
     Args:
-        vectors: float32 (128,) each, unit length.
+        vectors: float32 (D,) each, unit length.
         qualities: positive figures, better ones greater; None weighs all alike.
         keep: at most so many.
 

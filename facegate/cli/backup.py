@@ -35,7 +35,7 @@ def backup(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Back people, key, settings and audit trail up into one file, encrypted by a passphrase.
+    """Back people, key, PIN, settings and audit trail up into one file, sealed by a passphrase.
 
     It can be done while the daemon runs. The file is opened again and checked.
     """
@@ -76,7 +76,7 @@ def restore(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put people back from a backup; onto an empty machine also key and audit trail.
+    """Put people back from a backup; onto an empty machine also key, PIN and audit trail.
 
     The daemon must be stopped.
     """

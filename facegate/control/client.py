@@ -31,7 +31,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 class ControlClient:
-    """One daemon, by the path of its socket."""
+    """One daemon, by the path of its socket.
+
+    Every call raises what the daemon raised, as the same class of `facegate.errors`, and
+    DaemonError where no daemon answers or its answer breaks off. A call waits for
+    `ANSWER_TIMEOUT_S`, an enrolment for its own time beyond that.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,7 +62,7 @@ class ControlClient:
         return True
 
     def status(self) -> dict[str, Any]:
-        """Ask how the gate is doing."""
+        """Ask how the gate is doing; the keys are those of `schemas.Status`, and more."""
         answer = self._call("GET", "/v1/status")
         return dict(answer)
 
@@ -73,7 +78,15 @@ class ControlClient:
         allow_duplicate: bool,
         more: bool = False,
     ) -> Person:
-        """Enrol from embeddings."""
+        """Enrol from embeddings, or add to those of somebody enrolled.
+
+        Args:
+            name: who it is.
+            vectors: float32 (D,) each, unit length.
+            model_id: the embedder that made them; it must be the daemon's.
+            allow_duplicate: even if the face is enrolled under another name.
+            more: whether they are added to those of somebody enrolled.
+        """
         body = {
             "name": name,
             "vectors": [v.tolist() for v in vectors],
@@ -84,7 +97,7 @@ class ControlClient:
         return Person(**self._call("POST", "/v1/people", body))
 
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
-        """Ask who embeddings are, one look each."""
+        """Ask who embeddings, float32 (D,) of unit length, are; one look each."""
         body = {"vectors": [v.tolist() for v in vectors], "model_id": model_id}
         return [Identity(**i) for i in self._call("POST", "/v1/identities", body)]
 
@@ -135,7 +148,15 @@ class ControlClient:
         progress: Callable[[int, str], None],
         more: bool = False,
     ) -> Person:
-        """Enrol the person in front of the daemon's camera."""
+        """Enrol the person in front of the daemon's camera; blocks until done.
+
+        Args:
+            name: who it is.
+            allow_duplicate: even if the face is enrolled under another name.
+            timeout_s: seconds after which the daemon gives up (`enrolment.timeout_s`).
+            progress: told of every step: looks so far, and what to do next.
+            more: whether the looks are added to those of somebody enrolled.
+        """
         body = {"name": name, "allow_duplicate": allow_duplicate, "more": more}
         with_margin_s = timeout_s + ANSWER_TIMEOUT_S
         connection, response = self._request("POST", "/v1/enrolments", body, with_margin_s)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -16,8 +15,9 @@ class Limits:
     Attributes:
         head_bytes: request line and headers together.
         body_bytes: body of a request.
-        request_s: from the connection to the last byte of the request, however slowly it drips.
-        answer_s: until the peer has taken one answer, or one line of it.
+        request_s: seconds from the connection to the last byte of the request, however slowly it
+            drips.
+        answer_s: seconds until the peer has taken one answer, or one line of it.
         connections: at once, of all peers.
         connections_each: at once, of one user.
         requests_per_s: of one user, in the long run.
@@ -76,11 +76,3 @@ class Turnstile:
             tokens = min(float(self._limits.burst), refilled)
             self._buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now_s)
             return tokens >= 1
-
-    @contextmanager
-    def inside(self, uid: int) -> Iterator[None]:
-        """Let a connection that was taken in go at the end of the block."""
-        try:
-            yield
-        finally:
-            self.leave(uid)

@@ -79,7 +79,7 @@ class RequestReader(io.RawIOBase):
         return count
 
     def head(self) -> Head | None:
-        """Read as far as the blank line; None when nothing came at all.
+        """Read as far as the blank line; None when nothing came or the peer is gone.
 
         Raises:
             Refusal: it is too long, too slow, broke off, or is no HTTP/1.1.
@@ -113,7 +113,7 @@ class RequestReader(io.RawIOBase):
         return Head(first[1], first[2], headers)
 
     def body(self, head: Head) -> bytes:
-        """Read the whole body.
+        """Read the whole body; empty where the head tells of none.
 
         Raises:
             Refusal: its length is not said or too great, it is too slow, or it broke off.

@@ -43,12 +43,13 @@ class Route(Generic[Gate]):
         method: GET, POST, PUT, PATCH or DELETE.
         path: for example `/v1/people/{name}`.
         summary: one line, for the description.
-        answer: does it with the gate and returns a `gives`.
+        answer: does it with the gate and returns a `gives`; any FacegateError is the answer then.
         gives: the type of the answer; of each line, if it streams.
         takes: the model of the body; None for a route that takes none.
         rule: who may ask.
         streams: lines of JSON are sent while it goes on, and what `answer` returns is the last.
         changes: whether it changes anything; such requests are recorded with who asked.
+        pattern, adapter: made of `path` and `gives`.
     """
 
     method: str

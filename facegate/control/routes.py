@@ -19,7 +19,10 @@ from facegate.types import F32, Identity
 
 
 class Gatekeeper(Protocol):
-    """The part of the daemon that the socket reaches."""
+    """The part of the daemon that the socket reaches; what it raises becomes the answer.
+
+    Embeddings are float32 (D,) each, of unit length.
+    """
 
     def status(self) -> dict[str, object]:
         """Say how the gate is doing."""

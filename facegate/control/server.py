@@ -104,7 +104,7 @@ class ControlServer(Closing):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering and remove the socket; may be called twice."""
+        """Stop answering and remove the socket; may be called again."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()

@@ -21,7 +21,11 @@ FIRST_V4L2_DEVICE = "/dev/video0"
 
 
 class Camera(Closing, Protocol):
-    """Delivers frames to one consumer; a context manager that closes itself."""
+    """Delivers frames to one consumer; a context manager that closes itself.
+
+    Attributes:
+        description: what it looks through, for people.
+    """
 
     description: str
 
@@ -52,8 +56,8 @@ def open_camera(
     """Open the camera that `source` names.
 
     Args:
-        source: "picamera2", "picamera2:1" (the second camera), "v4l2", "v4l2:/dev/video2",
-            "file:PATH", or a path that exists.
+        source: "picamera2", "picamera2:1" (the second camera), "v4l2" (the first device),
+            "v4l2:/dev/video2", "file:PATH", or the path of a device or file that is there.
         width_px, height_px: of the full picture; files keep their own.
         small_width_px, small_height_px: of the low-resolution picture, picamera2 only.
         fps: frames a second; a video keeps its own rate.

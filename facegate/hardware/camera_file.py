@@ -30,7 +30,11 @@ class Reel(Protocol):
     """Pictures in a row, read once from front to back."""
 
     def read(self) -> U8 | None:
-        """Give the next picture, RGB, or None at the end."""
+        """Give the next picture, uint8 (H, W, 3) RGB, or None at the end.
+
+        Raises:
+            CameraError: it cannot be decoded.
+        """
         ...
 
     def skip(self) -> bool:
@@ -55,7 +59,10 @@ class FileCamera(Closing):
         fps: pictures a second; a video that states its own rate keeps it. None: one a second.
         pacing: "real-time" or "fast".
         loop: start again at the end.
-        clock: monotonic seconds.
+        clock: monotonic seconds; a frame counts as captured when it is delivered.
+
+    Attributes:
+        description: what it plays, for people.
 
     Raises:
         CameraError: nothing there, or nothing that can be decoded.

@@ -27,13 +27,13 @@ SLICE_S = 0.5
 
 @dataclass(frozen=True)
 class Reopening:
-    """How often a lost camera is opened again, and how long it waits before the first time."""
+    """How often a lost camera is opened again, and the seconds to wait before the first time."""
 
     attempts: int
     wait_s: float
 
     def waits(self) -> Iterator[float]:
-        """Give the seconds to wait before each attempt; every one twice as long as the last."""
+        """Give the seconds to wait before each attempt: twice the last, `MAX_WAIT_S` at most."""
         for attempt in range(self.attempts):
             yield min(self.wait_s * 2**attempt, MAX_WAIT_S)
 
@@ -77,6 +77,7 @@ class LastingCamera:
         wait: waits for `stopping` for so many seconds; says whether it was set.
 
     Attributes:
+        description: of the camera that was opened last, for people.
         lost_for: why there is no picture now; None while there are.
         signs: rises while it waits for a lost camera; a camera that hangs shows no such life.
     """

@@ -23,6 +23,7 @@ FAILED_READS = 5
 """Reads in a row that may fail before the camera counts as gone."""
 
 RETRY_S = 0.1
+"""Between a failed read and the next."""
 
 
 class V4l2Camera(Closing):
@@ -33,6 +34,10 @@ class V4l2Camera(Closing):
         width_px, height_px, fps: asked of the camera, which takes the nearest it has.
         clock: monotonic seconds.
         opener: opens the device.
+
+    Attributes:
+        description: what it looks through, for people.
+        pixel_format: the one of `PIXEL_FORMATS` that the device took, or "its own".
 
     Raises:
         CameraError: no such device, no right to use it, or it cannot be opened.

@@ -15,6 +15,9 @@ def capture_time_s(stamp_s: float | None, now_s: float) -> float:
     Args:
         stamp_s: the driver's stamp in seconds, or None when it gives none.
         now_s: monotonic seconds at delivery.
+
+    Returns:
+        Monotonic seconds, at most `MAX_AGE_S` before `now_s` and never after it.
     """
     if stamp_s is None or not now_s - MAX_AGE_S <= stamp_s <= now_s:
         return now_s

@@ -38,7 +38,7 @@ class FakeOutput(Closing):
 
     @property
     def active(self) -> bool:
-        """Whether the line is active."""
+        """What was set last."""
         return self._active
 
     @property
@@ -104,7 +104,11 @@ class FakeInput(Closing):
         self.drive(False)
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable while edges wait."""
+        """Give the descriptor that is readable while edges wait.
+
+        Raises:
+            LineError: it is closed, or told to fail.
+        """
         self._check()
         return self._ready
 

@@ -43,7 +43,11 @@ class OutputLine(Closing, Protocol):
         ...
 
     def close(self) -> None:
-        """Make the line inactive and let it go; may be called again."""
+        """Make the line inactive and let it go; may be called again.
+
+        Raises:
+            LineError: it could not be made inactive; it is let go nevertheless.
+        """
         ...
 
 
@@ -51,7 +55,11 @@ class InputLine(Protocol):
     """A line that is read; `select.poll` tells by its `fileno` when it has edges."""
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable while edges wait."""
+        """Give the descriptor that is readable while edges wait.
+
+        Raises:
+            LineError: the line is closed.
+        """
         ...
 
     def read(self) -> bool:
@@ -112,7 +120,8 @@ class GpiodOutput(Closing):
     """Drives one line of a gpiochip; claimed inactive in one call, so claiming makes no edge.
 
     Args:
-        chip: the chip's label ("pinctrl-rp1"), name ("gpiochip0") or path.
+        chip: "header" for the one behind the Pi's 40 pins, or the chip's label ("pinctrl-rp1"),
+            name ("gpiochip0") or path.
         line: the line's name ("GPIO17") or its offset on the chip.
         active_low: whether active means a low level.
         consumer: whom the kernel names as the line's owner.
@@ -178,7 +187,7 @@ class GpiodInput(Closing):
         chip, line: as for `GpiodOutput`.
         active_low: whether active means a low level, as with a button to ground.
         bias: the chip's own pull resistor; "none" where one is soldered.
-        debounce_s: a level that does not last so long makes no edge.
+        debounce_s: a level that does not last so many seconds makes no edge.
         consumer: whom the kernel names as the line's owner.
 
     Raises:
@@ -215,7 +224,11 @@ class GpiodInput(Closing):
         self._offset, self._request = claim(gpiod, chip, line, settings, consumer)
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable while edges wait."""
+        """Give the descriptor that is readable while edges wait.
+
+        Raises:
+            LineError: the line is closed.
+        """
         return int(self._open().fileno())
 
     def read(self) -> bool:

@@ -57,7 +57,7 @@ class Pattern:
         return sum(step.seconds for step in self.steps)
 
     def at(self, elapsed_s: float) -> tuple[frozenset[Lamp], float]:
-        """Give the lamps that are on after so long, and the seconds until that changes."""
+        """Give the lamps that are on after so many seconds, and the seconds until that changes."""
         left_s = elapsed_s % self.seconds
         for step in self.steps:
             if left_s < step.seconds:
