@@ -1,4 +1,4 @@
-"""The operator's guide names only what there is: commands, options, events, settings, metrics."""
+"""Guide and README name only what there is: commands, options, events, settings, metrics."""
 
 import re
 from pathlib import Path
@@ -10,24 +10,31 @@ from facegate.cli.main import app
 from facegate.config import Config
 from facegate.events import EVENTS
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "operating.md").read_text()
-CODE = [re.sub(r"\s+", " ", c) for c in re.findall(r"(?<!`)`([^`]+)`(?!`)", GUIDE)]
-LINES = [
-    line.split("#")[0]
-    for block in re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.S)
-    for line in block.splitlines()
-]
-COMMANDS = sorted(
-    {
-        match[1].strip()
-        for text in (*CODE, *LINES)
-        for match in re.finditer(r"(?:^|sudo |&& )(facegate [a-z][^&]*)", text)
+ROOT = Path(__file__).parent.parent
+GUIDE, README = ((ROOT / name).read_text() for name in ("docs/operating.md", "README.md"))
+
+
+def quoted(text):
+    """Give what stands between single backticks."""
+    return [re.sub(r"\s+", " ", c) for c in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+
+
+def commands(text):
+    """Give the calls of facegate that a text shows, in its blocks and in its sentences."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.S)
+    lines = [x.split("#")[0] for b in blocks for x in b.replace("\\\n", " ").splitlines()]
+    call = r"(?:^|sudo |&& |\.venv/bin/)(facegate [a-z][^&]*)"
+    return {
+        match[1].strip() for said in (*quoted(text), *lines) for match in re.finditer(call, said)
     }
-)
 
 
-def test_the_guide_has_commands():
-    assert len(COMMANDS) > 15
+COMMANDS = sorted(commands(GUIDE) | commands(README))
+
+
+@pytest.mark.parametrize(("text", "least"), [(GUIDE, 15), (README, 40)], ids=["guide", "README"])
+def test_a_text_has_commands(text, least):
+    assert len(commands(text)) > least
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -47,7 +54,11 @@ def test_a_command_exists_with_its_options(words):
 
 
 def test_every_event_exists():
-    named = {c for c in CODE if re.fullmatch(r"[a-z]+(_[a-z]+)+|granted|unknown|denied|stalled", c)}
+    named = {
+        c
+        for c in quoted(GUIDE)
+        if re.fullmatch(r"[a-z]+(_[a-z]+)+|granted|unknown|denied|stalled", c)
+    }
     named |= set(re.findall(r'event="(\w+)"', GUIDE))
     named -= {"node_textfile_mtime_seconds"}
     assert len(named) > 12
@@ -55,10 +66,20 @@ def test_every_event_exists():
 
 
 def test_every_setting_exists():
-    named = re.findall(r"`((?:camera|models|access|door|metrics|quality)\.[a-z_.]+)[`:]", GUIDE)
-    assert len(set(named)) >= 6
+    sections = "|".join(Config.model_fields)
+    named = re.findall(rf"`((?:{sections})\.(?!jsonl\b|py\b)[a-z_.]+)[`:]", GUIDE + README)
+    assert len(set(named)) >= 18
     for path in named:
         part = Config()
         for name in path.split("."):
             assert hasattr(part, name), path
             part = getattr(part, name)
+
+
+def test_every_file_that_the_readme_lists_exists():
+    table = README.partition("## Where things are")[2].partition("Training needs")[0]
+    named = [c for row in table.splitlines() for c in quoted(row.split("|")[1] if row else "")]
+    named = [name for name in named if not name.startswith("/")]
+    assert len(named) > 20
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "facegate" / name).exists(), name
