@@ -3,8 +3,9 @@
 capture → [frames] → detect → [faces] → identify → [decisions] → act
 
 Between the first three the newest item wins (or, for files worked off as fast as possible, the
-camera waits); a grant is never dropped. The act thread owns the door: it releases the relay on
-time even if every other thread hangs.
+camera waits); a grant is never dropped. What the identify thread does is in `recogniser`, what the
+act thread does in `doorkeeper`: it owns the door, and releases the relay on time even if every
+other thread hangs.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from facegate import parts
 from facegate.access.arming import Arming
-from facegate.access.continuity import Continuity
 from facegate.access.door import Door
-from facegate.access.policy import Look, Policy
 from facegate.access.store import Store
 from facegate.canary import Canary
 from facegate.commands import Commands
@@ -37,40 +36,14 @@ from facegate.heartbeat import Heartbeat
 from facegate.journal import Journal, notify_systemd
 from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
+from facegate.recogniser import FacesSeen, Recogniser, Seen
 from facegate.reload import merge
 from facegate.roster import Roster
-from facegate.types import Decision, Frame, Quality, Track, Verdict
-from facegate.vision.faces import Face
-from facegate.vision.quality import ADVICE
+from facegate.types import Frame
 from facegate.vision.tracker import Tracker
 
 STOP_LOOK_S = 0.1
 """A signal only sets an event, and is noticed within so long."""
-
-ADVICE_LIGHTS = {
-    "too_small": PanelState.COME_CLOSER,
-    "too_dark": PanelState.TOO_DARK,
-    "turned_away": PanelState.TURN_TO_ME,
-}
-"""What the panel says to a face that was refused for a reason; else that it is looking."""
-
-
-@dataclass(frozen=True)
-class FacesSeen:
-    """A frame with its tracks, and the numbers of all tracks that have not ended."""
-
-    frame: Frame
-    tracks: tuple[Track, ...]
-    alive: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What an observer is shown of every identified frame: tracks, qualities, decisions."""
-
-    frame: Frame
-    faces: tuple[tuple[Track, Quality], ...]
-    decisions: tuple[Decision, ...]
 
 
 class Gate:
@@ -104,7 +77,7 @@ class Gate:
         reopen: Callable[[], Camera] | None = None,
     ) -> None:
         self._config, self._vision, self._store = config, vision, store
-        self._journal, self._observe, self._clock = journal, observe, clock
+        self._journal, self._clock = journal, clock
         self._camera = LastingCamera(
             camera,
             reopen,
@@ -114,15 +87,7 @@ class Gate:
             clock=clock,
         )
         self._tracker = Tracker(config.detection.track_max_lost_frames)
-        self._continuity = Continuity(vision.calibration.midpoint)
         self._roster = Roster(config, vision.calibration, store)
-        self._members = self._roster.now
-        self._policy = Policy(
-            self._members.limits,
-            vision.calibration.probability,
-            lambda person: self._members.names.get(person),
-            clock,
-        )
         self._enroller = Enroller(
             config,
             vision,
@@ -151,7 +116,20 @@ class Gate:
             journal,
             clock,
         )
-        self._follow_roster()
+        self._canaries = {
+            name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
+        }
+        self._recogniser = Recogniser(
+            vision,
+            self._roster,
+            self._enroller,
+            self._keeper,
+            self._canaries["embedder"],
+            journal,
+            self._tracker.end,
+            observe,
+            clock,
+        )
         self.commands = Commands(
             config, vision, store, self._roster, self._enroller, self._keeper, journal, self.status
         )
@@ -160,10 +138,6 @@ class Gate:
         self.frames: Channel[Frame] = Channel(1, overflow)
         self.faces: Channel[FacesSeen] = Channel(1, overflow)
         self.decisions = self._keeper.decisions
-        self._refused: dict[int, tuple[str, ...]] = {}
-        self._canaries = {
-            name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
-        }
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
 
@@ -177,7 +151,7 @@ class Gate:
         Raises:
             DaemonError: a part failed or would not stop.
         """
-        people, limit = len(self._roster.now.names), self._policy.settings.threshold
+        people, limit = len(self._roster.now.names), self._recogniser.threshold
         self._journal.emit(
             "ready",
             f"looking through {self._camera.description}; {people} people enrolled",
@@ -246,7 +220,7 @@ class Gate:
         for channel in self.channels.values():
             channel.close()
 
-    # The four threads.
+    # The first three threads; the fourth is the keeper's.
 
     def _capture(self, stopping: threading.Event) -> None:
         try:
@@ -271,95 +245,14 @@ class Gate:
                 return
 
     def _identify(self, stopping: threading.Event) -> None:
-        for seen in self.faces:
-            if stopping.is_set():
-                return
-            self._canaries["embedder"].ask_if_due()
-            self._follow_if_changed()
-            self._policy.forget_all_but(seen.alive)
-            self._continuity.forget_all_but(seen.alive)
-            self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
-            if self._enroller.active:
-                self._enroller.collect(seen.frame, seen.tracks)
-                continue
-            decisions = []
-            faces = []
-            for track in seen.tracks:
-                if self._continuity.over(track.track_id):
-                    continue
-                face = self._vision.reader.look(seen.frame.pixels, track.detection)
-                faces.append((track, face.quality))
-                if self._policy.settled(track.track_id) and not self._continuity.due(
-                    track.track_id, seen.frame.captured_at_s
-                ):
-                    continue
-                decision = self._look_at(track, face, seen.frame)
-                if decision is None:
-                    continue
-                decisions.append(decision)
-                if decision.verdict is not Verdict.WAIT:
-                    try:
-                        self.decisions.put(decision)
-                    except ChannelClosed:
-                        return
-            if self._observe:
-                self._observe(Seen(seen.frame, tuple(faces), tuple(decisions)))
-
-    # What they do with one item.
-
-    def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
-        face, embedding = self._vision.reader.read(face)
-        if embedding is None:
-            self._refuse(track, face, frame)
-            return None
-        self._keeper.advise(PanelState.LOOKING)
-        vector = embedding.vector
-        if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
-            self._tracker.end(track.track_id)
-            self._journal.emit(
-                "person_changed",
-                f"track {track.track_id}: somebody else stepped in",
-                track=track.track_id,
-                seq=frame.seq,
-            )
-            return None
-        if self._policy.settled(track.track_id):
-            return None
-        match = self._members.matcher.match(vector)
-        return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
-
-    def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
-        """Say what is wrong with a face: on the panel always, in the journal once."""
-        reasons = face.quality.reasons
-        self._keeper.advise(ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
-        if self._refused.get(track.track_id) != reasons:
-            self._refused[track.track_id] = reasons
-            self._journal.emit(
-                "face_refused",
-                f"track {track.track_id}: {ADVICE[reasons[0]]}",
-                track=track.track_id,
-                reasons=",".join(reasons),
-                seq=frame.seq,
-            )
-
-    def _follow_if_changed(self) -> None:
-        """Take on who is enrolled now; the store itself is read by other threads."""
-        if self._roster.now.revision != self._members.revision:
-            self._follow_roster()
-            people = len(self._members.names)
-            self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
-
-    def _follow_roster(self) -> None:
-        self._members = members = self._roster.now
-        self._policy.settings = members.limits
-        self._keeper.follow(members.admins, members.duress, members.groups)
+        self._recogniser.run(self.faces, stopping)
 
     def obey(self, wanted: Config) -> None:
         """Take on changed settings, as far as they need no restart; say which do."""
         self._config, waiting = merge(self._config, wanted)
         self.commands.config = self._config
         self._roster.obey(self._config)
-        self._follow_roster()
+        self._recogniser.follow()
         self._keeper.obey(parts.door_settings(self._config), parts.schedule(self._config))
         later = f"; a restart is needed for {', '.join(waiting)}" if waiting else ""
         self._keeper.say("settings_reloaded", f"access, door and hours are in force{later}")
@@ -375,7 +268,7 @@ class Gate:
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,
             "people": len(self._roster.now.names),
-            "threshold": self._policy.settings.threshold,
+            "threshold": self._recogniser.threshold,
             "false_accepts_per_1000": self._strangers(),
             "model_id": self._vision.model_id,
             "enrolling": self._enroller.active,
@@ -388,7 +281,7 @@ class Gate:
 
     def _strangers(self) -> float:
         """Of 1,000 strangers, how many pass one look as anybody enrolled."""
-        threshold, people = self._policy.settings.threshold, len(self._roster.now.names)
+        threshold, people = self._recogniser.threshold, len(self._roster.now.names)
         return 1000 * self._vision.calibration.false_accept_rate(threshold, people)
 
     def _status_line(self) -> str:

@@ -46,11 +46,16 @@ ALLOWED = {
         "types", "errors", "config", "journal", "parts", "roster", "doorkeeper", "enroller",
         "sentences", "access",
     },
+    "recogniser": {
+        "types", "journal", "canary", "parts", "roster", "doorkeeper", "enroller", "hardware",
+        "vision", "access", "pipeline",
+    },
     "daemon": {
         "types", "errors", "config", "journal", "health", "heartbeat", "canary", "parts", "roster",
-        "doorkeeper", "enroller", "commands", "reload", "hardware", "vision", "access", "pipeline",
+        "doorkeeper", "enroller", "recogniser", "commands", "reload", "hardware", "vision",
+        "access", "pipeline",
     },
-    "demo": {"types", "errors", "daemon", "journal", "vision", "access"},
+    "demo": {"types", "errors", "journal", "recogniser", "vision", "access"},
     "benchmark": {
         "types", "errors", "config", "journal", "parts", "daemon", "roster", "hardware", "vision",
         "access",

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facegate.daemon import Seen
 from facegate.errors import InputError
 from facegate.journal import Event
+from facegate.recogniser import Seen
 from facegate.types import U8, Verdict
 from facegate.vision.pictures import GREEN, GREY, RED, YELLOW, draw_face, write_picture
 

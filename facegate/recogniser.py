@@ -1,0 +1,181 @@
+"""The identify thread: who the faces in a frame are, look by look, until an answer stands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from facegate import parts
+from facegate.access.continuity import Continuity
+from facegate.access.policy import Look, Policy
+from facegate.canary import Canary
+from facegate.doorkeeper import DoorKeeper
+from facegate.enroller import Enroller
+from facegate.hardware.panel import PanelState
+from facegate.journal import Journal
+from facegate.pipeline.queue import Channel, ChannelClosed
+from facegate.roster import Roster
+from facegate.types import Decision, Frame, Quality, Track, Verdict
+from facegate.vision.faces import Face
+from facegate.vision.quality import ADVICE
+
+ADVICE_LIGHTS = {
+    "too_small": PanelState.COME_CLOSER,
+    "too_dark": PanelState.TOO_DARK,
+    "turned_away": PanelState.TURN_TO_ME,
+}
+"""What the panel says to a face that was refused for a reason; else that it is looking."""
+
+
+@dataclass(frozen=True)
+class FacesSeen:
+    """A frame with its tracks, and the numbers of all tracks that have not ended."""
+
+    frame: Frame
+    tracks: tuple[Track, ...]
+    alive: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an observer is shown of every identified frame: tracks, qualities, decisions."""
+
+    frame: Frame
+    faces: tuple[tuple[Track, Quality], ...]
+    decisions: tuple[Decision, ...]
+
+
+class Recogniser:
+    """Looks at every face whose answer does not stand yet, and hands decisions to the door.
+
+    Args:
+        vision: networks.
+        roster: who is enrolled.
+        enroller: takes the frames while somebody is being enrolled.
+        keeper: of the door; takes the decisions, and says on the panel what a visitor should do.
+        canary: of the embedder, which is asked between frames.
+        journal: where events go.
+        end_track: called with the number of a track that shows somebody else than before.
+        observe: called for every frame, from the identify thread.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        vision: parts.Vision,
+        roster: Roster,
+        enroller: Enroller,
+        keeper: DoorKeeper,
+        canary: Canary,
+        journal: Journal,
+        end_track: Callable[[int], None],
+        observe: Callable[[Seen], None] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._vision, self._roster, self._enroller, self._keeper = vision, roster, enroller, keeper
+        self._canary, self._journal = canary, journal
+        self._end_track, self._observe = end_track, observe
+        self._continuity = Continuity(vision.calibration.midpoint)
+        self._members = roster.now
+        self._policy = Policy(
+            self._members.limits,
+            vision.calibration.probability,
+            lambda person: self._members.names.get(person),
+            clock,
+        )
+        self._refused: dict[int, tuple[str, ...]] = {}
+        self.follow()
+
+    @property
+    def threshold(self) -> float:
+        """The greatest distance that counts as a match now, 0 to 2."""
+        return self._policy.settings.threshold
+
+    def follow(self) -> None:
+        """Take on who is enrolled now, and what follows for policy and door."""
+        self._members = members = self._roster.now
+        self._policy.settings = members.limits
+        self._keeper.follow(members.admins, members.duress, members.groups)
+
+    def run(self, faces: Channel[FacesSeen], stopping: threading.Event) -> None:
+        """Work frames off until none come any more or `stopping` is set.
+
+        Raises:
+            ModelError: the embedder answers a known picture otherwise than at the start.
+        """
+        for seen in faces:
+            if stopping.is_set():
+                return
+            self._canary.ask_if_due()
+            self._follow_if_changed()
+            self._policy.forget_all_but(seen.alive)
+            self._continuity.forget_all_but(seen.alive)
+            self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
+            if self._enroller.active:
+                self._enroller.collect(seen.frame, seen.tracks)
+                continue
+            decisions = []
+            looked_at = []
+            for track in seen.tracks:
+                if self._continuity.over(track.track_id):
+                    continue
+                face = self._vision.reader.look(seen.frame.pixels, track.detection)
+                looked_at.append((track, face.quality))
+                if self._policy.settled(track.track_id) and not self._continuity.due(
+                    track.track_id, seen.frame.captured_at_s
+                ):
+                    continue
+                decision = self._look_at(track, face, seen.frame)
+                if decision is None:
+                    continue
+                decisions.append(decision)
+                if decision.verdict is not Verdict.WAIT:
+                    try:
+                        self._keeper.decisions.put(decision)
+                    except ChannelClosed:
+                        return
+            if self._observe:
+                self._observe(Seen(seen.frame, tuple(looked_at), tuple(decisions)))
+
+    def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
+        face, embedding = self._vision.reader.read(face)
+        if embedding is None:
+            self._refuse(track, face, frame)
+            return None
+        self._keeper.advise(PanelState.LOOKING)
+        vector = embedding.vector
+        if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
+            self._end_track(track.track_id)
+            self._journal.emit(
+                "person_changed",
+                f"track {track.track_id}: somebody else stepped in",
+                track=track.track_id,
+                seq=frame.seq,
+            )
+            return None
+        if self._policy.settled(track.track_id):
+            return None
+        match = self._members.matcher.match(vector)
+        return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
+
+    def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
+        """Say what is wrong with a face: on the panel always, in the journal once."""
+        reasons = face.quality.reasons
+        self._keeper.advise(ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
+        if self._refused.get(track.track_id) != reasons:
+            self._refused[track.track_id] = reasons
+            self._journal.emit(
+                "face_refused",
+                f"track {track.track_id}: {ADVICE[reasons[0]]}",
+                track=track.track_id,
+                reasons=",".join(reasons),
+                seq=frame.seq,
+            )
+
+    def _follow_if_changed(self) -> None:
+        """Take on who is enrolled now; the store itself is read by other threads."""
+        if self._roster.now.revision != self._members.revision:
+            self.follow()
+            people = len(self._members.names)
+            self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
