@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from facegate.access.audit_check import Finding, verify, verify_lines, write_head
+from facegate.access.audit_file import cut_torn_end, end_of, is_file_at, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
     ROTATED,
@@ -35,14 +36,13 @@ from facegate.access.audit_record import (
     trail_key,
     unseal_key,
 )
-from facegate.access.files import hand_to_owner, write_whole
+from facegate.access.files import write_whole
 from facegate.closing import Closing
 from facegate.errors import StoreError
 
 __all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read", "verify"]
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-BLOCK_BYTES = 1 << 16
 DAY_S = 86_400.0
 
 
@@ -70,7 +70,7 @@ class AuditTrail(Closing):
             self._boot = BOOT_ID.read_text().strip()
         except OSError:
             self._boot = "unknown"
-        self._descriptor: int | None = _open(path)
+        self._descriptor: int | None = open_file(path)
         self._reached = (0, BEGINNING)
         self._size = -1
         self._look_again_s = 0.0
@@ -168,14 +168,14 @@ class AuditTrail(Closing):
             descriptor = self._descriptor
             assert descriptor is not None
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is(descriptor, self.path):
+            if is_file_at(descriptor, self.path):
                 break
             os.close(descriptor)  # somebody put another file in its place
-            self._descriptor, self._size = _open(self.path), -1
+            self._descriptor, self._size = open_file(self.path), -1
         try:
             if os.fstat(descriptor).st_size != self._size:
-                _cut_torn_end(descriptor)
-                self._reached = _end(self.path)
+                cut_torn_end(descriptor)
+                self._reached = end_of(self.path)
             yield descriptor
             self._size = os.fstat(descriptor).st_size
         except BaseException:
@@ -252,95 +252,3 @@ class AuditTrail(Closing):
         write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
         write_head(self.path, self._key, record)
         self.cut(cut)
-
-
-def read(path: Path, keep: Callable[[Record], bool] = lambda _: True) -> Iterator[Record]:
-    """Give the readable records in the file's order; nothing is verified.
-
-    Args:
-        path: of the trail.
-        keep: which records to give.
-
-    Raises:
-        StoreError: the file cannot be read; said when the first record is asked for.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
-    for line in content.splitlines():
-        record = parse(line)
-        if record is not None and keep(record):
-            yield record
-
-
-def newest(path: Path) -> Iterator[Record]:
-    """Give the readable records from the last to the first; only what is asked for is read.
-
-    Raises:
-        StoreError: the file cannot be read; said when a record is asked for.
-    """
-    try:
-        for line in _lines_backwards(path):
-            record = parse(line)
-            if record is not None:
-                yield record
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}; check the disk") from error
-
-
-def _open(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    if os.fstat(descriptor).st_size == 0:
-        hand_to_owner(descriptor, path.parent)
-    return descriptor
-
-
-def _is(descriptor: int, path: Path) -> bool:
-    try:
-        there, here = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
-def _end(path: Path) -> tuple[int, str]:
-    """Give number and hash of the last record, or those a cut stands for."""
-    for line in _lines_backwards(path):
-        if (record := parse(line)) is not None:
-            return record.seq, record.hash
-        if (cut := parse_cut(line)) is not None:
-            return cut.removed, cut.hash
-    return 0, BEGINNING
-
-
-def _lines_backwards(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        at, rest = file.seek(0, os.SEEK_END), b""
-        while at > 0:
-            step = min(BLOCK_BYTES, at)
-            at -= step
-            file.seek(at)
-            rest = file.read(step) + rest
-            first, *whole = rest.split(b"\n")
-            for line in reversed(whole):
-                if line:
-                    yield line
-            rest = first
-        if rest:
-            yield rest
-
-
-def _cut_torn_end(descriptor: int) -> None:
-    """Remove what follows the last whole line."""
-    size = at = os.fstat(descriptor).st_size
-    while at > 0:
-        step = min(BLOCK_BYTES, at)
-        at -= step
-        found = os.pread(descriptor, step, at).rfind(b"\n")
-        if found >= 0:
-            at += found + 1
-            break
-    if at < size:
-        os.ftruncate(descriptor, at)
-        os.fsync(descriptor)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegate.access import audit
+from facegate.access import audit_file
 from facegate.access.audit import AuditTrail, Finding, Limits, newest, read, verify
 from facegate.access.audit_record import parse_cut
 from facegate.errors import StoreError
@@ -173,7 +173,7 @@ def test_two_programs_may_write_the_same_trail(path):
 
 def test_only_the_end_is_read_when_it_is_opened(path, monkeypatch):
     fill(path, 100)
-    monkeypatch.setattr(audit, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(audit_file, "BLOCK_BYTES", 4096)
     read_at = []
     reading = os.pread
     monkeypatch.setattr(os, "pread", lambda *a: read_at.append(a[2]) or reading(*a))
