@@ -1,4 +1,4 @@
-"""What many tests share: the command line in process, and two faces that everybody may use."""
+"""What many tests share: the command line in process, a clock, two faces that all may use."""
 
 import sys
 from dataclasses import dataclass
@@ -46,6 +46,21 @@ def facegate(tmp_path, monkeypatch, capsys):
         return Done(code, *capsys.readouterr())
 
     return run
+
+
+class Clock:
+    """Monotonic seconds that stand still until a test moves `now_s`."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
 
 
 @pytest.fixture(scope="session")

@@ -10,19 +10,6 @@ from facegate.journal import Event, Journal
 from facegate.repeats import KINDS, MOST_KINDS, WINDOW_S, Repeats
 
 
-class Clock:
-    def __init__(self):
-        self.now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def said():
     return []

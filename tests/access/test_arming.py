@@ -1,18 +1,4 @@
-import pytest
-
 from facegate.access.arming import Arming
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def test_before_there_is_an_admin_the_button_enrols(clock):

@@ -7,14 +7,6 @@ from facegate.access.door_events import MAX_PULSE_S, DoorSettings, DoorState
 from facegate.types import Decision, Verdict
 
 
-class Clock:
-    def __init__(self):
-        self.now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
-
-
 class Relay:
     def __init__(self):
         self.levels = []
@@ -30,8 +22,9 @@ class Relay:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def clock(clock):
+    clock.now_s = 100.0
+    return clock
 
 
 @pytest.fixture

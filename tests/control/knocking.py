@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -160,24 +159,3 @@ def received(peer):
     except ConnectionError:
         pass
     return got
-
-
-def as_user(uid, gid, work):
-    """Run `work` in a child that is another user, without other groups; gives its bytes."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
-            os.write(writing, work()[:60_000])
-        except BaseException as error:
-            os.write(writing, f"failed: {error!r}".encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    return said

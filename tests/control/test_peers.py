@@ -6,7 +6,8 @@ import pwd
 
 import numpy as np
 import pytest
-from knocking import as_user, ask, send_raw, unit
+from knocking import ask, send_raw, unit
+from users import as_user
 
 from facegate.control import peers
 from facegate.control.routes import ROUTES
