@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 
 from facegate import parts
 from facegate.access.audit import Fact
+from facegate.access.directory import Directory
 from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
@@ -32,34 +33,6 @@ CameraSource = Annotated[
     typer.Option("--camera", help="picamera2, v4l2:/dev/video0 or file:PATH, instead of config."),
 ]
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
-
-
-class Directory(Protocol):
-    """Who is enrolled: the daemon's socket, or the store itself when no daemon runs."""
-
-    def people(self) -> list[Person]:
-        """List everybody."""
-        ...
-
-    def rename(self, old: str, new: str) -> Person:
-        """Rename a person."""
-        ...
-
-    def set_role(self, name: str, role: str) -> Person:
-        """Give a person another role."""
-        ...
-
-    def set_group(self, name: str, group: str | None) -> Person:
-        """Put a person into a group, or into none."""
-        ...
-
-    def set_note(self, name: str, note: str) -> Person:
-        """Write something down about a person."""
-        ...
-
-    def remove(self, name: str) -> Person:
-        """Forget a person."""
-        ...
 
 
 def daemon_of(config: Config) -> ControlClient | None:
@@ -111,7 +84,7 @@ class _Recorded:
 
 @contextmanager
 def directory(config_file: Path | None) -> Iterator[Directory]:
-    """Open whatever owns the enrolled people."""
+    """Open whatever owns the enrolled people: the daemon's socket, or the store where none runs."""
     config = load_config(config_file)
     if client := daemon_of(config):
         yield client

@@ -13,6 +13,7 @@ import typer
 
 from facegate import parts
 from facegate.access.audit import read
+from facegate.access.directory import Directory
 from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
 from facegate.access.erasure import Erasure
 from facegate.access.erasure import forget as erase
@@ -21,7 +22,6 @@ from facegate.access.store import Person
 from facegate.cli.options import (
     CameraSource,
     ConfigFile,
-    Directory,
     back_up,
     daemon_of,
     directory,

@@ -1,7 +1,7 @@
 """What the control socket offers, and to whom.
 
-Looking, and what an operator does from day to day, is for the group `facegate`. Who is an
-administrator, forgetting one, and the door's PIN are for root and the daemon's own user.
+Looking, and what an operator does from day to day, is for the group `facegate`. Roles and groups,
+forgetting an administrator, and the door's PIN are for root and the daemon's own user.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from facegate.access.directory import Directory
 from facegate.access.names import clean_name, same_name_key
 from facegate.access.store import Person
 from facegate.control import openapi, schemas
@@ -18,7 +19,7 @@ from facegate.control.route import Call, Refusal, Route
 from facegate.types import F32, Identity
 
 
-class Gatekeeper(Protocol):
+class Gatekeeper(Directory, Protocol):
     """The part of the daemon that the socket reaches; what it raises becomes the answer.
 
     Embeddings are float32 (D,) each, of unit length.
@@ -26,10 +27,6 @@ class Gatekeeper(Protocol):
 
     def status(self) -> dict[str, object]:
         """Say how the gate is doing."""
-        ...
-
-    def people(self) -> list[Person]:
-        """List who is enrolled."""
         ...
 
     def add(
@@ -48,22 +45,6 @@ class Gatekeeper(Protocol):
         """Enrol with the camera, or add to the looks of somebody enrolled."""
         ...
 
-    def rename(self, old: str, new: str) -> Person:
-        """Rename a person."""
-        ...
-
-    def set_role(self, name: str, role: str) -> Person:
-        """Give a person another role."""
-        ...
-
-    def set_group(self, name: str, group: str | None) -> Person:
-        """Put a person into a group, or into none."""
-        ...
-
-    def set_note(self, name: str, note: str) -> Person:
-        """Write something down about a person."""
-        ...
-
     def unlock(self) -> None:
         """Release the strike for one pulse."""
         ...
@@ -78,10 +59,6 @@ class Gatekeeper(Protocol):
 
     def lockdown(self, on: bool) -> None:
         """Begin or end a lockdown."""
-        ...
-
-    def remove(self, name: str) -> Person:
-        """Forget a person."""
         ...
 
 
