@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,37 +14,23 @@ NOBODY = Match(None, 2.0, math.inf)
 """The answer of an empty gallery: the greatest distance two unit vectors can have."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Snapshot:
-    """A gallery with each person's rows side by side.
-
-    Attributes:
-        matrix: float32 (N, D).
-        person_ids: of each row, rising.
-        spans: of each row, the first row of its person and the first one after.
-    """
-
-    matrix: F32
-    person_ids: list[int]
-    spans: list[tuple[int, int]]
-
-
 class Matcher:
     """Finds the nearest enrolled person and the nearest other one.
 
-    `match` may run in one thread while another replaces the gallery: each match sees the whole old
-    or the whole new one.
+    Nothing in it changes, so any thread may match; whoever enrols makes a new one.
 
     Args:
         gallery: who is enrolled.
     """
 
     def __init__(self, gallery: Gallery) -> None:
-        self._snapshot = _snapshot(gallery)
-
-    def replace(self, gallery: Gallery) -> None:
-        """Search this gallery from now on."""
-        self._snapshot = _snapshot(gallery)
+        # Each person's rows side by side: everybody else is one slice before and one after.
+        order = np.argsort(gallery.person_ids, kind="stable")
+        self._matrix = np.ascontiguousarray(gallery.matrix[order], np.float32)
+        ids: I64 = gallery.person_ids[order]
+        self._person_ids: list[int] = ids.tolist()
+        starts, stops = (ids.searchsorted(ids, side).tolist() for side in ("left", "right"))
+        self._spans = list(zip(starts, stops, strict=True))
 
     def match(self, vector: F32) -> Match:
         """Compare with every template.
@@ -60,34 +45,24 @@ class Matcher:
         Raises:
             InputError: the vector has another size than those enrolled.
         """
-        snapshot = self._snapshot
-        if not snapshot.person_ids:
+        if not self._person_ids:
             return NOBODY
-        if vector.shape != snapshot.matrix.shape[1:]:
+        if vector.shape != self._matrix.shape[1:]:
             raise InputError(
-                f"an embedding has {snapshot.matrix.shape[1]} numbers, not shape {vector.shape}"
+                f"an embedding has {self._matrix.shape[1]} numbers, not shape {vector.shape}"
             )
-        cosines = snapshot.matrix @ vector
+        cosines = self._matrix @ vector
         best = int(cosines.argmax())
         nearest = float(cosines[best])
         if not math.isfinite(nearest):
             return NOBODY
-        # The person's rows lie side by side, so everybody else is one slice before and one after.
-        start, stop = snapshot.spans[best]
+        start, stop = self._spans[best]
         others = [float(part.max()) for part in (cosines[:start], cosines[stop:]) if len(part)]
         distance = _distance(nearest)
         margin = _distance(max(others)) - distance if others else math.inf
-        return Match(snapshot.person_ids[best], distance, margin)
+        return Match(self._person_ids[best], distance, margin)
 
 
 def _distance(cosine: float) -> float:
     """Turn the cosine of two unit vectors into their Euclidean distance."""
     return math.sqrt(max(0.0, 2.0 - 2.0 * cosine))
-
-
-def _snapshot(gallery: Gallery) -> _Snapshot:
-    order = np.argsort(gallery.person_ids, kind="stable")
-    matrix = np.ascontiguousarray(gallery.matrix[order], np.float32)
-    ids: I64 = gallery.person_ids[order]
-    starts, stops = (ids.searchsorted(ids, side).tolist() for side in ("left", "right"))
-    return _Snapshot(matrix, ids.tolist(), list(zip(starts, stops, strict=True)))

@@ -168,7 +168,14 @@ class Status(BaseModel):
     threshold: Annotated[float, Field(description="greatest distance that is a match")]
     model_id: str
     enrolling: bool
+    panel: Annotated[str, Field(description="what the panel shows")]
     camera: str
+    camera_lost: Annotated[
+        str | None, Field(description="why there is no picture, while the camera is opened again")
+    ]
+    false_accepts_per_1000: Annotated[
+        float, Field(description="strangers who would pass one look, of 1,000")
+    ]
     uptime_s: float
     detected_fps: float
     last_event: str

@@ -8,11 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 
+from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera_buffers import BUFFER_COUNT, CameraBuffers
 from facegate.hardware.capture_time import capture_time_s
@@ -39,7 +39,7 @@ _PICAMERA2_ERRORS = (RuntimeError, OSError, IndexError, KeyError, ValueError)
 _log = logging.getLogger(__name__)
 
 
-class PiCamera:
+class PiCamera(Closing):
     """Delivers what a camera on the Pi's ribbon cable sees.
 
     A frame's pixels lie in the camera's buffer, which goes back to the camera once nobody holds
@@ -137,17 +137,6 @@ class PiCamera:
             _log.warning("%s: did not close: %s", self.description, error)
         finally:
             self._buffers.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _take(self, stopping: threading.Event, seq: int) -> Frame | None:
         """Make a frame of the next request; no request is left in the hands of its caller."""

@@ -2,7 +2,6 @@ import math
 import os
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -79,27 +78,6 @@ def test_an_empty_gallery_knows_nobody():
 def test_a_broken_embedding_matches_nobody():
     gallery, _ = random_gallery(1, [1, 2])
     assert Matcher(gallery).match(np.full(128, np.nan, np.float32)).person_id is None
-
-
-def test_replacing_while_matching_shows_the_old_or_the_new_never_a_mixture():
-    few, probe = random_gallery(2, [1, 2])
-    many, _ = random_gallery(3, list(range(10, 400)))
-    matcher = Matcher(few)
-    answers = {matcher.match(probe), Matcher(many).match(probe)}
-    stopping = threading.Event()
-
-    def swap():
-        while not stopping.is_set():
-            matcher.replace(many)
-            matcher.replace(few)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        assert {matcher.match(probe) for _ in range(300)} <= answers
-    finally:
-        stopping.set()
-        thread.join()
 
 
 def test_ten_thousand_people_agree_with_brute_force():
