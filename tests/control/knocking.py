@@ -36,7 +36,6 @@ STATUS = {
     "enrolling": False,
     "camera": "file",
     "uptime_s": 1.0,
-    "panel": "idle",
     "camera_lost": None,
     "false_accepts_per_1000": 0.3,
     "detected_fps": 15.0,
