@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from facegate.errors import ModelError
 from facegate.types import F32, I64, U8, Detection
 from facegate.vision.decoding import HEADS, STRIDES, Canvas, faces_in
@@ -41,9 +43,12 @@ class TFLiteFaceDetector:
         if set(names) != wanted or set(names.values()) != set(self.model.output_shapes):
             raise ModelError(f"{path}: its card does not name the outputs {sorted(wanted)}")
         self._names: dict[str, str] = names
+        self._room: U8 = np.empty((self._height, self._width, 3), np.uint8)
 
     def detect(self, pixels: U8) -> list[Detection]:
         """Find the faces in a picture.
+
+        Nothing is allocated but the results, the scores, and what holds for the cells that answer.
 
         Args:
             pixels: uint8 (H, W, 3), RGB, any size.
@@ -53,7 +58,7 @@ class TFLiteFaceDetector:
             which cuts faces off; what lies outside of it for the most part is none.
         """
         height, width = pixels.shape[:2]
-        inside, scale = fit(pixels, self._width, self._height)
+        inside, scale = fit(pixels, self._room)
         self.model.feed(inside)
         canvas = Canvas(self._width, self._height, (width, height), scale)
         return faces_in(self._read, canvas, self.min_score)

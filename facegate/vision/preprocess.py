@@ -126,32 +126,25 @@ def _before(matrix: F32, step_x: float, step_y: float, left: float, top: float) 
     return np.array(rows, np.float32)
 
 
-def fit(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
+def fit(pixels: U8, room: U8) -> tuple[U8, float]:
     """Shrink or enlarge a picture to the greatest size that fits, keeping its proportions.
 
     Args:
         pixels: uint8 (H, W, 3).
+        room: uint8 (H', W', 3), what it has to fit into, and where it is drawn.
 
     Returns:
-        uint8 (h, w, 3), the picture itself where it fits already; and the scale.
+        uint8 (h, w, 3), the top left corner of `room`, or the picture itself where it fits already;
+        and the scale, pixels of the room per picture pixel.
     """
-    height, width = pixels.shape[:2]
+    (height, width), (height_px, width_px) = pixels.shape[:2], room.shape[:2]
     scale = min(width_px / width, height_px / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == (width, height):
         return pixels, scale
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(pixels, size, interpolation=method).astype(np.uint8, copy=False), scale
-
-
-def on_grey(pixels: U8, height_px: int, width_px: int) -> U8:
-    """Give a grey canvas, uint8 (height_px, width_px, 3), with a picture in its top left corner."""
-    height, width = pixels.shape[:2]
-    if (height, width) == (height_px, width_px):
-        return pixels
-    canvas = np.full((height_px, width_px, 3), LETTERBOX_GREY, np.uint8)
-    canvas[:height, :width] = pixels
-    return canvas
+    drawn = cv2.resize(pixels, size, room[: size[1], : size[0]], interpolation=method)
+    return drawn.astype(np.uint8, copy=False), scale
 
 
 def letterbox(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
@@ -163,8 +156,10 @@ def letterbox(pixels: U8, width_px: int, height_px: int) -> tuple[U8, float]:
     Returns:
         The canvas uint8 (height_px, width_px, 3), and the scale: canvas pixels per picture pixel.
     """
-    inside, scale = fit(pixels, width_px, height_px)
-    return on_grey(inside, height_px, width_px), scale
+    canvas = np.full((height_px, width_px, 3), LETTERBOX_GREY, np.uint8)
+    inside, scale = fit(pixels, canvas)
+    canvas[: inside.shape[0], : inside.shape[1]] = inside
+    return canvas, scale
 
 
 def to_float(pixels: U8) -> F32:

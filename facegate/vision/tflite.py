@@ -21,7 +21,7 @@ from facegate.errors import ModelError
 from facegate.types import F32, I64, U8
 from facegate.vision.card import ModelCard, read_card
 from facegate.vision.network_input import NetworkInput
-from facegate.vision.preprocess import LETTERBOX_GREY, on_grey
+from facegate.vision.preprocess import LETTERBOX_GREY, letterbox
 
 INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
@@ -140,7 +140,8 @@ class TFLiteModel:
         # A view of the interpreter's own memory: it must not outlive this method.
         given = self._input()[0]
         if not self._wants.is_xor:
-            given[...] = self.encode(on_grey(pixels, *self.input_shape[:2]))
+            height, width, _ = self.input_shape
+            given[...] = self.encode(letterbox(pixels, width, height)[0])
             return
         height, width = pixels.shape[:2]
         levels = given.view(np.uint8)
