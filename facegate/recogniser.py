@@ -39,10 +39,13 @@ class FacesSeen:
 
 @dataclass(frozen=True)
 class Seen:
-    """What an observer is shown of every identified frame: tracks, qualities, decisions."""
+    """What an observer is shown of every identified frame: tracks, qualities, decisions.
+
+    A track whose answer stands is not looked at in every frame, and has no quality then.
+    """
 
     frame: Frame
-    faces: tuple[tuple[Track, Quality], ...]
+    faces: tuple[tuple[Track, Quality | None], ...]
     decisions: tuple[Decision, ...]
 
 
@@ -115,17 +118,18 @@ class Recogniser:
             if self._enroller.active:
                 self._enroller.collect(seen.frame, seen.tracks)
                 continue
-            decisions = []
-            looked_at = []
+            decisions: list[Decision] = []
+            faces_seen: list[tuple[Track, Quality | None]] = []
             for track in seen.tracks:
                 if self._continuity.over(track.track_id):
                     continue
-                face = self._vision.reader.look(seen.frame.pixels, track.detection)
-                looked_at.append((track, face.quality))
                 if self._policy.settled(track.track_id) and not self._continuity.due(
                     track.track_id, seen.frame.captured_at_s
                 ):
+                    faces_seen.append((track, None))
                     continue
+                face = self._vision.reader.look(seen.frame.pixels, track.detection)
+                faces_seen.append((track, face.quality))
                 decision = self._look_at(track, face, seen.frame)
                 if decision is None:
                     continue
@@ -136,7 +140,7 @@ class Recogniser:
                     except ChannelClosed:
                         return
             if self._observe:
-                self._observe(Seen(seen.frame, tuple(looked_at), tuple(decisions)))
+                self._observe(Seen(seen.frame, tuple(faces_seen), tuple(decisions)))
 
     def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
         face, embedding = self._vision.reader.read(face)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from facegate import parts
+from facegate.access.continuity import CHECK_EVERY_S
 from facegate.config import parse_config
 from facegate.daemon import Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError, StoreError
 from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
 from facegate.settings import EnrolmentConfig
-from facegate.types import Frame
+from facegate.types import Frame, Verdict
 
 walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
 pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
@@ -144,6 +145,21 @@ def test_the_enrolled_person_is_let_in_for_one_pulse(opened, vision, films):
     assert [e.name for e in door.events if e.name.startswith("door_")] == [
         "door_unlocked", "door_locked",
     ]  # fmt: skip
+
+
+def test_a_face_whose_answer_stands_is_looked_at_once_a_second(opened, vision, films):
+    seen = []
+    door = opened(films["friend"], observe=seen.append)
+    enrol_friend(door, vision)
+    door.gate.run(threading.Event())
+    (granted,) = [
+        n for n, s in enumerate(seen) if any(d.verdict is Verdict.GRANT for d in s.decisions)
+    ]
+    assert all(q is not None for s in seen[: granted + 1] for _, q in s.faces)
+    due_s = seen[granted].frame.captured_at_s + CHECK_EVERY_S
+    later = [s for s in seen[granted + 1 :] if s.frame.captured_at_s < due_s]
+    assert len(later) > 3
+    assert [q for s in later for _, q in s.faces] == [None] * len(later)
 
 
 def test_somebody_who_steps_into_a_granted_persons_place_begins_anew(opened, vision, tmp_path):

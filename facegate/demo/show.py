@@ -54,7 +54,8 @@ class Album:
             elif decision.verdict is not Verdict.WAIT:
                 self._labels[decision.track_id] = (decision.verdict.value, RED)
         for track, quality in seen.faces:
-            self.points.append((at_s, track.track_id, quality.size_px, quality.passed))
+            good = quality is None or quality.passed
+            self.points.append((at_s, track.track_id, track.detection.size_px, good))
         told = tuple(d.verdict.value for d in seen.decisions if d.verdict is not Verdict.WAIT)
         last = self.snapshots[-1].at_s if self.snapshots else -10.0
         if told or at_s - last > 1.0:
@@ -64,7 +65,7 @@ class Album:
         canvas = seen.frame.pixels.copy()
         for track, quality in seen.faces:
             text, colour = self._labels.get(track.track_id, ("looking", YELLOW))
-            if not quality.passed and colour is YELLOW:
+            if quality is not None and not quality.passed and colour is YELLOW:
                 text, colour = quality.reasons[0].replace("_", " "), GREY
             draw_face(canvas, track.detection, text, colour)
         tile = cv2.resize(canvas, TILE_PX, interpolation=cv2.INTER_AREA)
