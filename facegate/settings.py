@@ -5,14 +5,35 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from facegate.types import MAX_PULSE_S
 
+MAX_PATH_BYTES, MAX_FILE_NAME_BYTES = 4096, 255
+"""Source: PATH_MAX of Linux, which counts the zero byte at the end, and NAME_MAX."""
+
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM")]
+
+
+def _possible_path(text: str) -> str:
+    path = os.fsencode(text)
+    longest = max(len(part) for part in path.split(b"/"))
+    if b"\0" in path or len(path) >= MAX_PATH_BYTES or longest > MAX_FILE_NAME_BYTES:
+        raise PydanticCustomError("path", "no file can be called so")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("path", "there is no such user here") from None
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_possible_path)]
 
 
 class Section(BaseModel):
@@ -39,8 +60,8 @@ class CameraConfig(Section):
 class ModelsConfig(Section):
     """Which networks run, and on how many threads."""
 
-    detector: str | None = None
-    embedder: str | None = None
+    detector: FilePath | None = None
+    embedder: FilePath | None = None
     detector_threads: Annotated[int, Field(ge=1, le=16)] = 1
     embedder_threads: Annotated[int, Field(ge=1, le=16)] = 2
 
@@ -202,6 +223,6 @@ class MetricsConfig(Section):
 class StateConfig(Section):
     """Where facegate keeps things; null means the place that fits who runs it."""
 
-    folder: str | None = None
-    key_file: str | None = None
-    socket: str | None = None
+    folder: FilePath | None = None
+    key_file: FilePath | None = None
+    socket: FilePath | None = None

@@ -106,3 +106,25 @@ def test_what_differs_from_the_defaults_is_named_without_its_value():
         "door.pulse_s",
         "schedule.groups",
     ]
+
+
+def test_a_section_that_is_there_twice_is_a_mistake(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("door: {pulse_s: 2.0}\ncamera: {fps: 5.0}\ndoor: {lockout_attempts: 5}\n")
+    with pytest.raises(ConfigError, match=r"line 3: .*'door' is there twice"):
+        load_config(path)
+
+
+def test_yaml_nested_without_end_is_one_line(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("[" * 5000)
+    with pytest.raises(ConfigError, match=r"not valid YAML"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/tmp/a\0b", "~nobody-of-this-name/x", "/tmp/" + "x" * 300, "x/" * 3000]
+)
+def test_a_path_that_can_be_none_is_told_with_its_setting(folder):
+    with pytest.raises(ConfigError, match=r"state\.folder"):
+        parse_config({"state": {"folder": folder}}, "x")
