@@ -1,5 +1,17 @@
-"""`python -m facegate`."""
+"""`facegate` and `python -m facegate`."""
 
-from facegate.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it quietly, also while it is still being loaded."""
+    try:
+        from facegate.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

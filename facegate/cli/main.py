@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -28,7 +29,10 @@ from facegate.cli import (
     train,
     watch,
 )
-from facegate.errors import FacegateError
+from facegate.errors import FacegateError, InputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What writing anywhere may meet, standard output too: no mistake of the program."""
 
 app = typer.Typer(
     name="facegate",
@@ -89,3 +93,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"facegate: {where}the disk is full or fails; check it (dmesg, df)", err=True)
+        sys.exit(InputError.exit_code)
