@@ -84,21 +84,30 @@ def restore(
         raise InputError("give a FILE, or --latest")
     settings = load_config(config)
     taken, name = _latest(settings) if file is None else _opened(file, settings, passphrase_file)
+    if settings_out is not None:  # before people change: one that fails leaves all as it was
+        _write_settings(settings_out, taken, name)
     try:
         settings.state_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        people = put_back(parts.places(settings), taken, name, replace=replace)
-        if settings_out is not None:
-            if SETTINGS_PART not in taken.parts:
-                raise InputError(f"{name}: holds no settings; leave out --settings")
-            write_whole(settings_out, taken.parts[SETTINGS_PART])
-            settings_out.chmod(0o644)
     except OSError as error:
-        raise StoreError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise StoreError(
+            f"{settings.state_folder}: cannot be made: {error.strerror}; set state.folder"
+        ) from error
+    people = put_back(parts.places(settings), taken, name, replace=replace)
     made_s = float(taken.facts["made_at_wall"])
     record(settings, "backup_restored", people=people, made_at_wall=made_s)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(made_s))
     result: dict[str, Any] = {"people": people, "made_at_wall": made_s, "from": name}
     emit(result, as_json, [f"{people} people are back, as of {made}, from {name}."])
+
+
+def _write_settings(out: Path, taken: Backup, name: str) -> None:
+    if SETTINGS_PART not in taken.parts:
+        raise InputError(f"{name}: holds no settings; leave out --settings")
+    try:
+        write_whole(out, taken.parts[SETTINGS_PART])
+        out.chmod(0o644)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
 
 
 def _latest(settings: Config) -> tuple[Backup, str]:
