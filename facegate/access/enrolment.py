@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facegate.errors import InputError
+from facegate.access.names import same_name_key
+from facegate.errors import InputError, NameTakenError
 from facegate.types import F32, Embedding, Match
 
 
@@ -131,6 +132,7 @@ def check_newcomer(
 
     Raises:
         InputError: the pictures show different people, or somebody enrolled already.
+        NameTakenError: they show who is enrolled under this very name.
     """
     for first in range(len(vectors)):
         for second in range(first):
@@ -143,6 +145,11 @@ def check_newcomer(
     for match in matches:
         if match.person_id is not None and match.distance <= threshold:
             known = names.get(match.person_id, f"person {match.person_id}")
+            if same_name_key(known) == same_name_key(name):
+                raise NameTakenError(
+                    f"{name}: is enrolled already; --more adds looks, another person needs "
+                    "another name"
+                )
             raise InputError(
                 f"{name}: this is already {known} (distance {match.distance:.2f}, threshold "
                 f"{threshold:.2f}); remove or rename {known}, or pass --allow-duplicate"
