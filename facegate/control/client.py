@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from facegate import errors
+from facegate.access.names import clean_name
 from facegate.access.store import Person
-from facegate.errors import DaemonError, FacegateError
+from facegate.errors import DaemonError, FacegateError, InputError
 from facegate.types import F32, Identity
 
 ANSWER_TIMEOUT_S = 10.0
@@ -103,21 +104,21 @@ class ControlClient:
 
     def rename(self, old: str, new: str) -> Person:
         """Rename a person."""
-        return Person(**self._call("PATCH", f"/v1/people/{quote(old, safe='')}", {"name": new}))
+        return Person(**self._call("PATCH", _of(old), {"name": new}))
 
     def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
-        path = f"/v1/people/{quote(name, safe='')}/role"
+        path = f"{_of(name)}/role"
         return Person(**self._call("PUT", path, {"role": role}))
 
     def set_group(self, name: str, group: str | None) -> Person:
         """Put a person into a group, or into none."""
-        path = f"/v1/people/{quote(name, safe='')}/group"
+        path = f"{_of(name)}/group"
         return Person(**self._call("PUT", path, {"group": group}))
 
     def set_note(self, name: str, note: str) -> Person:
         """Write something down about a person."""
-        path = f"/v1/people/{quote(name, safe='')}/note"
+        path = f"{_of(name)}/note"
         return Person(**self._call("PUT", path, {"note": note}))
 
     def unlock(self) -> None:
@@ -138,7 +139,7 @@ class ControlClient:
 
     def remove(self, name: str) -> Person:
         """Forget a person."""
-        return Person(**self._call("DELETE", f"/v1/people/{quote(name, safe='')}"))
+        return Person(**self._call("DELETE", _of(name)))
 
     def enrol(
         self,
@@ -190,7 +191,11 @@ class ControlClient:
         self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float
     ) -> tuple[_Connection, http.client.HTTPResponse]:
         connection = _Connection(self.path, timeout_s)
-        data = None if body is None else json.dumps(body)
+        try:
+            data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            connection.close()
+            raise InputError("what was typed is no UTF-8 text; type it again") from error
         try:
             # Whoever is refused before all was sent still finds the answer waiting.
             with suppress(ConnectionError):
@@ -201,6 +206,15 @@ class ControlClient:
             raise DaemonError(
                 f"{self.path}: no daemon answers ({error}); start it with `facegate run`"
             ) from error
+
+
+def _of(name: str) -> str:
+    """Give the path of a person.
+
+    Raises:
+        InputError: nobody can be called so.
+    """
+    return f"/v1/people/{quote(clean_name(name), safe='')}"
 
 
 def _rebuild(answer: dict[str, Any]) -> FacegateError:

@@ -78,6 +78,13 @@ def test_a_name_twice_in_any_case(facegate, eileen, grace):
     assert "ANN" in done.complaint
 
 
+def test_somebody_who_is_enrolled_already_is_told_of_more(facegate, eileen):
+    assert facegate("enroll", "Ann", "--image", eileen).code == 0
+    done = facegate("enroll", "ann", "--image", eileen)
+    assert done.code == InputError.exit_code
+    assert "ann: is enrolled already; --more adds looks" in done.complaint
+
+
 def test_one_face_under_two_names(facegate, eileen):
     assert facegate("enroll", "Ann", "--image", eileen).code == 0
     done = facegate("enroll", "Ben", "--image", eileen)

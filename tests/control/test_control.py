@@ -35,6 +35,13 @@ def test_names_with_odd_characters_survive_the_path(client, gate):
     assert client.rename("A/B ?ö", "C").name == "C"
 
 
+def test_what_is_no_utf_8_is_told_before_it_is_sent(client):
+    typed = b"A\xff".decode(errors="surrogateescape")
+    for call in (lambda: client.rename(typed, "C"), lambda: client.set_note("Ann", typed)):
+        with pytest.raises(InputError, match="type it again"):
+            call()
+
+
 def test_errors_come_back_as_they_were_raised(client):
     with pytest.raises(InputError, match="nobody of this name"):
         client.rename("Zoe", "Y")
