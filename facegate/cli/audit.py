@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 import time
@@ -16,8 +17,9 @@ import typer
 
 from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
+from facegate.access.files import write_whole
 from facegate.access.keys import load_key
-from facegate.cli.options import ConfigFile
+from facegate.cli.options import ConfigFile, check_events
 from facegate.cli.output import AsJson, emit
 from facegate.config import load_config
 from facegate.errors import InputError
@@ -73,16 +75,17 @@ def export(
     records = list(read(settings.audit_path, _filter(event, person, since)))
     if out.suffix not in (".csv", ".json"):
         raise InputError(f"{out}: say by its ending what to write: .csv or .json")
+    text = io.StringIO(newline="")
+    if out.suffix == ".json":
+        json.dump([asdict(r) for r in records], text, indent=1)
+    else:
+        writer = csv.writer(text)
+        writer.writerow(["seq", "time", "event", "facts", "boot", "mono_s", "hash"])
+        for r in records:
+            facts = json.dumps(r.facts)
+            writer.writerow([r.seq, _time(r), r.event, facts, r.boot, r.mono_s, r.hash])
     try:
-        with out.open("w", newline="") as file:
-            if out.suffix == ".json":
-                json.dump([asdict(r) for r in records], file, indent=1)
-            else:
-                writer = csv.writer(file)
-                writer.writerow(["seq", "time", "event", "facts", "boot", "mono_s", "hash"])
-                for r in records:
-                    facts = json.dumps(r.facts)
-                    writer.writerow([r.seq, _time(r), r.event, facts, r.boot, r.mono_s, r.hash])
+        write_whole(out, text.getvalue().encode())
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     print(f"{len(records)} records in {out}", file=sys.stderr)
@@ -91,6 +94,7 @@ def export(
 def _filter(
     events: list[str] | None, person: int | None, since: str | None
 ) -> Callable[[Record], bool]:
+    check_events(events or [])
     try:
         from_s = 0.0 if since is None else datetime.fromisoformat(since).timestamp()
     except ValueError:

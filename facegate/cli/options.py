@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from facegate import parts
 from facegate.access.audit import Fact
 from facegate.access.directory import Directory
+from facegate.access.names import same_name_key
 from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
-from facegate.errors import DaemonError, InputError, StoreError
+from facegate.errors import DaemonError, InputError, NotEnrolledError, StoreError
 from facegate.events import EventName
 from facegate.types import U8
 from facegate.vision.card import read_card
@@ -33,6 +34,18 @@ CameraSource = Annotated[
     typer.Option("--camera", help="picamera2, v4l2:/dev/video0 or file:PATH, instead of config."),
 ]
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
+
+
+def check_events(names: Iterable[str]) -> None:
+    """Check that events are called so.
+
+    Raises:
+        InputError: one is not; names those that there are.
+    """
+    known = get_args(EventName)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name}: no event is called so; there are: {', '.join(known)}")
 
 
 def daemon_of(config: Config) -> ControlClient | None:
@@ -92,6 +105,19 @@ def directory(config_file: Path | None) -> Iterator[Directory]:
     with offline_store(config) as store:
         yield _Recorded(config, store)
         back_up(config, store)
+
+
+def named_person(name: str, config_file: Path | None) -> Person:
+    """Find who is called so; case makes no difference.
+
+    Raises:
+        NotEnrolledError: nobody is.
+    """
+    with directory(config_file) as people:
+        for person in people.people():
+            if same_name_key(person.name) == same_name_key(name.strip()):
+                return person
+    raise NotEnrolledError(f"{name}: nobody is called so; see `facegate people list`")
 
 
 def record(config: Config, event: EventName, person: Person | None = None, **facts: Fact) -> None:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from facegate.cli.options import ConfigFile, directory
+from facegate.cli.options import ConfigFile, check_events, named_person
 from facegate.errors import DaemonError, InputError
-from facegate.events import EVENTS, EventName
+from facegate.events import EVENTS
 
 UNIT = "facegate.service"
 HIDDEN_FACTS = frozenset({"event", "door", "seq", "track"})
@@ -95,10 +95,7 @@ def watch(
 def _events(names: list[str] | None) -> frozenset[str] | None:
     if not names:
         return None
-    known = get_args(EventName)
-    for name in names:
-        if name not in known:
-            raise InputError(f"{name}: no event is called so; there are: {', '.join(known)}")
+    check_events(names)
     return frozenset(names)
 
 
@@ -106,11 +103,7 @@ def _person(named: str | None, config: Path | None) -> int | None:
     """Give a person's number: the journal's fields name people by it."""
     if named is None or named.isdecimal():
         return None if named is None else int(named)
-    with directory(config) as people:
-        for known in people.people():
-            if known.name.casefold() == named.casefold():
-                return known.person_id
-    raise InputError(f"{named}: nobody is called so; see `facegate people list`")
+    return named_person(named, config).person_id
 
 
 def _command(since: str | None, follow: bool, folder: Path | None) -> list[str]:
@@ -152,6 +145,8 @@ def _entries(command: list[str]) -> Iterator[dict[str, Any]]:
             p.terminate()
     if p.returncode not in (0, None):
         why = said.splitlines()[-1] if said else f"exit status {p.returncode}"
+        if "timestamp" in why:
+            raise InputError(f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'")
         raise DaemonError(f"journalctl: {why}; to read the journal join the group systemd-journal")
 
 

@@ -1,5 +1,7 @@
 import csv
+import errno
 import json
+import os
 
 import pytest
 
@@ -46,6 +48,7 @@ def test_a_changed_trail_is_exit_code_one_and_says_where(happened, tmp_path):
     [
         (("export", "trail.txt"), ".csv or .json"),
         (("show", "--since", "yesterday"), "--since yesterday"),
+        (("show", "--event", "grantd"), "grantd: no event is called so"),
     ],
 )
 def test_wrong_input_is_one_line(happened, words, told):
@@ -58,3 +61,17 @@ def test_before_anything_happened(facegate):
     done = facegate("audit", "show")
     assert done.code == 5
     assert "nothing was recorded" in done.complaint
+
+
+def test_an_export_that_fails_leaves_what_was_there(happened, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "trail.csv"
+    out.write_text("as it was")
+    monkeypatch.setattr(os, "fsync", full)
+    done = happened("audit", "export", out)
+    assert done.code == 3
+    assert f"{out}: cannot be written: No space left on device" in done.complaint
+    assert out.read_text() == "as it was"
+    assert [p.name for p in tmp_path.glob("*trail*")] == ["trail.csv"]

@@ -101,10 +101,10 @@ def test_since(facegate, journal):
     assert len(late) == 3
 
 
-def test_a_since_that_is_no_time_is_journalctls_own_complaint(facegate, journal):
+def test_a_since_that_is_no_time_is_told_with_what_to_write(facegate, journal):
     done = facegate("watch", "--directory", journal, "--since", "never ever")
-    assert done.code == 7
-    assert "journalctl" in done.complaint
+    assert done.code == 3
+    assert "--since: Failed to parse timestamp: never ever; write" in done.complaint
 
 
 def test_an_event_that_does_not_exist(facegate):
