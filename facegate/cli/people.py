@@ -26,6 +26,7 @@ from facegate.cli.options import (
     daemon_of,
     directory,
     embedder_model,
+    named_person,
     only_face,
     record,
 )
@@ -88,11 +89,7 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one person."""
-    with directory(config) as people:
-        everybody = people.people()
-    person = next((p for p in everybody if p.name.casefold() == name.casefold()), None)
-    if person is None:
-        raise InputError(f"{name}: nobody of this name is enrolled; see `facegate people list`")
+    person = named_person(name, config)
     emit(asdict(person), as_json, [_line(person)])
 
 
@@ -183,7 +180,7 @@ def forget(
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
         as_json,
-        _erased(erasure, len(taken)),
+        _erased(erasure, len(taken), settings.journal.names),
     )
     if not erasure.clean:
         raise typer.Exit(1)
@@ -225,7 +222,7 @@ def _change(
     emit(asdict(person), as_json, [say(person)])
 
 
-def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
+def _erased(erasure: Erasure, elsewhere: int, journal_names: bool) -> list[str]:
     found = {s.where: s.found for s in erasure.before}
     lines = [
         f"{s.where}: {s.size} bytes searched, {found.get(s.where, 0)} traces before, {s.found} now"
@@ -234,9 +231,15 @@ def _erased(erasure: Erasure, elsewhere: int) -> list[str]:
     name = erasure.person.name
     verdict = f"nothing of {name} is left" if erasure.clean else f"{name} is not wholly erased"
     lines.append(f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for.")
-    lines.append(
-        "The system journal still names them until it is rotated: journalctl --vacuum-time."
-    )
+    if journal_names:
+        lines.append(
+            "The system journal still names them until it is rotated: journalctl --vacuum-time."
+        )
+    else:
+        lines.append(
+            f"The system journal knows them as number {erasure.person.person_id} only, unless "
+            "journal.names was on before."
+        )
     if elsewhere:
         lines.append(
             f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those that "

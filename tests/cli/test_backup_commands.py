@@ -149,3 +149,26 @@ def test_a_short_passphrase_and_a_wrong_one(enrolled, tmp_path, passphrase):
     short.write_text("not these letters")
     done = enrolled("restore", tmp_path / "b", "--passphrase-file", short)
     assert (done.code, "does not open it" in done.complaint) == (5, True)
+
+
+def test_settings_that_cannot_be_written_leave_everybody_as_they_were(
+    enrolled, passphrase, tmp_path
+):
+    settings, out = tmp_path / "config.yaml", tmp_path / "gate.fgbackup"
+    settings.write_text("door: {pulse_s: 3.0}\n")
+    assert enrolled("backup", out, "--config", settings, *passphrase).code == 0
+    assert enrolled("people", "rename", "Eileen", "Collins").code == 0
+    before, where = listed(enrolled), tmp_path / "none" / "again.yaml"
+    done = enrolled("restore", out, "--replace", "--settings", where, *passphrase)
+    assert done.code == 3
+    assert f"{where}: cannot be written" in done.complaint
+    assert listed(enrolled) == before
+
+
+@pytest.mark.parametrize(("names", "told"), [(False, "number 1 only"), (True, "still names them")])
+def test_forgetting_says_what_the_journal_knows(enrolled, tmp_path, names, told):
+    settings = tmp_path / "config.yaml"
+    settings.write_text(f"journal: {{names: {str(names).lower()}}}\n")
+    done = enrolled("people", "forget", "Eileen", "--yes", "--config", settings)
+    assert done.code == 0
+    assert told in done.out

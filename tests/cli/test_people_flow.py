@@ -145,3 +145,9 @@ def test_doctor_finds_that_a_pin_is_wanted_and_none_is_set(facegate, tmp_path):
         (pin,) = [f for f in json.loads(done.out) if f["check"] == "pin"]
         assert pin["ok"] is there, pin
         (tmp_path / "pin").touch()
+
+
+def test_a_name_is_found_however_its_accents_are_spelt(facegate, enrolled):
+    assert facegate("people", "rename", "Eileen", "\u00c4nnchen").code == 0
+    shown = json.loads(facegate("people", "show", "A\u0308nnchen", "--json").out)
+    assert shown["name"] == "\u00c4nnchen"
