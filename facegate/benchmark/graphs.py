@@ -10,6 +10,7 @@ Source: the TFLite schema, and its INT8 quantisation specification
 from __future__ import annotations
 
 import copy
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,10 @@ def layers_of(path: Path) -> Iterator[Layer]:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
     if content[4:8] != IDENTIFIER:
         raise ModelError(f"{path}: no TFLite file; `facegate export` makes one")
-    whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    try:
+        whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    except (struct.error, IndexError, ValueError, TypeError) as error:  # flatbuffers checks nothing
+        raise ModelError(f"{path}: damaged or cut short; take it from where it was made") from error
     graph = whole.subgraphs[0]
     for step in graph.operators:
         code = whole.operatorCodes[step.opcodeIndex]

@@ -20,6 +20,8 @@ from facegate.config import load_config
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 
 WARM_UP_ROUNDS = 3
+MOST_PEOPLE = 1_000_000
+"""More than a door has, in half a gigabyte of templates."""
 
 
 app.command()(pipeline.pipeline)
@@ -30,7 +32,8 @@ app.command()(soak.soak)
 @app.command()
 def match(
     people: Annotated[
-        list[int] | None, typer.Option(min=1, help="How many are enrolled; repeat for more sizes.")
+        list[int] | None,
+        typer.Option(min=1, max=MOST_PEOPLE, help="How many are enrolled; repeat for more sizes."),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 100,
     as_json: AsJson = False,

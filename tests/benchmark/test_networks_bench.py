@@ -21,6 +21,14 @@ def test_it_times_files_without_cards(facegate, tmp_path):
     assert (kind["kind"], kind["count"], kind["share_of_macs"]) == ("CONV_2D 1×1", 2, 1.0)
 
 
+def test_a_network_cut_short_is_said(facegate, tmp_path):
+    whole = parts.detector_path(Config())
+    (tmp_path / "cut.tflite").write_bytes(whole.read_bytes()[:100_000])
+    done = facegate("bench", "networks", tmp_path / "cut.tflite")
+    assert done.code == 4
+    assert "damaged or cut short" in done.complaint
+
+
 def test_what_is_no_network_is_said(facegate, tmp_path):
     text = tmp_path / "text.tflite"
     text.write_text("hello, this is no graph")

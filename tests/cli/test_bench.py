@@ -55,3 +55,8 @@ def test_bench_tracker_follows_the_faces_of_its_scene():
     seen = [len(tracker.update(d, k / fps)) for k, d in enumerate(scene(4, 300, fps))]
     assert 2.5 < sum(seen) / len(seen) <= 4
     assert len(tracker.alive) <= 8
+
+
+def test_more_people_than_memory_holds_are_refused():
+    done = CliRunner().invoke(app, ["match", "--people", "10000000000"])
+    assert done.exit_code == 2
