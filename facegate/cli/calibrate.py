@@ -10,7 +10,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.options import ConfigFile
-from facegate.cli.output import AsJson, emit
+from facegate.cli.output import AsJson, emit, make_folder
 from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError
@@ -45,6 +45,7 @@ def calibrate(
     if plots:
         needs("matplotlib")
     settings = load_config(config)
+    make_folder(plots)
     path = model or parts.embedder_path(settings)
     card = read_card(path, "embedder").raw
     written: list[Path] = []

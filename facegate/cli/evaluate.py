@@ -10,7 +10,7 @@ import typer
 from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile
-from facegate.cli.output import AsJson, emit
+from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import DataError
@@ -49,7 +49,7 @@ def embedder(
         Path | None,
         typer.Option(help="Folder for the worst pairs of --images, as PNG that shows faces."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the drawn pairs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawn pairs.")] = 0,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="With --data: how much bad light and so on cost.")
     ] = False,
@@ -74,6 +74,8 @@ def embedder(
     if plots:
         needs("matplotlib")
     settings = load_config(config)
+    for folder in (plots, sheets):
+        make_folder(folder)
     path = model or parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
     result: dict[str, Any] = {"model": str(path), "model_id": embedder.model_id}
@@ -158,6 +160,7 @@ def quality(
     from facegate.training import quality as measuring
 
     settings = load_config(config)
+    make_folder(plots)
     path = model or parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
     result = measuring.quality_on_data(embedder, gate_of(settings), data, progress)
@@ -218,6 +221,8 @@ def detector(
     from facegate.vision.detector import TFLiteFaceDetector
 
     settings = load_config(config)
+    make_folder(plots)
+    check_writable(misses)
     path = model or parts.detector_path(settings)
     finder = TFLiteFaceDetector(path, settings.detection.min_score)
     unreadable = 0

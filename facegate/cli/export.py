@@ -11,7 +11,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
-from facegate.cli.train import Blocks
+from facegate.cli.train import Blocks, Width
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import DataError, InputError
@@ -41,7 +41,7 @@ def export(
         typer.Option(help="Folder of the data sets: INT8 is calibrated and all measured on them."),
     ] = None,
     architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
-    width: Annotated[float, typer.Option(help="Of the embedder: multiplies its filters.")] = 1.0,
+    width: Width = 1.0,
     blocks: Blocks = None,
     format_: Annotated[
         Format, typer.Option("--format", help="Of an embedder: int8 for a Pi, or not quantised.")

@@ -28,10 +28,29 @@ def check_writable(path: Path | None) -> None:
     """Find out before long work whether its picture can be written in the end.
 
     Raises:
-        InputError: its folder is not there.
+        InputError: its folder is not there, it is one itself, or its suffix names no picture.
     """
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if path.suffix not in (".png", ".jpg"):
+        raise InputError(f"{path}: choose a name that ends in .png or .jpg")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; choose another name")
+    if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def make_folder(path: Path | None) -> None:
+    """Make a folder before the long work that writes into it; one that is there is fine.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        if path is not None:
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: no folder can be made: {error.strerror}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
+from facegate.cli.output import make_folder
 from facegate.cli.training import needs, progress
-from facegate.errors import DataError
+from facegate.errors import DataError, InputError
 from facegate.vision.card import card_path
 
 STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
@@ -27,8 +28,10 @@ Blocks = Annotated[
 Pictures = Annotated[
     Path, typer.Option(help="Folder of the training sets, or of people's pictures: NAME/PICTURE.")
 ]
+Width = Annotated[float, typer.Option(min=0.05, help="Of the embedder: multiplies its filters.")]
+Rate = Annotated[float, typer.Option(min=1e-9, help="Peak learning rate.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 StartFrom = Annotated[
     Path | None,
     typer.Option(
@@ -47,7 +50,7 @@ def embedder(
     architecture: Annotated[
         str, typer.Option(help="inception_resnet_lite, inception_resnet_v1 or inception_resnet_v2.")
     ] = "inception_resnet_lite",
-    width: Annotated[float, typer.Option(help="Multiplies its filters.")] = 1.0,
+    width: Width = 1.0,
     blocks: Blocks = None,
     stage: Annotated[
         list[str] | None,
@@ -60,7 +63,7 @@ def embedder(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them.")] = 4,
     mining: Annotated[str, typer.Option(help="Triplets: semi-hard or batch-hard.")] = "semi-hard",
     margin: Annotated[float, typer.Option(min=0.0, help="Triplets: on squared distance.")] = 0.2,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-3,
+    rate: Rate = 5e-3,
     fake_quantisation: Annotated[
         bool,
         typer.Option(
@@ -102,11 +105,20 @@ def embedder(
         seed=seed,
         fake_quantisation=fake_quantisation,
     )
+    if own and not all(stage.triplets for stage in settings.stages):
+        raise InputError(
+            "people's pictures have no teacher's embeddings to learn from: begin each --stage with "
+            "triplet:, as in triplet:160:0.3:100000"
+        )
+    make_folder(out)
     if own:
         data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
-    typer.echo(f"wrote {path}; next: facegate export embedder --weights {path} --data {data}")
+    shape = [] if architecture == "inception_resnet_lite" else ["--architecture", architecture]
+    shape += [] if width == 1.0 else ["--width", f"{width:g}"]
+    shape += ["--blocks", blocks] if blocks else []
+    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *shape)}")
 
 
 @app.command()
@@ -115,7 +127,7 @@ def detector(
     out: Out,
     views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
+    rate: Rate = 4e-3,
     start_from: StartFrom = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -125,9 +137,17 @@ def detector(
     from facegate.training import detector as training
 
     settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
+    make_folder(out)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo)
-    typer.echo(f"wrote {path}; next: facegate export detector --weights {path}")
+    typer.echo(f"wrote {path}; next: {_export('detector', path, data)}")
+
+
+def _export(kind: str, weights: Path, data: Path, *shape: str) -> str:
+    """Give the command that makes a model of trained weights."""
+    out = weights.with_name(f"{kind}.tflite")
+    words = ["export", kind, "--weights", str(weights), "--out", str(out), "--data", str(data)]
+    return shlex.join(["facegate", *words, *shape])
 
 
 def _prepare(threads: int | None) -> None:
@@ -183,6 +203,9 @@ def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> N
     """
     words = without_paths(["facegate", *sys.argv[1:]])
     before = _commands_behind(start_from) if start_from is not None else []
-    out.mkdir(parents=True, exist_ok=True)
     run = {"commands": [*before, shlex.join(words)], "settings": settings}
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    text, path = json.dumps(run, indent=1) + "\n", out / "run.json"
+    begun = (out / "checkpoint.pt").is_file() and path.is_file()
+    if begun and json.loads(path.read_text())["settings"] != json.loads(text)["settings"]:
+        return  # another run's folder: training refuses it, and its weights keep their word
+    path.write_text(text)

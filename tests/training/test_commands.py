@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from facegate.cli.train import without_paths
-from facegate.errors import DataError
+from facegate.cli.train import _remember, without_paths
+from facegate.errors import DataError, InputError
+from facegate.training.card_file import write_model
 
 WITHOUT = """
 import sys
@@ -52,3 +53,71 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path, command, missing, e
     lines = done.stderr.strip().splitlines()
     assert lines[-1] == f"facegate: this needs {missing[0]}: pip install 'facegate[{extra}]'"
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of people whose pictures are none: whoever looks at them is too late."""
+    pytest.importorskip("torch", reason="training needs facegate[train]")
+    pytest.importorskip("keras", reason="training needs facegate[train]")
+    pytest.importorskip("pyarrow", reason="training needs facegate[train]")
+    for name in ("ann", "ben"):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        (tmp_path / "people" / name / "1.jpg").write_text("no picture")
+    return tmp_path / "people"
+
+
+@pytest.mark.parametrize("words", [("--width", "-1"), ("--rate", "-1"), ("--seed", "-1")])
+def test_numbers_that_train_nothing_are_refused(facegate, photos, tmp_path, words):
+    done = facegate("train", "embedder", "--data", photos, "--out", tmp_path / "run", *words)
+    assert done.code == 2
+    assert words[0] in done.err
+
+
+def test_a_run_goes_into_a_folder(facegate, photos, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    done = facegate("train", "embedder", "--data", photos, "--out", tmp_path / "run")
+    assert done.code == 3
+    assert f"{tmp_path / 'run'}: no folder can be made" in done.complaint
+
+
+def test_people_without_a_teacher_are_told_before_their_pictures_are_looked_at(
+    facegate, photos, tmp_path
+):
+    run = tmp_path / "run"
+    done = facegate("train", "embedder", "--data", photos, "--out", run, "--stage", "96:0.5:64")
+    assert done.code == 3
+    assert "triplet:160:0.3:100000" in done.complaint
+
+
+def test_a_refused_run_leaves_the_record_of_the_one_that_is_there(tmp_path):
+    _remember(tmp_path, {"width": 1.0, "blocks": (1, 2, 3)}, None)
+    before = (tmp_path / "run.json").read_text()
+    (tmp_path / "checkpoint.pt").touch()
+    _remember(tmp_path, {"width": 2.0, "blocks": (1, 2, 3)}, None)
+    assert (tmp_path / "run.json").read_text() == before
+
+
+def test_a_model_where_a_file_is_in_the_way_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        write_model(tmp_path / "file" / "model.tflite", b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "embedder", "--images", "{photos}", "--plots", "{file}"),
+        ("evaluate", "embedder", "--images", "{photos}", "--sheets", "{file}"),
+        ("evaluate", "detector", "--images", "{photos}", "--boxes", "b", "--misses", "n/w.png"),
+        ("evaluate", "detector", "--images", "{photos}", "--boxes", "b", "--misses", "worst.xyz"),
+        ("calibrate", "--images", "{photos}", "--plots", "{file}"),
+        ("bench", "pipeline", "--plot", "bench.xyz"),
+    ],
+)
+def test_where_a_picture_cannot_go_is_told_before_the_work(facegate, photos, tmp_path, words):
+    file = tmp_path / "file"
+    file.touch()
+    done = facegate(*(w.format(photos=photos, file=file) for w in words))
+    assert done.code == 3
+    assert any(said in done.complaint for said in ("no folder", ".png or .jpg"))
