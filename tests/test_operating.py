@@ -83,3 +83,10 @@ def test_every_file_that_the_readme_lists_exists():
     assert len(named) > 20
     for name in named:
         assert (ROOT / name).exists() or (ROOT / "facegate" / name).exists(), name
+
+
+def test_a_new_network_is_named_after_the_backup_which_is_of_the_old_one():
+    section = GUIDE.split("## A new network")[1].split("## ")[0]
+    steps = ("facegate backup", "models.embedder: the new one", "facegate people migrate")
+    places = [section.index(step) for step in steps]
+    assert places == sorted(places)

@@ -53,7 +53,8 @@ _MEANINGS = {
     sqlite3.SQLITE_FULL: "the disk is full; make room",
     sqlite3.SQLITE_READONLY: "cannot be written; check the file's owner and that the disk is not "
     "mounted read-only",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the owner of the file and of its folder",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the owner of the file and of its folder, and "
+    "that the disk is not mounted read-only",
     sqlite3.SQLITE_PERM: "cannot be opened; check the owner of the file and of its folder",
     sqlite3.SQLITE_CORRUPT: f"damaged; {RESTORE}",
     sqlite3.SQLITE_NOTADB: f"not an enrolment store, or a damaged one; {RESTORE}",

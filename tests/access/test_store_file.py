@@ -1,11 +1,12 @@
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 from stores import KEY, MODEL, OTHER_KEY, raw, vectors
 
-from facegate.access.database import APPLICATION_ID, MIGRATIONS
+from facegate.access.database import APPLICATION_ID, MIGRATIONS, translated
 from facegate.access.sealing import Sealer
 from facegate.access.store import Store
 from facegate.errors import StoreError
@@ -254,3 +255,10 @@ def test_a_store_cannot_be_made_to_look_older(path):
     raw(path, "DELETE FROM meta WHERE key LIKE 'content%'", "UPDATE people SET role = 'duress'")
     with pytest.raises(StoreError, match="changed from outside"):
         Store.open(path, KEY, MODEL)
+
+
+def test_a_read_only_disk_is_named_where_sqlite_only_says_that_it_cannot_open():
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    with pytest.raises(StoreError, match="read-only"), translated(Path("people.db")):
+        raise error
