@@ -59,7 +59,7 @@ def _group_lines(g: dict[str, Any]) -> list[str]:
     for name, r in (*sorted(g["within"].items()), ("two groups", g["between"])):
         if r["impostors"]:
             lines.append(
-                f"  {name:<11}{r['false_match_rate']:.5f} {_interval(r['interval'])}  "
+                f"  {name:<11} {r['false_match_rate']:.5f} {_interval(r['interval'])}  "
                 f"{r['false_matches']:,} of {r['impostors']:,}"
             )
     return lines

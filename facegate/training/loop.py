@@ -159,10 +159,10 @@ class Log:
         print(f"{row['progress']:7.2%}  {row['views_per_s']:5.0f}/s  {left}  {text}", flush=True)
 
     def _time_left(self, progress: float) -> str:
-        """Say how long it will take at the mean pace so far: h:mm."""
+        """Say how long it will take at the mean pace so far, in hours and minutes."""
         if self._began is None or progress <= self._began[1]:
-            return "-:-- left"
+            return "- h -- min left"
         began_s, at = self._began
         left_s = (time.monotonic() - began_s) * (1 - progress) / (progress - at)
         minutes = math.ceil(left_s / 60)
-        return f"{minutes // 60}:{minutes % 60:02d} left"
+        return f"{minutes // 60} h {minutes % 60:02d} min left"

@@ -320,3 +320,10 @@ def test_batches_are_balanced_and_go_on_where_they_stopped():
 def test_too_few_people_make_no_triplets():
     with pytest.raises(DataError, match="two people with two pictures"):
         sampling.Balanced(np.array([0, 0, 1, 2]), 4, 4)
+
+
+def test_the_time_left_is_not_taken_for_minutes_and_seconds(tmp_path):
+    log = pytest.importorskip("facegate.training.loop").Log(tmp_path)
+    log._began = (time.monotonic() - 30, 0.0)
+    assert log._time_left(0.5) == "0 h 01 min left"
+    assert log._time_left(0.001) == "8 h 20 min left"
