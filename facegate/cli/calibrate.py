@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facegate import parts
-from facegate.cli.options import ConfigFile
+from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit, make_folder
 from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
@@ -46,7 +46,7 @@ def calibrate(
         needs("matplotlib")
     settings = load_config(config)
     make_folder(plots)
-    path = model or parts.embedder_path(settings)
+    path = named_model(model) if model else parts.embedder_path(settings)
     card = read_card(path, "embedder").raw
     written: list[Path] = []
     if data is not None or images is not None:

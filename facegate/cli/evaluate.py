@@ -9,7 +9,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.figures import figure_lines
-from facegate.cli.options import ConfigFile
+from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
@@ -76,7 +76,7 @@ def embedder(
     settings = load_config(config)
     for folder in (plots, sheets):
         make_folder(folder)
-    path = model or parts.embedder_path(settings)
+    path = named_model(model) if model else parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
     result: dict[str, Any] = {"model": str(path), "model_id": embedder.model_id}
     written: list[Path] = []
@@ -161,7 +161,7 @@ def quality(
 
     settings = load_config(config)
     make_folder(plots)
-    path = model or parts.embedder_path(settings)
+    path = named_model(model) if model else parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
     result = measuring.quality_on_data(embedder, gate_of(settings), data, progress)
     learnt = {name: result.pop(name) for name in ("lengths", "coverage")}
@@ -223,7 +223,7 @@ def detector(
     settings = load_config(config)
     make_folder(plots)
     check_writable(misses)
-    path = model or parts.detector_path(settings)
+    path = named_model(model) if model else parts.detector_path(settings)
     finder = TFLiteFaceDetector(path, settings.detection.min_score)
     unreadable = 0
     if data is not None:

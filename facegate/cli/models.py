@@ -13,7 +13,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.figures import figure_lines
-from facegate.cli.options import ConfigFile
+from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
@@ -135,7 +135,7 @@ def _find(model: Path | None, settings: Config) -> Path:
     if model is None:
         return parts.embedder_path(settings)
     shipped = model_folder() / f"{model.name.removesuffix('.tflite')}.tflite"
-    return shipped if not model.is_file() and shipped.is_file() else model
+    return shipped if not model.is_file() and shipped.is_file() else named_model(model)
 
 
 def _card(path: Path) -> ModelCard:

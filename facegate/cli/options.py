@@ -17,7 +17,7 @@ from facegate.access.names import same_name_key
 from facegate.access.store import Person, Store
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
-from facegate.errors import DaemonError, InputError, NotEnrolledError, StoreError
+from facegate.errors import DaemonError, InputError, ModelError, NotEnrolledError, StoreError
 from facegate.events import EventName
 from facegate.types import U8
 from facegate.vision.card import read_card
@@ -146,6 +146,17 @@ def offline_store(config: Config) -> Store:
 def embedder_model(config: Config) -> str:
     """Give the configured embedder's id, from its card."""
     return read_card(parts.embedder_path(config), "embedder").model_id
+
+
+def named_model(path: Path) -> Path:
+    """Give a network's path that was typed back.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such network; give a .tflite with its card beside it")
+    return path
 
 
 def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple[U8, Face]:

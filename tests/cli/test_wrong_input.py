@@ -268,3 +268,12 @@ def test_commands_and_options_that_do_not_exist(facegate, words):
     done = facegate(*words)
     assert done.code == USAGE
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("words", [("models", "show"), ("calibrate", "--model")])
+@pytest.mark.parametrize("typed", ["", "none.tflite", "/"])
+def test_a_network_that_is_not_there_is_told_as_it_was_typed(facegate, words, typed):
+    done = facegate(*words, typed)
+    assert done.code == ModelError.exit_code
+    assert "no such network" in done.complaint
+    assert "reinstall" not in done.complaint
