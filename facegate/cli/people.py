@@ -202,11 +202,13 @@ def migrate(
     with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
         waiting = [p for p in store.people() if not p.templates]
         back_up(settings, store)
-    record(settings, "templates_dropped", waiting=len(waiting), model=store.model_id)
-    lines = [
-        f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
-        *map(_line, waiting),
-    ]
+    lines = ["Nobody has to be enrolled again: the store is of this network."]
+    if waiting:
+        record(settings, "templates_dropped", waiting=len(waiting), model=store.model_id)
+        lines = [
+            f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
+            *map(_line, waiting),
+        ]
     emit([asdict(p) for p in waiting], as_json, lines)
 
 

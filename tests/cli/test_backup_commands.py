@@ -172,3 +172,12 @@ def test_forgetting_says_what_the_journal_knows(enrolled, tmp_path, names, told)
     done = enrolled("people", "forget", "Eileen", "--yes", "--config", settings)
     assert done.code == 0
     assert told in done.out
+
+
+def test_without_another_network_nothing_is_dropped_and_nothing_recorded(enrolled):
+    done = enrolled("people", "migrate", "--yes")
+    assert done.code == 0
+    assert "Nobody has to be enrolled again" in done.out
+    events = [r["event"] for r in json.loads(enrolled("audit", "show", "--json").out)]
+    assert "templates_dropped" not in events
+    assert listed(enrolled)[0]["templates"] == 1
