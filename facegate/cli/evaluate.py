@@ -249,6 +249,7 @@ def detector(
     if written:
         result["plots"] = [str(p) for p in written]
     recall = "  ".join(f"{k} {v:.4f}" for k, v in result["recall"].items())
+    shown = result["images"]
     emit(
         result,
         as_json,
@@ -256,6 +257,7 @@ def detector(
             f"model         {path}",
             *([f"passed over   {unreadable} that are no pictures"] if unreadable else []),
             f"recall        {recall}",
+            f"pictures      {shown['with_faces']} with faces, {shown['faceless']} without",
             f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
             f"{result['false_alarms_with_faces']:.4f} with",
             f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance, "

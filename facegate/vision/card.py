@@ -233,7 +233,11 @@ def read_card(model: Path, kind: str) -> ModelCard:
             raw,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a model card ({type(error).__name__}: {error})") from error
+        fault = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelError(
+            f"{path}: not a model card: {fault}; `facegate export` or `facegate models import` "
+            "writes one"
+        ) from error
     if card.kind != kind:
         raise ModelError(f"{model}: its card says {card.kind!r}, but models.{kind} names it")
     if card.preprocess_version != PREPROCESS_VERSION:

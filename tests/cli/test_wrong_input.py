@@ -184,6 +184,9 @@ SPOILT = {
         lambda f: edit_card(f / "yunet_like.json", preprocess_version="0"), "preprocessing",
     ),
     "the card's text": (lambda f: (f / "yunet_like.json").write_text("{"), "not a model card"),
+    "a card without a kind": (
+        lambda f: (f / "yunet_like.json").write_text("{}"), "not a model card: 'kind' is missing",
+    ),
     "a missing card": (lambda f: (f / "yunet_like.json").unlink(), "no such file"),
     "a missing model": (lambda f: (f / "yunet_like.tflite").unlink(), "no such file"),
     "no calibration": (
