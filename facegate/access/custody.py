@@ -119,19 +119,20 @@ def _replace_key(places: Places) -> None:
         raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
 
 
-def take_backup(places: Places, model_id: str, key: bytes, facts: Mapping[str, object]) -> Backup:
+def take_backup(places: Places, key: bytes, facts: Mapping[str, object]) -> Backup:
     """Take everything an empty machine needs into one backup: store, key, trail and PIN.
+
+    Whichever embedder the store is of: people can be saved when the network is gone or exchanged.
 
     Args:
         places: where they lie.
-        model_id: the embedder's, which the store must be of.
         key: the store's, 32 bytes.
         facts: what else the backup should say of itself; the number of people is added.
 
     Raises:
         StoreError: something cannot be read.
     """
-    with Store.open(places.store, key, model_id) as store:
+    with Store.open(places.store, key, None) as store:
         _, image = store.image()
         people = len(store.people())
     parts = {STORE_PART: image, KEY_PART: key}

@@ -65,7 +65,7 @@ class StoreFile(Closing):
         cls,
         path: Path | str,
         key: bytes,
-        model_id: str,
+        model_id: str | None,
         *,
         busy_wait_s: float = BUSY_WAIT_S,
         wall_clock: Callable[[], float] = time.time,
@@ -78,6 +78,7 @@ class StoreFile(Closing):
             path: of the file.
             key: 32 bytes, from `load_key`.
             model_id: the embedder whose templates are kept. A store without templates takes it on.
+                None for whichever the store is of, to read it.
             busy_wait_s: seconds to wait for another program that is writing.
             wall_clock: seconds since the epoch.
             alone: with no other program in the folder.
@@ -99,6 +100,8 @@ class StoreFile(Closing):
                         migrate(connection)
                         check_tables(path, connection)
                         sealer = unlock(path, connection, key)
+                        if model_id is None:
+                            model_id = str(meta(connection, "model_id") or "")
                         if take_on and meta(connection, "model_id") != model_id:
                             connection.execute("DELETE FROM templates")
                             write_content(

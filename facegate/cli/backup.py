@@ -18,7 +18,7 @@ from facegate.access.files import write_whole
 from facegate.access.keys import check_passphrase
 from facegate.access.rolling import STORE_PART
 from facegate.access.store import Store
-from facegate.cli.options import ConfigFile, embedder_model, record
+from facegate.cli.options import ConfigFile, record
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, find_config, load_config
 from facegate.errors import InputError, StoreError
@@ -45,7 +45,7 @@ def backup(
     passphrase = check_passphrase(_passphrase(passphrase_file, confirm=True))
     key = settled_key(parts.places(settings))
     facts = {"made_at_wall": time.time(), "version": version("facegate")}
-    taken = take_backup(parts.places(settings), embedder_model(settings), key, facts)
+    taken = take_backup(parts.places(settings), key, facts)
     used = config or find_config()
     if used is not None:
         taken = Backup({**taken.parts, SETTINGS_PART: used.read_bytes()}, taken.facts)

@@ -48,7 +48,7 @@ class Machine:
             trail.append(event, facts)
 
     def backup(self):
-        return take_backup(self.places, MODEL, self.key, {"made_at_wall": 5.0})
+        return take_backup(self.places, self.key, {"made_at_wall": 5.0})
 
     def names(self):
         with self.store() as store:

@@ -54,6 +54,17 @@ def test_an_empty_machine_is_restored_with_settings_and_trail(
     assert events == ["enrolled", "role_changed", "backup_restored"]
 
 
+def test_people_are_backed_up_although_the_network_is_another_or_gone(
+    enrolled, passphrase, tmp_path
+):
+    settings, out = tmp_path / "config.yaml", tmp_path / "gate.fgbackup"
+    settings.write_text("models: {embedder: /nowhere/face.tflite}\n")
+    assert enrolled("people", "list", "--config", settings).code != 0
+    done = enrolled("backup", out, "--config", settings, *passphrase, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["people"] == 1
+
+
 def test_a_damaged_store_is_restored_from_its_own_copies(enrolled, tmp_path):
     (store,) = tmp_path.rglob("people.db")
     before = listed(enrolled)
