@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,8 +48,7 @@ class Canvas:
     scale: float
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     """A cell above the least score."""
 
     logit: float
@@ -123,8 +123,9 @@ def _answers(read: Read, canvas: Canvas, limit: float) -> list[_Answer]:
 
 
 def _box(x: float, y: float, stride: int, offsets: list[float]) -> Side:
-    dx, dy, *logs = offsets
-    half_w, half_h = (math.exp(min(max(s, LEAST_LOG), MOST_LOG)) * stride / 2 for s in logs)
+    dx, dy, log_w, log_h = offsets
+    half_w = math.exp(min(max(log_w, LEAST_LOG), MOST_LOG)) * stride / 2
+    half_h = math.exp(min(max(log_h, LEAST_LOG), MOST_LOG)) * stride / 2
     x, y = x + dx * stride, y + dy * stride
     return x - half_w, y - half_h, x + half_w, y + half_h
 
