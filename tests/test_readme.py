@@ -111,4 +111,6 @@ def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
     worst = dict(zip(curve["refused"], curve["by_quality"], strict=True))
     assert f"from {worst[0.0]:.1%} to {worst[0.2]:.1%}".replace("%", " %") in text
     noise = json.loads((ROOT / "models" / "yunet_like.json").read_text())["landmark_cost"]
-    assert all(d["cost_of_noise"] < 0.0015 for d in noise["detected"].values())
+    most = 100 * max(d["cost_of_noise"] for d in noise["detected"].values())
+    said = float(re.search(r"verify at most ([\d.]+) points worse", text)[1])
+    assert most <= said < most + 0.1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -37,20 +35,22 @@ class StageCost:
 
 
 class _Clock:
-    """Collects CPU seconds by step."""
+    """Collects CPU seconds by step, from one mark to the next."""
 
     def __init__(self) -> None:
         self.spent: dict[str, list[float]] = {}
+        self._began_s = self._inside_s = 0.0
 
-    @contextmanager
-    def step(self, stage: str, network: TFLiteModel | None = None) -> Iterator[None]:
-        """Time a step; what `network` spends in it is kept apart as a step of its own."""
-        inside_s = network.cpu_s if network else 0.0
-        began_s = time.thread_time()
-        yield
-        took_s = time.thread_time() - began_s
+    def start(self, network: TFLiteModel | None = None) -> None:
+        """Begin a step; what `network` spends in it is kept apart as a step of its own."""
+        self._inside_s = network.cpu_s if network else 0.0
+        self._began_s = time.thread_time()
+
+    def stop(self, stage: str, network: TFLiteModel | None = None) -> None:
+        """End the step that was begun."""
+        took_s = time.thread_time() - self._began_s
         if network:
-            inside_s = network.cpu_s - inside_s
+            inside_s = network.cpu_s - self._inside_s
             self.spent.setdefault(f"{network.card.kind} network", []).append(inside_s)
             took_s -= inside_s
         self.spent.setdefault(stage, []).append(took_s)
@@ -85,20 +85,27 @@ def stages(
         if seq == WARM_UP_FRAMES:
             clock.spent.clear()
         pixels, planes = buffers[number % len(buffers)]
-        with clock.step("colours of the small picture"):
-            small = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
-        with clock.step("shrink, decode, suppress", vision.detector.model):
-            found = vision.reader.find(pixels, small)
+        detector, embedder = vision.detector.model, vision.embedder.model
+        clock.start()
+        small = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
+        clock.stop("colours of the small picture")
+        clock.start(detector)
+        found = vision.reader.find(pixels, small)
+        clock.stop("shrink, decode, suppress", detector)
         now_s = time.monotonic()
-        with clock.step("track"):
-            tracks = tracker.update(found, now_s)
+        clock.start()
+        tracks = tracker.update(found, now_s)
+        clock.stop("track")
         for track in tracks:
-            with clock.step("align and judge"):
-                face = vision.reader.look(pixels, track.detection)
-            with clock.step("numbers in and out", vision.embedder.model):
-                vector = vision.reader.embed(face).vector
-            with clock.step("match and decide"):
-                policy.decide(Look(track.track_id, members.matcher.match(vector), now_s, seq))
+            clock.start()
+            face = vision.reader.look(pixels, track.detection)
+            clock.stop("align and judge")
+            clock.start(embedder)
+            vector = vision.reader.embed(face).vector
+            clock.stop("numbers in and out", embedder)
+            clock.start()
+            policy.decide(Look(track.track_id, members.matcher.match(vector), now_s, seq))
+            clock.stop("match and decide")
     return [_cost(name, spent, len(numbers)) for name, spent in clock.spent.items()]
 
 

@@ -27,6 +27,8 @@ def test_ctrl_c_while_it_is_loaded_ends_it_without_a_traceback(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # What is started in the background of a script ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as p:
         assert p.stdout is not None
         assert p.stdout.readline() == "loading\n"
