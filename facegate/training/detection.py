@@ -12,7 +12,6 @@ from facegate.training.data import Scene, read_scenes
 from facegate.training.progress import Progress, quietly
 from facegate.types import F32, U8, Detection
 from facegate.vision.detector import FaceDetector, TFLiteFaceDetector
-from facegate.vision.tracker import iou
 
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 320, 256
 MATCH_IOU = 0.5
@@ -189,3 +188,14 @@ def recall_at_alarms(found: Ranking, alarms: int) -> float:
     wrong = np.cumsum(~found.hits[order])
     count = int(np.searchsorted(wrong, alarms, side="right"))
     return float(found.hits[order][:count].sum() / max(1, found.faces))
+
+
+def iou(a: F32, b: F32) -> F32:
+    """Give the intersection over union of all pairs of boxes (K, 4) and (L, 4) as (K, L)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    area_a = np.prod(a[:, 2:] - a[:, :2], axis=1)
+    area_b = np.prod(b[:, 2:] - b[:, :2], axis=1)
+    union = area_a[:, None] + area_b[None] - shared
+    return (shared / np.maximum(union, 1e-9)).astype(np.float32)

@@ -11,9 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from facegate.types import F32, Detection, Track
+from facegate.types import Detection, Track
 
 Place = tuple[float, float, float, float]
 """Centre x, centre y, logarithm of the width, logarithm of the height. Plain numbers: a frame shows
@@ -270,14 +268,3 @@ def _overlap(a: Place, b: Place) -> float:
     down = min(a[1] + ah / 2, b[1] + bh / 2) - max(a[1] - ah / 2, b[1] - bh / 2)
     shared = max(0.0, across) * max(0.0, down)
     return shared / (aw * ah + bw * bh - shared)
-
-
-def iou(a: F32, b: F32) -> F32:
-    """Give the intersection over union of all pairs of boxes (K, 4) and (L, 4) as (K, L)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a = np.prod(a[:, 2:] - a[:, :2], axis=1)
-    area_b = np.prod(b[:, 2:] - b[:, :2], axis=1)
-    union = area_a[:, None] + area_b[None] - shared
-    return (shared / np.maximum(union, 1e-9)).astype(np.float32)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facegate.training.detection import iou
 from facegate.types import Detection
-from facegate.vision.tracker import Tracker, iou
+from facegate.vision.tracker import Tracker
 
 FPS = 15.0
 NMS_IOU = 0.4

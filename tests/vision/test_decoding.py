@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facegate.training.detection import iou
 from facegate.vision.decoding import (
     HEADS,
     MIN_SEEN_SHARE,
@@ -15,7 +16,6 @@ from facegate.vision.decoding import (
     faces_in,
     suppress,
 )
-from facegate.vision.tracker import iou
 
 CANVAS = Canvas(96, 64, (192, 100), 0.5)
 

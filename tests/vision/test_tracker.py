@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scripted import Noise, crossing, play
 
+from facegate.training.detection import iou
 from facegate.types import Detection
-from facegate.vision.tracker import MAX_GAP_S, Tracker, iou
+from facegate.vision.tracker import MAX_GAP_S, Tracker
 
 FRAME_S = 1 / 15
 
