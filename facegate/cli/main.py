@@ -85,14 +85,12 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    """Run the command line; exit codes are those of `facegate.errors`."""
+    """Run the command line; exit codes are those of `facegate.errors`, Ctrl-C is `__main__`'s."""
     try:
         app()
     except FacegateError as error:
         typer.echo(f"facegate: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except OSError as error:
         if error.errno not in FULL:
             raise
