@@ -57,12 +57,14 @@ class Scene:
         boxes: float32 (K, 4), x1 y1 x2 y2 in pixels.
         landmarks: float32 (K, 5, 2), pixels, in the template's order.
         scores: float32 (K,); below 0.5 a face is neither target nor background.
+        source: name of the set the picture comes from, empty where nobody said.
     """
 
     pixels: U8
     boxes: F32
     landmarks: F32
     scores: F32
+    source: str = ""
 
 
 def decode(data: bytes, where: str) -> U8:
@@ -149,9 +151,10 @@ def read_pairs(path: Path) -> Pairs:
 
 
 def read_scenes(path: Path) -> list[Scene]:
-    """Read annotated pictures from a Parquet file (columns image, boxes, landmarks, scores)."""
+    """Read annotated pictures from a Parquet file (columns image, boxes, landmarks, scores, source)."""
     table = _table([path])
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    sources = columns.get("source") or [""] * table.num_rows
 
     def one(row: int) -> Scene:
         return Scene(
@@ -159,6 +162,7 @@ def read_scenes(path: Path) -> list[Scene]:
             np.array(columns["boxes"][row], np.float32).reshape(-1, 4),
             np.array(columns["landmarks"][row], np.float32).reshape(-1, 5, 2),
             np.array(columns["scores"][row], np.float32).reshape(-1),
+            sources[row] or "",
         )
 
     with ThreadPoolExecutor() as pool:

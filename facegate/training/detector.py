@@ -24,7 +24,7 @@ from facegate.training.loop import (
     pick_device,
     seed_everything,
 )
-from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
+from facegate.training.negatives import MINE_EVERY_VIEWS, hardness, without_faces
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.weights import load_weights, settle
@@ -95,7 +95,7 @@ def train(
     if start_from is not None and state is None:
         load_weights(model, start_from)
     scenes = read_scenes(data / "scenes-train.parquet")
-    faceless = [s for s in scenes if not len(s.boxes)]
+    faceless = without_faces(scenes)
     faced = [s for s in scenes if len(s.boxes)]
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)
     if start_from is not None and state is None:

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from facegate.training import scenes
 from facegate.training.data import Scene
+from facegate.training.negatives import without_faces
 from facegate.training.scenes import MIN_FACE_PX, assign, backlight, compose
 from facegate.vision.decoding import cell_centres
 
@@ -44,6 +48,25 @@ def test_boxes_and_landmarks_move_with_the_pixels(count):
     assert seen > 30
 
 
+def test_annotations_lie_on_the_pixels_to_a_tenth_of_one(monkeypatch):
+    """Also in the mirror and after shrinking: a half pixel is a twentieth of a far face's eyes."""
+    monkeypatch.setattr(scenes, "MASKED_SHARE", 0.0)
+    face = scene((500, 300, 900, 700), 1400, 1000)
+    face.pixels[face.pixels == 90] = 0
+    off = []
+    for seed in range(300):
+        canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        rng = np.random.default_rng(seed)
+        boxes, *_ = scenes._place(face, canvas, (0, 0, WIDTH, HEIGHT), rng)
+        bright = canvas[..., 0].astype(float)
+        if not len(boxes) or max(bright[[0, -1]].max(), bright[:, [0, -1]].max()) > 0:
+            continue  # the face reaches the border
+        at = [np.average(np.arange(n) + 0.5, weights=bright.sum(a)) for n, a in ((320, 0), (256, 1))]
+        off.append(at - (boxes[0, :2] + boxes[0, 2:]) / 2)
+    assert len(off) > 100
+    assert np.abs(off).max() < 0.1
+
+
 def test_a_face_that_the_picture_itself_cuts_off_is_to_be_found():
     """Two thirds of the box lie outside the picture; what is seen of it counts in full."""
     found = 0
@@ -66,6 +89,20 @@ def test_a_face_that_only_the_view_cuts_off_is_ignored():
 
 
 @pytest.mark.train
+def test_a_face_that_the_annotator_missed_is_no_background():
+    """A picture without a face is believed in a set of rooms, not in a set of faces."""
+    face, room = scene((100, 60, 180, 160)), scene((100, 60, 180, 160))
+    nobody = {"boxes": room.boxes[:0], "landmarks": room.landmarks[:0], "scores": room.scores[:0]}
+    given = [
+        *[replace(face, source="masks")] * 30,
+        replace(face, source="masks", **nobody),
+        replace(face, source="rooms"),
+        *[replace(face, source="rooms", **nobody)] * 3,
+        replace(face, **nobody),
+    ]
+    assert [s.source for s in without_faces(given)] == ["rooms"] * 3 + [""]
+
+
 def test_the_pictures_that_alarm_the_detector_weigh_most():
     torch = pytest.importorskip("torch")
     from facegate.training.negatives import FLOOR, hardness
