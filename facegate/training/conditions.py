@@ -12,7 +12,7 @@ import numpy as np
 from facegate.training.data import Scene
 from facegate.training.detection import SIZES, Looked, look_at
 from facegate.training.progress import Progress, quietly
-from facegate.training.scenes import cover_lower_face
+from facegate.training.scenes import between_centres, cover_lower_face
 from facegate.types import U8
 from facegate.vision.detector import FaceDetector
 from facegate.vision.preprocess import LETTERBOX_GREY
@@ -39,7 +39,8 @@ def tilted(scene: Scene, rng: np.random.Generator) -> Scene:
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
     grey = (LETTERBOX_GREY,) * 3
     pixels: U8 = np.asarray(
-        cv2.warpAffine(scene.pixels, matrix, (width, height), borderValue=grey), np.uint8
+        cv2.warpAffine(scene.pixels, between_centres(matrix), (width, height), borderValue=grey),
+        np.uint8,
     )
     if not len(scene.boxes):
         return replace(scene, pixels=pixels)

@@ -91,7 +91,7 @@ def _place(
         small = (max(1, width // factor), max(1, height // factor))
         source = cv2.resize(source, small, interpolation=cv2.INTER_AREA)
         warp = matrix @ np.diag([width / small[0], height / small[1], 1.0])
-    warp = _between_centres(warp)
+    warp = between_centres(warp)
     view = canvas[y1:y2, x1:x2]
     border = cv2.BORDER_TRANSPARENT if rng.random() < 0.7 else cv2.BORDER_REFLECT_101
     if border == cv2.BORDER_REFLECT_101 and len(scene.boxes):
@@ -125,7 +125,7 @@ def _place(
     return boxes[keep].astype(np.float32), landmarks[keep].astype(np.float32), ignore[keep]
 
 
-def _between_centres(matrix: np.ndarray) -> np.ndarray:
+def between_centres(matrix: np.ndarray) -> np.ndarray:
     """Turn a map of coordinates, pixel 0 from 0 to 1, into OpenCV's, whose pixel 0 lies at 0.
 
     Without it a mirrored picture lies one pixel beside its annotations.

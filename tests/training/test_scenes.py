@@ -61,7 +61,9 @@ def test_annotations_lie_on_the_pixels_to_a_tenth_of_one(monkeypatch):
         bright = canvas[..., 0].astype(float)
         if not len(boxes) or max(bright[[0, -1]].max(), bright[:, [0, -1]].max()) > 0:
             continue  # the face reaches the border
-        at = [np.average(np.arange(n) + 0.5, weights=bright.sum(a)) for n, a in ((320, 0), (256, 1))]
+        at = [
+            np.average(np.arange(n) + 0.5, weights=bright.sum(a)) for n, a in ((320, 0), (256, 1))
+        ]
         off.append(at - (boxes[0, :2] + boxes[0, 2:]) / 2)
     assert len(off) > 100
     assert np.abs(off).max() < 0.1
