@@ -151,7 +151,10 @@ def read_pairs(path: Path) -> Pairs:
 
 
 def read_scenes(path: Path) -> list[Scene]:
-    """Read annotated pictures from a Parquet file (columns image, boxes, landmarks, scores, source)."""
+    """Read annotated pictures from a Parquet file.
+
+    Its columns: image, boxes, landmarks, scores; source may be missing.
+    """
     table = _table([path])
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     sources = columns.get("source") or [""] * table.num_rows

@@ -21,7 +21,7 @@ BATCH = 16
 
 
 MISSED_SHARE = 0.1
-"""A set of faces has fewer pictures than this without any; those it has are an annotator's misses."""
+"""A set with fewer faceless pictures than this was collected for its faces."""
 
 
 def without_faces(scenes: list[Scene]) -> list[Scene]:
