@@ -32,6 +32,7 @@ from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
 from facegate.types import F32, U8
 from facegate.vision.card import Calibration, ModelCard
+from facegate.vision.closer import LEAST_SCORE
 from facegate.vision.coverage import CoverageLimit
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -46,10 +47,15 @@ EMBEDDER_FILE = "inception_resnet_lite.tflite"
 
 @dataclass(frozen=True)
 class Vision:
-    """The networks, ready to use, and what the embedder's card says about distances."""
+    """The networks, ready to use, and what the embedder's card says about distances.
+
+    Frames are searched and faces read in two threads, and a network serves one at a time: `closer`
+    is a detector of the reading thread's own.
+    """
 
     reader: FaceReader
     detector: TFLiteFaceDetector
+    closer: TFLiteFaceDetector
     embedder: TFLiteFaceEmbedder
     calibration: Calibration
 
@@ -101,19 +107,28 @@ def load_vision(config: Config) -> Vision:
     detector = load_detector(config)
     embedder = TFLiteFaceEmbedder(embedder_path(config), config.models.embedder_threads)
     calibration = calibration_of(embedder.model.card)
-    return Vision(_reader(config, detector, embedder), detector, embedder, calibration)
+    closer = _load_closer(config)
+    reader = _reader(config, detector, closer, embedder)
+    return Vision(reader, detector, closer, embedder, calibration)
 
 
 def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
     """Join the configured detector with an embedder, which may lack a calibration."""
-    return _reader(config, load_detector(config), embedder)
+    return _reader(config, load_detector(config), _load_closer(config), embedder)
+
+
+def _load_closer(config: Config) -> TFLiteFaceDetector:
+    return TFLiteFaceDetector(detector_path(config), LEAST_SCORE, config.models.detector_threads)
 
 
 def _reader(
-    config: Config, detector: TFLiteFaceDetector, embedder: TFLiteFaceEmbedder
+    config: Config,
+    detector: TFLiteFaceDetector,
+    closer: TFLiteFaceDetector,
+    embedder: TFLiteFaceEmbedder,
 ) -> FaceReader:
     limits = quality_limits(config, embedder.model.card)
-    return FaceReader(detector, embedder, limits, config.detection.tiles)
+    return FaceReader(detector, embedder, limits, config.detection.tiles, closer)
 
 
 def quality_limits(config: Config, card: ModelCard) -> QualityLimits:

@@ -17,7 +17,7 @@ from facegate.types import U8
 from facegate.vision.tflite import TFLiteModel
 from facegate.vision.tracker import Tracker
 
-NETWORKS = ("detector network", "embedder network")
+NETWORKS = ("detector network", "closer look's network", "embedder network")
 FINDING = ("colours of the small picture", "shrink, decode, suppress", "track")
 """What every frame costs beside the detector, whether there is a face in it or not."""
 
@@ -46,12 +46,13 @@ class _Clock:
         self._inside_s = network.cpu_s if network else 0.0
         self._began_s = time.thread_time()
 
-    def stop(self, stage: str, network: TFLiteModel | None = None) -> None:
-        """End the step that was begun."""
+    def stop(self, stage: str, network: TFLiteModel | None = None, name: str = "") -> None:
+        """End the step that was begun; `name` is what the network's own step is called."""
         took_s = time.thread_time() - self._began_s
         if network:
             inside_s = network.cpu_s - self._inside_s
-            self.spent.setdefault(f"{network.card.kind} network", []).append(inside_s)
+            if inside_s:
+                self.spent.setdefault(name, []).append(inside_s)
             took_s -= inside_s
         self.spent.setdefault(stage, []).append(took_s)
 
@@ -85,24 +86,25 @@ def stages(
         if seq == WARM_UP_FRAMES:
             clock.spent.clear()
         pixels, planes = buffers[number % len(buffers)]
-        detector, embedder = vision.detector.model, vision.embedder.model
+        detector, closer = vision.detector.model, vision.closer.model
+        embedder = vision.embedder.model
         clock.start()
         small = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
         clock.stop("colours of the small picture")
         clock.start(detector)
         found = vision.reader.find(pixels, small)
-        clock.stop("shrink, decode, suppress", detector)
+        clock.stop("shrink, decode, suppress", detector, NETWORKS[0])
         now_s = time.monotonic()
         clock.start()
         tracks = tracker.update(found, now_s)
         clock.stop("track")
         for track in tracks:
-            clock.start()
+            clock.start(closer)
             face = vision.reader.look(pixels, track.detection)
-            clock.stop("align and judge")
+            clock.stop("align and judge", closer, NETWORKS[1])
             clock.start(embedder)
             vector = vision.reader.embed(face).vector
-            clock.stop("numbers in and out", embedder)
+            clock.stop("numbers in and out", embedder, NETWORKS[2])
             clock.start()
             policy.decide(Look(track.track_id, members.matcher.match(vector), now_s, seq))
             clock.stop("match and decide")
@@ -110,7 +112,7 @@ def stages(
 
 
 def outside_networks(costs: list[StageCost]) -> float:
-    """Give the share of a frame's CPU time that is spent outside the two networks."""
+    """Give the share of a frame's CPU time that is spent outside the networks."""
     whole = sum(c.mean for c in costs)
     return 1 - sum(c.mean for c in costs if c.stage in NETWORKS) / whole
 

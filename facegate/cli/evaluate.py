@@ -291,9 +291,8 @@ def landmarks(
     from facegate.training.alignment import landmark_cost
 
     settings = load_config(config)
-    finder = parts.load_detector(settings)
     embedder = TFLiteFaceEmbedder(parts.embedder_path(settings), settings.models.embedder_threads)
-    result = landmark_cost(finder, embedder, data, progress)
+    result = landmark_cost(parts.reader_for(settings, embedder), embedder, data, progress)
     if card:
         path = parts.detector_path(settings)
         amend_card(path, {"landmark_cost": {"embedder": embedder.model_id, **result}})
@@ -304,7 +303,8 @@ def landmarks(
             f"given crops   accuracy {result['given']['accuracy']:.4f}",
             *[
                 f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}, "
-                f"of noise {r['cost_of_noise']:+.4f}  found {r['found']:.4f}"
+                f"of noise {r['cost_of_noise']:+.4f}, "
+                f"without a second look {r['cost_of_first_look']:+.4f}  found {r['found']:.4f}"
                 for px, r in result["detected"].items()
             ],
         ],

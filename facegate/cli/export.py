@@ -149,7 +149,7 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
     settings = load_config(None)
     reader, finder = parts.reader_for(settings, embedder), parts.load_detector(settings)
     measured, _, vectors, crops = measure_embedder(
-        reader, finder, embedder, gate_of(settings), data, progress, say
+        reader, embedder, gate_of(settings), data, progress, say
     )
     measured["landmark_cost"] = {"detector": finder.model.card.model_id} | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)

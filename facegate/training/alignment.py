@@ -11,54 +11,65 @@ from facegate.training.data import Pairs, read_crops, read_pairs
 from facegate.training.metrics import fold_accuracy
 from facegate.training.progress import Progress, quietly
 from facegate.types import F32, U8
-from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
+from facegate.vision.faces import FaceReader
 from facegate.vision.preprocess import FACE_PX, LETTERBOX_GREY, align
 
 FRAME_PX = (320, 256)
-CROP_SIDES_PX = (64, 128)
+CROP_SIDES_PX = (27, 40, 64, 128)
 """Sides of a crop in the detector's frame; the face in it is about six tenths as wide."""
 
 
 def landmark_cost(
-    detector: FaceDetector, embedder: FaceEmbedder, data: Path, progress: Progress[Any] = quietly
+    reader: FaceReader, embedder: FaceEmbedder, data: Path, progress: Progress[Any] = quietly
 ) -> dict[str, Any]:
     """Measure accuracy on `val-pairs.csv` with the given crops, and with those found again.
 
     Every crop is set into a grey picture, found there, and aligned by the landmarks found. A crop
     in which nothing is found is an error in all of its pairs.
 
+    Args:
+        reader: finds faces and aligns them, far ones after a second look.
+        embedder: the network.
+
     Returns:
         `given`: its accuracy; `detected`: for each face width in the detector's frame, the
         accuracy, what it costs against `given`, what the landmarks' noise alone costs (a crop that
-        is not found stays as given), and the share of crops found.
+        is not found stays as given), what it would cost without second looks
+        (`cost_of_first_look`), and the share of crops found.
     """
     pairs = read_pairs(data / "val-pairs.csv")
     crops = read_crops([data / "faces-val.parquet"]).pixels
     rows = np.unique(np.concatenate([pairs.a, pairs.b]))
     given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
     accuracy = _accuracy(given, pairs)
+
+    def noise(found: dict[int, U8]) -> float:
+        """Give what other crops cost; one that is not found stays as given."""
+        vectors = _embed(embedder, crops, found)
+        missing = np.isnan(vectors).any(axis=1, keepdims=True)
+        return accuracy - _accuracy(np.where(missing, given, vectors), pairs)
+
     detected = {}
     for side in CROP_SIDES_PX:
-        found = {}
+        first: dict[int, U8] = {}
+        closer: dict[int, U8] = {}
         for row in progress(rows, len(rows), f"{side} px"):
-            again = realign(detector, crops[row], side)
+            again = realign(reader, crops[row], side)
             if again is not None:
-                found[row] = again
-        again_vectors = _embed(embedder, crops, found)
-        reached = _accuracy(again_vectors, pairs)
-        missing = np.isnan(again_vectors).any(axis=1, keepdims=True)
-        again_vectors = np.where(missing, given, again_vectors)
+                first[row], closer[row] = again
+        reached = _accuracy(_embed(embedder, crops, closer), pairs)
         detected[str(round(0.6 * side))] = {
             "accuracy": reached,
             "cost": accuracy - reached,
-            "cost_of_noise": accuracy - _accuracy(again_vectors, pairs),
-            "found": len(found) / len(rows),
+            "cost_of_noise": noise(closer),
+            "cost_of_first_look": noise(first),
+            "found": len(closer) / len(rows),
         }
     return {"given": {"accuracy": accuracy, "crops": len(rows)}, "detected": detected}
 
 
-def realign(detector: FaceDetector, crop: U8, side_px: int) -> U8 | None:
+def realign(reader: FaceReader, crop: U8, side_px: int) -> tuple[U8, U8] | None:
     """Find an aligned crop in a grey picture and align it again.
 
     Args:
@@ -66,15 +77,18 @@ def realign(detector: FaceDetector, crop: U8, side_px: int) -> U8 | None:
         side_px: its side in the detector's frame; the pixels that are aligned are all of them.
 
     Returns:
-        The new crop, or None where no face is found.
+        The new crop as it is after the first look, and as the door would align it, after a second
+        look where the face is far; None where no face is found.
     """
     zoom = FACE_PX / side_px
     width, height = (round(px * zoom) for px in FRAME_PX)
     picture = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
     x, y = (width - FACE_PX) // 2, (height - FACE_PX) // 2
     picture[y : y + FACE_PX, x : x + FACE_PX] = crop
-    found = detector.detect(picture)
-    return align(picture, found[0].landmarks) if found else None
+    found = reader.find(picture)
+    if not found:
+        return None
+    return align(picture, found[0].landmarks), reader.look(picture, found[0]).aligned
 
 
 def _embed(embedder: FaceEmbedder, crops: U8, chosen: dict[int, U8]) -> F32:

@@ -15,14 +15,12 @@ from facegate.training.robustness import robustness
 from facegate.training.sampling import labels_of
 from facegate.training.verification import Verification, embedder_on_data
 from facegate.types import F32, U8
-from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
 
 
 def measure_embedder(
     reader: FaceReader,
-    detector: FaceDetector,
     embedder: FaceEmbedder,
     gate: Gate,
     data: Path,
@@ -32,8 +30,7 @@ def measure_embedder(
     """Measure an embedder for its card, all that `evaluate` can say of it.
 
     Args:
-        reader: the shipped detector with the embedder, for what it must find again.
-        detector: the same detector, for what its landmarks cost.
+        reader: the shipped detector with the embedder, for what it must find and align again.
         embedder: the network that ships, not the float one it was made of.
         gate: the quality gate that judges its pictures.
         data: folder with `faces-val.parquet`, `val-pairs.csv` and `faces-train-*.parquet`.
@@ -63,7 +60,7 @@ def measure_embedder(
     quality = quality_on_data(embedder, gate, data, progress)
     learnt = {name: quality.pop(name) for name in ("lengths", "coverage")}
     say(_quality_line(quality["error_versus_reject"]))
-    cost = landmark_cost(detector, embedder, data, progress)
+    cost = landmark_cost(reader, embedder, data, progress)
     said = ", ".join(f"{r['cost']:+.4f} at {px} px" for px, r in cost["detected"].items())
     say(f"the detector's landmarks cost, in accuracy: {said}")
     figures["robustness"] = robustness(reader, embedder, data, progress)

@@ -156,12 +156,13 @@ def suppress(boxes: list[Side], max_iou: float) -> list[int]:
     """
     kept: list[int] = []
     for number, box in enumerate(boxes):
-        if all(_iou(box, boxes[better]) <= max_iou for better in kept):
+        if all(iou(box, boxes[better]) <= max_iou for better in kept):
             kept.append(number)
     return kept
 
 
-def _iou(a: Side, b: Side) -> float:
+def iou(a: Side, b: Side) -> float:
+    """Give the intersection over union of two boxes."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if across <= 0 or down <= 0:
         return 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facegate.types import U8, Detection, Embedding, Quality
+from facegate.vision.closer import look_closer
 from facegate.vision.detector import FaceDetector
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.preprocess import align
@@ -59,6 +60,8 @@ class FaceReader:
         limits: of the quality gate.
         tiles: more than 1 also searches so many times so many parts of the main picture, for far
             faces; each costs as much as the whole.
+        closer: a detector for a second look at far faces, never used by two threads at once; none
+            leaves the first look's landmarks.
     """
 
     def __init__(
@@ -67,8 +70,9 @@ class FaceReader:
         embedder: FaceEmbedder,
         limits: QualityLimits,
         tiles: int = 1,
+        closer: FaceDetector | None = None,
     ) -> None:
-        self._tiles = tiles
+        self._tiles, self._closer = tiles, closer
         self._detector, self._embedder, self._limits = detector, embedder, limits
 
     def find(self, pixels: U8, small: U8 | None = None) -> list[Detection]:
@@ -84,7 +88,9 @@ class FaceReader:
         return find_faces(self._detector, pixels, small, self._tiles)
 
     def look(self, pixels: U8, detection: Detection) -> Face:
-        """Cut a detected face out of its picture and judge it."""
+        """Cut a detected face out of its picture and judge it; a far one is looked at closer."""
+        if self._closer is not None:
+            detection = look_closer(self._closer, pixels, detection)
         aligned = align(pixels, detection.landmarks)
         return Face(detection, aligned, assess(pixels, detection, aligned, self._limits))
 
