@@ -5,6 +5,7 @@ import yaml
 
 from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError
+from facegate.vision.detector import MIN_SCORE
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 
@@ -128,3 +129,8 @@ def test_yaml_nested_without_end_is_one_line(tmp_path):
 def test_a_path_that_can_be_none_is_told_with_its_setting(folder):
     with pytest.raises(ConfigError, match=r"state\.folder"):
         parse_config({"state": {"folder": folder}}, "x")
+
+
+def test_a_gate_reports_the_faces_that_the_networks_figures_count():
+    """What the card says was measured at the limit that a gate has without a setting."""
+    assert Config().detection.min_score == MIN_SCORE

@@ -114,3 +114,5 @@ def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
     most = 100 * max(d["cost_of_noise"] for d in noise["detected"].values())
     said = float(re.search(r"verify at most ([\d.]+) points worse", text)[1])
     assert most <= said < most + 0.1
+    alone = 100 * noise["detected"]["16"]["cost_of_first_look"]
+    assert f"would verify {alone:.1f} points worse than the given ones without it" in text

@@ -30,6 +30,7 @@ from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
 from facegate.vision.decoding import STRIDES, Canvas, faces_in
+from facegate.vision.detector import MIN_SCORE
 from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
 
@@ -214,7 +215,7 @@ class FloatNetwork:
         min_score: of a detector, below which it reports nothing.
     """
 
-    def __init__(self, model: keras.Model, min_score: float = 0.5) -> None:
+    def __init__(self, model: keras.Model, min_score: float = MIN_SCORE) -> None:
         self.min_score = min_score
         self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
         _, self._height, self._width, _ = model.inputs[0].shape

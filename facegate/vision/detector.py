@@ -14,6 +14,10 @@ from facegate.vision.preprocess import fit
 from facegate.vision.tflite import TFLiteModel
 
 
+MIN_SCORE = 0.4
+"""Faces below this confidence are not reported, where nobody asks for another limit."""
+
+
 class FaceDetector(Protocol):
     """What finds faces."""
 
@@ -34,7 +38,7 @@ class TFLiteFaceDetector:
         ModelError: the model cannot be used, or has other outputs than a detector's.
     """
 
-    def __init__(self, path: Path, min_score: float = 0.5, threads: int = 1) -> None:
+    def __init__(self, path: Path, min_score: float = MIN_SCORE, threads: int = 1) -> None:
         self.model = TFLiteModel(path, "detector", threads)
         self.min_score = min_score
         self._height, self._width, _ = self.model.input_shape
