@@ -13,7 +13,6 @@ from facegate.vision.decoding import HEADS, STRIDES, Canvas, faces_in
 from facegate.vision.preprocess import fit
 from facegate.vision.tflite import TFLiteModel
 
-
 MIN_SCORE = 0.4
 """Faces below this confidence are not reported, where nobody asks for another limit."""
 
