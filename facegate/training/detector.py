@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from facegate.training import architectures
-from facegate.training.data import Scene, read_scenes
+from facegate.training.data import Scene, read_scenes, without_faces
 from facegate.training.loop import (
     Checkpoint,
     Log,
@@ -24,7 +24,7 @@ from facegate.training.loop import (
     pick_device,
     seed_everything,
 )
-from facegate.training.negatives import MINE_EVERY_VIEWS, hardness, without_faces
+from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.weights import load_weights, settle

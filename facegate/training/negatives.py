@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import torch
 
@@ -18,27 +16,6 @@ FLOOR = 0.05
 
 MINE_EVERY_VIEWS = 50_000
 BATCH = 16
-
-
-MISSED_SHARE = 0.1
-"""A set with fewer faceless pictures than this was collected for its faces."""
-
-
-def without_faces(scenes: list[Scene]) -> list[Scene]:
-    """Give the pictures that may be taken for faceless.
-
-    An automatic annotator misses faces, those behind masks above all. In a set that was collected
-    for its faces a picture without an annotation most likely shows one: training on it as
-    background would unlearn such faces, and mining would show it most often.
-    """
-    pictures = Counter(s.source for s in scenes)
-    faceless = Counter(s.source for s in scenes if not len(s.boxes))
-    return [
-        s
-        for s in scenes
-        if not len(s.boxes)
-        and (not s.source or faceless[s.source] >= MISSED_SHARE * pictures[s.source])
-    ]
 
 
 def hardness(network: TorchTwin, faceless: list[Scene], height_px: int, width_px: int) -> F32:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from facegate.training import scenes
-from facegate.training.data import Scene
-from facegate.training.negatives import without_faces
+from facegate.training.data import Scene, without_faces
 from facegate.training.scenes import MIN_FACE_PX, assign, backlight, compose
 from facegate.vision.decoding import cell_centres
 
