@@ -17,8 +17,9 @@ from facegate.vision.detector import FaceDetector
 AROUND = (320 / 96, 256 / 96)
 """What is shown, in sides of the face: it is then 96 pixels wide for the shipped detector."""
 
-LEAST_GAIN = 1.5
-"""How many times larger the face has to become; for less the second look tells nothing new."""
+LEAST_GAIN = 3.0
+"""How many times larger the face has to become; for less the second look tells little that is new,
+and the nearer the face, the more pixels there are to shrink."""
 
 LEAST_SCORE = 0.2
 """That somebody is there is known already."""
