@@ -15,6 +15,7 @@ from facegate.cli.train import Blocks, Width
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import DataError, InputError
+from facegate.vision.card import read_card
 
 
 class Kind(StrEnum):
@@ -147,11 +148,12 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
         return {"figures": figures, "quantisation": head_report(detector, before, pictures)}
     embedder = TFLiteFaceEmbedder(out)
     settings = load_config(None)
-    reader, finder = parts.reader_for(settings, embedder), parts.load_detector(settings)
+    reader = parts.reader_for(settings, embedder)
     measured, _, vectors, crops = measure_embedder(
         reader, embedder, gate_of(settings), data, progress, say
     )
-    measured["landmark_cost"] = {"detector": finder.model.card.model_id} | measured["landmark_cost"]
+    finder = read_card(parts.detector_path(settings), "detector")
+    measured["landmark_cost"] = {"detector": finder.model_id} | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
     pairs = read_pairs(data / "val-pairs.csv")

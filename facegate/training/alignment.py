@@ -44,9 +44,8 @@ def landmark_cost(
     given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
     accuracy = _accuracy(given, pairs)
 
-    def noise(found: dict[int, U8]) -> float:
-        """Give what other crops cost; one that is not found stays as given."""
-        vectors = _embed(embedder, crops, found)
+    def noise(vectors: F32) -> float:
+        """Give what embeddings of other crops cost; one that is not found stays as given."""
         missing = np.isnan(vectors).any(axis=1, keepdims=True)
         return accuracy - _accuracy(np.where(missing, given, vectors), pairs)
 
@@ -58,12 +57,13 @@ def landmark_cost(
             again = realign(reader, crops[row], side)
             if again is not None:
                 first[row], closer[row] = again
-        reached = _accuracy(_embed(embedder, crops, closer), pairs)
+        as_at_the_door = _embed(embedder, crops, closer)
+        reached = _accuracy(as_at_the_door, pairs)
         detected[str(round(0.6 * side))] = {
             "accuracy": reached,
             "cost": accuracy - reached,
-            "cost_of_noise": noise(closer),
-            "cost_of_first_look": noise(first),
+            "cost_of_noise": noise(as_at_the_door),
+            "cost_of_first_look": noise(_embed(embedder, crops, first)),
             "found": len(closer) / len(rows),
         }
     return {"given": {"accuracy": accuracy, "crops": len(rows)}, "detected": detected}

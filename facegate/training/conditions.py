@@ -52,7 +52,8 @@ def tilted(scene: Scene, rng: np.random.Generator) -> Scene:
     seen = np.clip(boxes, 0, (width, height, width, height))
     share = (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(sides.prod(1), 1e-6)
     scores = np.where(share < INSIDE_SHARE, 0, scene.scores).astype(np.float32)
-    return Scene(pixels, boxes, (scene.landmarks @ turn + shift).astype(np.float32), scores)
+    landmarks = (scene.landmarks @ turn + shift).astype(np.float32)
+    return replace(scene, pixels=pixels, boxes=boxes, landmarks=landmarks, scores=scores)
 
 
 def covered(scene: Scene, rng: np.random.Generator) -> Scene:
