@@ -12,10 +12,10 @@ import numpy as np
 from facegate.training.data import Scene
 from facegate.training.detection import SIZES, Looked, look_at
 from facegate.training.progress import Progress, quietly
-from facegate.training.scenes import between_centres, cover_lower_face
+from facegate.training.scenes import cover_lower_face
 from facegate.types import U8
 from facegate.vision.detector import FaceDetector
-from facegate.vision.preprocess import LETTERBOX_GREY
+from facegate.vision.preprocess import LETTERBOX_GREY, between_centres
 
 DARK_GAIN, DARK_NOISE = 0.15, 4.0
 TILT_DEG = 30.0

@@ -11,7 +11,7 @@ import numpy as np
 from facegate.training.data import Scene
 from facegate.types import F32, U8
 from facegate.vision.decoding import STRIDES
-from facegate.vision.preprocess import LETTERBOX_GREY
+from facegate.vision.preprocess import LETTERBOX_GREY, between_centres
 
 # Each stride learns faces of these sizes (square root of the box's area, canvas pixels); the ranges
 # overlap so that a face between two strides is found by either.
@@ -49,7 +49,7 @@ def compose(scenes: list[Scene], height: int, width: int, rng: np.random.Generat
     boxes = np.concatenate([p[0] for p in placed])
     if rng.random() < BACKLIT_SHARE:
         canvas = backlight(canvas, boxes, rng)
-    pixels = _light(canvas, rng)
+    pixels = light(canvas, rng)
     return Canvas(
         pixels,
         boxes,
@@ -125,19 +125,6 @@ def _place(
     return boxes[keep].astype(np.float32), landmarks[keep].astype(np.float32), ignore[keep]
 
 
-def between_centres(matrix: np.ndarray) -> np.ndarray:
-    """Turn a map of coordinates, pixel 0 from 0 to 1, into OpenCV's, whose pixel 0 lies at 0.
-
-    Without it a mirrored picture lies one pixel beside its annotations.
-
-    Args:
-        matrix: (2, 3).
-    """
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    return moved
-
-
 def _cover_some(
     pixels: U8, scene: Scene, rows: np.ndarray, zoom: float, rng: np.random.Generator
 ) -> U8:
@@ -204,7 +191,7 @@ def backlight(pixels: U8, boxes: F32, rng: np.random.Generator) -> U8:
     return np.clip(people * (lit * dark + veil) + (1 - people) * around, 0, 255).astype(np.uint8)
 
 
-def _light(pixels: U8, rng: np.random.Generator) -> U8:
+def light(pixels: U8, rng: np.random.Generator) -> U8:
     """Low light, cast, grey, blur, noise and JPEG, each on some pictures."""
     levels = np.arange(256, dtype=np.float32)
     gain = np.exp(rng.normal(0, 0.25)) * (rng.uniform(0.12, 0.6) if rng.random() < 0.25 else 1.0)

@@ -40,7 +40,7 @@ TEMPLATE: F32 = (
 LETTERBOX_GREY = 128
 
 MARGIN_PX = 2
-"""Around what an aligned face shows, so that the crop's border is never mixed into it."""
+"""Around what a square shows, so that the crop's border is never mixed into it."""
 
 
 def similarity_transform(source: F32, target: F32) -> F32:
@@ -83,25 +83,59 @@ def align(pixels: U8, landmarks: F32) -> U8:
         uint8 (160, 160, 3), RGB; the landmarks lie on `TEMPLATE` as near as a similarity can.
     """
     matrix = similarity_transform(landmarks, TEMPLATE)
-    scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    if not scale:
+    if not (matrix[0, 0] or matrix[1, 0]):
         return np.zeros((FACE_PX, FACE_PX, 3), np.uint8)
-    crop, matrix = _crop(pixels, matrix)
+    return cut(pixels, matrix, FACE_PX)
+
+
+def cut(pixels: U8, matrix: F32, side_px: int, around: int = 0) -> U8:
+    """Cut a square out of a picture, turned and scaled on the way.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        matrix: float32 (2, 3), a similarity from the picture to the square, as `cv2.warpAffine`
+            takes it: pixel 0 lies at 0.
+        side_px: the square's side.
+        around: grey level of what lies outside of the picture.
+
+    Returns:
+        uint8 (side_px, side_px, 3).
+    """
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    crop, matrix = _crop(pixels, matrix, side_px)
     if scale < 0.5:  # shrinking more than twofold: average first, or edges alias
         crop, matrix = _shrink(crop, matrix, int(1 / scale))
     # OpenCV warps four channels at once, but three one after the other: this is twice as fast.
     four = cv2.cvtColor(crop, cv2.COLOR_RGB2RGBA)
-    face = cv2.warpAffine(
-        four, matrix, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    square = cv2.warpAffine(
+        four,
+        matrix,
+        (side_px, side_px),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(around, around, around),
     )
-    return cv2.cvtColor(face, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
+    return cv2.cvtColor(square, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
 
 
-def _crop(pixels: U8, matrix: F32) -> tuple[U8, F32]:
-    """Give the part of a picture that an aligned face shows, and the matrix from there."""
+def between_centres(matrix: np.ndarray) -> F32:
+    """Turn a map of coordinates, pixel 0 from 0 to 1, into OpenCV's, whose pixel 0 lies at 0.
+
+    Without it a mirrored picture lies one pixel beside its annotations.
+
+    Args:
+        matrix: (2, 3).
+    """
+    moved: F32 = np.asarray(matrix, np.float32).copy()
+    moved[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+    return moved
+
+
+def _crop(pixels: U8, matrix: F32, side_px: int) -> tuple[U8, F32]:
+    """Give the part of a picture that a square cut out of it shows, and the matrix from there."""
     (a, b, u), (c, d, v) = cv2.invertAffineTransform(matrix).tolist()
-    xs = [u + a * x + b * y for x in (0, FACE_PX) for y in (0, FACE_PX)]
-    ys = [v + c * x + d * y for x in (0, FACE_PX) for y in (0, FACE_PX)]
+    xs = [u + a * x + b * y for x in (0, side_px) for y in (0, side_px)]
+    ys = [v + c * x + d * y for x in (0, side_px) for y in (0, side_px)]
     height, width = pixels.shape[:2]
     left = min(max(math.floor(min(xs)) - MARGIN_PX, 0), width - 1)
     top = min(max(math.floor(min(ys)) - MARGIN_PX, 0), height - 1)
