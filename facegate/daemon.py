@@ -236,6 +236,7 @@ class Gate:
             if stopping.is_set():
                 return
             self._canaries["detector"].ask_if_due()
+            self._canaries["refiner"].ask_if_due()
             detections = self._vision.reader.find(frame.pixels, frame.small)
             tracks = self._tracker.update(detections, frame.captured_at_s)
             self._recent.append(frame.captured_at_s)

@@ -32,30 +32,28 @@ from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
 from facegate.types import F32, U8
 from facegate.vision.card import Calibration, ModelCard
-from facegate.vision.closer import LEAST_SCORE
 from facegate.vision.coverage import CoverageLimit
-from facegate.vision.detector import TFLiteFaceDetector
+from facegate.vision.detector import FaceDetector, TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
+from facegate.vision.finder import FaceFinder
 from facegate.vision.quality import QualityLimits
+from facegate.vision.refiner import FaceRefiner, TFLiteFaceRefiner
 from facegate.vision.tflite import TFLiteModel, model_folder
 
 LOCAL_TIME = Path("/etc/localtime")
 DETECTOR_FILE = "yunet_like.tflite"
+REFINER_FILE = "onet_like.tflite"
 EMBEDDER_FILE = "inception_resnet_lite.tflite"
 
 
 @dataclass(frozen=True)
 class Vision:
-    """The networks, ready to use, and what the embedder's card says about distances.
-
-    Frames are searched and faces read in two threads, and a network serves one at a time: `closer`
-    is a detector of the reading thread's own.
-    """
+    """The networks, ready to use, and what the embedder's card says about distances."""
 
     reader: FaceReader
     detector: TFLiteFaceDetector
-    closer: TFLiteFaceDetector
+    refiner: TFLiteFaceRefiner
     embedder: TFLiteFaceEmbedder
     calibration: Calibration
 
@@ -67,7 +65,11 @@ class Vision:
     @property
     def canaries(self) -> dict[str, tuple[Callable[[U8], F32], tuple[int, int, int]]]:
         """What asks each network for all it says of a picture, and the picture's shape."""
-        models = {"detector": self.detector.model, "embedder": self.embedder.model}
+        models = {
+            "detector": self.detector.model,
+            "refiner": self.refiner.model,
+            "embedder": self.embedder.model,
+        }
         return {
             name: (partial(_all_outputs, model), model.input_shape)
             for name, model in models.items()
@@ -83,20 +85,38 @@ def detector_path(config: Config) -> Path:
     return Path(config.models.detector or model_folder() / DETECTOR_FILE)
 
 
+def refiner_path(config: Config) -> Path:
+    """Give the refiner file: configured or shipped."""
+    return Path(config.models.refiner or model_folder() / REFINER_FILE)
+
+
 def embedder_path(config: Config) -> Path:
     """Give the embedder file: configured or shipped."""
     return Path(config.models.embedder or model_folder() / EMBEDDER_FILE)
 
 
 def load_detector(config: Config) -> TFLiteFaceDetector:
-    """Load the detector."""
-    return TFLiteFaceDetector(
-        detector_path(config), config.detection.min_score, config.models.detector_threads
-    )
+    """Load the detector, which gives candidates."""
+    return TFLiteFaceDetector(detector_path(config), threads=config.models.detector_threads)
+
+
+def load_refiner(config: Config) -> TFLiteFaceRefiner:
+    """Load the refiner."""
+    return TFLiteFaceRefiner(refiner_path(config), config.models.detector_threads)
+
+
+def load_finder(config: Config) -> FaceFinder:
+    """Load the two networks that find faces."""
+    return finder_of(config, load_detector(config), load_refiner(config))
+
+
+def finder_of(config: Config, detector: FaceDetector, refiner: FaceRefiner) -> FaceFinder:
+    """Join the networks that find faces."""
+    return FaceFinder(detector, refiner, config.detection.min_score, config.detection.tiles)
 
 
 def load_vision(config: Config) -> Vision:
-    """Load both networks, and keep OpenCV to the thread that calls it.
+    """Load all networks, and keep OpenCV to the thread that calls it.
 
     Its own threads would take the cores from camera and networks for pictures too small to share.
 
@@ -104,31 +124,17 @@ def load_vision(config: Config) -> Vision:
         ModelError: a model cannot be used, or the embedder's card has no calibration.
     """
     cv2.setNumThreads(1)
-    detector = load_detector(config)
+    detector, refiner = load_detector(config), load_refiner(config)
     embedder = TFLiteFaceEmbedder(embedder_path(config), config.models.embedder_threads)
     calibration = calibration_of(embedder.model.card)
-    closer = _load_closer(config)
-    reader = _reader(config, detector, closer, embedder)
-    return Vision(reader, detector, closer, embedder, calibration)
+    limits = quality_limits(config, embedder.model.card)
+    reader = FaceReader(finder_of(config, detector, refiner), embedder, limits)
+    return Vision(reader, detector, refiner, embedder, calibration)
 
 
 def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
-    """Join the configured detector with an embedder, which may lack a calibration."""
-    return _reader(config, load_detector(config), _load_closer(config), embedder)
-
-
-def _load_closer(config: Config) -> TFLiteFaceDetector:
-    return TFLiteFaceDetector(detector_path(config), LEAST_SCORE, config.models.detector_threads)
-
-
-def _reader(
-    config: Config,
-    detector: TFLiteFaceDetector,
-    closer: TFLiteFaceDetector,
-    embedder: TFLiteFaceEmbedder,
-) -> FaceReader:
-    limits = quality_limits(config, embedder.model.card)
-    return FaceReader(detector, embedder, limits, config.detection.tiles, closer)
+    """Join the configured finder with an embedder, which may lack a calibration."""
+    return FaceReader(load_finder(config), embedder, quality_limits(config, embedder.model.card))
 
 
 def quality_limits(config: Config, card: ModelCard) -> QualityLimits:

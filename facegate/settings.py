@@ -61,6 +61,7 @@ class ModelsConfig(Section):
     """Which networks run, and on how many threads."""
 
     detector: FilePath | None = None
+    refiner: FilePath | None = None
     embedder: FilePath | None = None
     detector_threads: Annotated[int, Field(ge=1, le=16)] = 1
     embedder_threads: Annotated[int, Field(ge=1, le=16)] = 2
@@ -69,7 +70,7 @@ class ModelsConfig(Section):
 class DetectionConfig(Section):
     """When something is a face, and the same face as before."""
 
-    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.67
     tiles: Annotated[int, Field(ge=1, le=4)] = 1
     track_max_lost_frames: Annotated[int, Field(ge=0, le=100)] = 5
 

@@ -20,7 +20,7 @@ class Network:
         return vector + np.float32(self.noise) * vector[::-1]
 
 
-@pytest.mark.parametrize("name", ["detector", "embedder"])
+@pytest.mark.parametrize("name", ["detector", "refiner", "embedder"])
 def test_the_shipped_networks_answer_as_they_did(name):
     now_s = [0.0]
     ask, shape = parts.load_vision(Config()).canaries[name]
@@ -30,7 +30,7 @@ def test_the_shipped_networks_answer_as_they_did(name):
         now_s[0] += EVERY_S
     answer = ask(np.zeros(shape, np.uint8))
     assert answer.ndim == 1
-    assert answer.size >= 128
+    assert answer.size >= 15
     assert np.abs(answer).max() > 0
 
 

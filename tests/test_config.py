@@ -5,7 +5,7 @@ import yaml
 
 from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError
-from facegate.vision.detector import MIN_SCORE
+from facegate.vision.finder import MIN_SCORE
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 

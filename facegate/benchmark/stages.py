@@ -17,8 +17,8 @@ from facegate.types import U8
 from facegate.vision.tflite import TFLiteModel
 from facegate.vision.tracker import Tracker
 
-NETWORKS = ("detector network", "closer look's network", "embedder network")
-FINDING = ("colours of the small picture", "shrink, decode, suppress", "track")
+NETWORKS = ("detector network", "refiner network", "embedder network")
+FINDING = ("colours of the small picture", "shrink, decode, cut out", "track")
 """What every frame costs beside the detector, whether there is a face in it or not."""
 
 PERCENTILES = (50, 95, 99)
@@ -39,20 +39,20 @@ class _Clock:
 
     def __init__(self) -> None:
         self.spent: dict[str, list[float]] = {}
-        self._began_s = self._inside_s = 0.0
+        self._networks: dict[str, tuple[TFLiteModel, float]] = {}
+        self._began_s = 0.0
 
-    def start(self, network: TFLiteModel | None = None) -> None:
-        """Begin a step; what `network` spends in it is kept apart as a step of its own."""
-        self._inside_s = network.cpu_s if network else 0.0
+    def start(self, **networks: TFLiteModel) -> None:
+        """Begin a step; what networks spend in it is kept apart, as steps by their names."""
+        self._networks = {name: (network, network.cpu_s) for name, network in networks.items()}
         self._began_s = time.thread_time()
 
-    def stop(self, stage: str, network: TFLiteModel | None = None, name: str = "") -> None:
-        """End the step that was begun; `name` is what the network's own step is called."""
+    def stop(self, stage: str) -> None:
+        """End the step that was begun."""
         took_s = time.thread_time() - self._began_s
-        if network:
-            inside_s = network.cpu_s - self._inside_s
-            if inside_s:
-                self.spent.setdefault(name, []).append(inside_s)
+        for name, (network, before_s) in self._networks.items():
+            inside_s = network.cpu_s - before_s
+            self.spent.setdefault(f"{name} network", []).append(inside_s)
             took_s -= inside_s
         self.spent.setdefault(stage, []).append(took_s)
 
@@ -86,25 +86,24 @@ def stages(
         if seq == WARM_UP_FRAMES:
             clock.spent.clear()
         pixels, planes = buffers[number % len(buffers)]
-        detector, closer = vision.detector.model, vision.closer.model
-        embedder = vision.embedder.model
+        detector, refiner = vision.detector.model, vision.refiner.model
         clock.start()
         small = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
         clock.stop("colours of the small picture")
-        clock.start(detector)
+        clock.start(detector=detector, refiner=refiner)
         found = vision.reader.find(pixels, small)
-        clock.stop("shrink, decode, suppress", detector, NETWORKS[0])
+        clock.stop(FINDING[1])
         now_s = time.monotonic()
         clock.start()
         tracks = tracker.update(found, now_s)
         clock.stop("track")
         for track in tracks:
-            clock.start(closer)
+            clock.start()
             face = vision.reader.look(pixels, track.detection)
-            clock.stop("align and judge", closer, NETWORKS[1])
-            clock.start(embedder)
+            clock.stop("align and judge")
+            clock.start(embedder=vision.embedder.model)
             vector = vision.reader.embed(face).vector
-            clock.stop("numbers in and out", embedder, NETWORKS[2])
+            clock.stop("numbers in and out")
             clock.start()
             policy.decide(Look(track.track_id, members.matcher.match(vector), now_s, seq))
             clock.stop("match and decide")

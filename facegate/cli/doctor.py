@@ -28,6 +28,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "packages": service.packages,
         "picamera2": lambda: service.camera_stack(wants_pi),
         "detector": lambda: gate.detector(settings),
+        "refiner": lambda: gate.refiner(settings),
         "embedder": lambda: gate.embedder(settings),
         "store": lambda: gate.store(settings, daemon),
         "gpio": lambda: gate.gpio(settings, daemon),

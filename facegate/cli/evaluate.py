@@ -209,7 +209,11 @@ def detector(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recall by face size, false alarms, landmark error; fractions, not percent."""
+    """Recall by face size, false alarms, landmark error, of detector and refiner together.
+
+    All are fractions, not percent. --model names another detector; --card writes into the card of
+    the refiner, which has the last word.
+    """
     if (data is None) == (images is None) or (images is None) != (boxes is None):
         raise DataError("give either --data DIR, or --images DIR with --boxes FILE")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
@@ -219,12 +223,15 @@ def detector(
     from facegate.training.data import read_scenes
     from facegate.training.misses import worst_sheet
     from facegate.vision.detector import TFLiteFaceDetector
+    from facegate.vision.finder import FaceFinder
 
     settings = load_config(config)
     make_folder(plots)
     check_writable(misses)
     path = named_model(model) if model else parts.detector_path(settings)
-    finder = TFLiteFaceDetector(path, settings.detection.min_score)
+    candidates = TFLiteFaceDetector(path)
+    refiner = parts.load_refiner(settings)
+    finder = parts.finder_of(settings, candidates, refiner)
     unreadable = 0
     if data is not None:
         scenes = read_scenes(data / "scenes-val.parquet")
@@ -236,11 +243,13 @@ def detector(
     if conditions:
         result["conditions"] = under_conditions(finder, looked, progress)
     if card:
-        amend_card(path, {"figures": {**finder.model.card.raw.get("figures", {}), **result}})
+        used = {"detector": candidates.model.card.model_id}
+        kept = refiner.model.card.raw.get("figures", {})
+        amend_card(parts.refiner_path(settings), {"figures": {**kept, **used, **result}})
     result = {"model": str(path), **result, "unreadable": unreadable}
     written = []
     if plots:
-        eager = TFLiteFaceDetector(path, LOWEST_SCORE)
+        eager = FaceFinder(candidates, refiner, LOWEST_SCORE)
         ranking = detection.rank_detections(eager, scenes, progress)
         written += drawing.detection_plots(plots, ranking, finder.min_score)
     if misses:
@@ -259,7 +268,8 @@ def detector(
             f"recall        {recall}",
             f"pictures      {shown['with_faces']} with faces, {shown['faceless']} without",
             f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
-            f"{result['false_alarms_with_faces']:.4f} with",
+            f"{result['false_alarms_with_faces']:.4f} with; "
+            f"{result['false_alarms_believed']:.4f} where no face can have been overlooked",
             f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance, "
             f"median {result['landmark_median']:.4f}",
             *[
@@ -286,7 +296,7 @@ def landmarks(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the detector's landmarks cost in verification accuracy, against the given crops."""
+    """What the landmarks that are found cost in verification accuracy, against the given crops."""
     needs("pyarrow")
     from facegate.training.alignment import landmark_cost
 
@@ -294,7 +304,7 @@ def landmarks(
     embedder = TFLiteFaceEmbedder(parts.embedder_path(settings), settings.models.embedder_threads)
     result = landmark_cost(parts.reader_for(settings, embedder), embedder, data, progress)
     if card:
-        path = parts.detector_path(settings)
+        path = parts.refiner_path(settings)
         amend_card(path, {"landmark_cost": {"embedder": embedder.model_id, **result}})
     emit(
         result,
@@ -303,8 +313,7 @@ def landmarks(
             f"given crops   accuracy {result['given']['accuracy']:.4f}",
             *[
                 f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}, "
-                f"of noise {r['cost_of_noise']:+.4f}, "
-                f"without a second look {r['cost_of_first_look']:+.4f}  found {r['found']:.4f}"
+                f"of noise {r['cost_of_noise']:+.4f}  found {r['found']:.4f}"
                 for px, r in result["detected"].items()
             ],
         ],

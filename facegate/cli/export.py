@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,12 +17,22 @@ from facegate.config import load_config
 from facegate.errors import DataError, InputError
 from facegate.vision.card import read_card
 
+if TYPE_CHECKING:
+    from facegate.training.data import Scene
+    from facegate.training.export import FloatNetwork
+    from facegate.training.quantisation import Limited
+
 
 class Kind(StrEnum):
     """What is exported."""
 
     EMBEDDER = "embedder"
     DETECTOR = "detector"
+    REFINER = "refiner"
+
+
+ONLY = {Kind.DETECTOR: "yunet_like", Kind.REFINER: "onet_like"}
+"""The architecture of what has but one."""
 
 
 class Format(StrEnum):
@@ -56,12 +66,12 @@ def export(
     """
     if out.suffix != ".tflite":
         raise InputError(f"{out}: choose a name that ends in .tflite")
-    if kind is Kind.DETECTOR and format_ is not Format.INT8:
-        raise InputError("--format belongs to embedders: the detector is always int8")
+    if kind is not Kind.EMBEDDER and format_ is not Format.INT8:
+        raise InputError(f"--format belongs to embedders: the {kind.value} is always int8")
     if data is None and format_ is Format.INT8:
         raise DataError(
             "no --data: INT8 gets its scales from pictures (300 of faces-train-*.parquet for an "
-            "embedder, of scenes-train.parquet for a detector), and guessed ones would ruin the "
+            "embedder, else of scenes-train.parquet), and guessed ones would ruin the "
             "network. Give --data DIR; an embedder can also go unquantised with --format fp16"
         )
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -75,7 +85,7 @@ def export(
     arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
     if blocks and kind is Kind.EMBEDDER:
         arguments["blocks"] = parse_blocks(blocks)
-    name = architecture if kind is Kind.EMBEDDER else "yunet_like"
+    name = architecture if kind is Kind.EMBEDDER else ONLY[kind]
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
     say(f"{name}: {model.count_params():,} parameters; converting ...")
@@ -91,7 +101,7 @@ def export(
         command += f" --format {format_.value}"
     card = ex.describe(source, model, out, command, data)
     card["xnnpack_partitions"] = partitions(out)
-    if kind is Kind.DETECTOR:
+    if kind is not Kind.EMBEDDER:
         card["outputs"] = ex.name_outputs(model, content)
     write_card(out, card)  # the runtime's classes below read it
     if data is None:
@@ -116,44 +126,101 @@ def _converted(kind: Kind, format_: Format, model: Any, data: Path | None) -> by
     if kind is Kind.EMBEDDER:
         return ex.to_int8_tflite(model, ex.calibration_faces(data), float_output=True)
     _, height, width, _ = model.inputs[0].shape
+    if kind is Kind.REFINER:
+        return ex.to_int8_tflite(model, ex.calibration_squares(data, width), float_output=True)
     return ex.to_int8_tflite(model, ex.calibration_scenes(data, height, width), float_output=False)
 
 
 def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
-    import numpy as np
-
-    from facegate.training import detection, verification
-    from facegate.training.conditions import under_conditions
-    from facegate.training.data import read_pairs, read_scenes
     from facegate.training.export import FloatNetwork
-    from facegate.training.fidelity import fidelity
-    from facegate.training.measure import measure_embedder
-    from facegate.training.quantisation import QUANTISED_PICTURES, equal_alarms, head_report
-    from facegate.vision.detector import TFLiteFaceDetector
-    from facegate.vision.embedder import TFLiteFaceEmbedder
-    from facegate.vision.preprocess import letterbox
 
     before = FloatNetwork(model)
-    if kind is Kind.DETECTOR:
-        scenes = read_scenes(data / "scenes-val.parquet")
-        detector = TFLiteFaceDetector(out)
-        looked = detection.look_at(detector, scenes, progress)
-        figures = {**detection.figures(looked), "min_score": detector.min_score}
-        in_float = detection.detector_on_scenes(before, scenes, progress)
-        compared = ("recall", "false_alarms_per_image", "false_alarms_with_faces", "landmark_nme")
-        figures["float"] = {k: in_float[k] for k in compared}
-        figures["at_equal_alarms"] = equal_alarms(detector, out, before, scenes)
-        figures["conditions"] = under_conditions(detector, looked, progress)
-        pictures = [letterbox(s.pixels, *before.canvas_px)[0] for s in scenes[:QUANTISED_PICTURES]]
-        return {"figures": figures, "quantisation": head_report(detector, before, pictures)}
+    measure = {
+        Kind.DETECTOR: _measure_detector,
+        Kind.REFINER: _measure_refiner,
+        Kind.EMBEDDER: _measure_embedder,
+    }
+    return measure[kind](out, data, before)
+
+
+def _measure_detector(out: Path, data: Path, before: FloatNetwork) -> dict[str, Any]:
+    """Measure a detector by itself: its candidates."""
+    from facegate.training.data import read_scenes
+    from facegate.training.quantisation import QUANTISED_PICTURES, head_report
+    from facegate.vision.detector import TFLiteFaceDetector
+    from facegate.vision.preprocess import letterbox
+
+    scenes = read_scenes(data / "scenes-val.parquet")
+    detector = TFLiteFaceDetector(out)
+    pictures = [letterbox(s.pixels, *before.canvas_px)[0] for s in scenes[:QUANTISED_PICTURES]]
+    return {
+        "figures": _found(detector, before, scenes),
+        "quantisation": head_report(detector, before, pictures),
+    }
+
+
+def _measure_refiner(out: Path, data: Path, before: FloatNetwork) -> dict[str, Any]:
+    """Measure a refiner behind the detector in use: what the door finds."""
+    from facegate.training.data import read_scenes
+    from facegate.training.quantisation import QUANTISED_PICTURES, head_report
+    from facegate.vision.refiner import TFLiteFaceRefiner, shown
+
+    scenes = read_scenes(data / "scenes-val.parquet")
+    settings = load_config(None)
+    detector, refiner = parts.load_detector(settings), TFLiteFaceRefiner(out)
+    shipped, in_float = (parts.finder_of(settings, detector, r) for r in (refiner, before))
+    squares = [
+        shown(s.pixels, found[0].box, refiner.side_px)
+        for s in scenes[:QUANTISED_PICTURES]
+        if (found := detector.detect(s.pixels))
+    ]
+    return {
+        "figures": {
+            "detector": detector.model.card.model_id,
+            **_found(shipped, in_float, scenes),
+        },
+        "quantisation": head_report(refiner, before, squares),
+    }
+
+
+def _found(shipped: Limited, in_float: Limited, scenes: list[Scene]) -> dict[str, Any]:
+    """Measure what is found, before and after quantisation, and where seeing is hard."""
+    from facegate.training import detection
+    from facegate.training.conditions import under_conditions
+    from facegate.training.quantisation import equal_alarms
+
+    looked = detection.look_at(shipped, scenes, progress)
+    compared = ("recall", "false_alarms_per_image", "false_alarms_with_faces", "landmark_nme")
+    exact = detection.detector_on_scenes(in_float, scenes, progress)
+    return {
+        **detection.figures(looked),
+        "min_score": shipped.min_score,
+        "float": {k: exact[k] for k in compared},
+        "at_equal_alarms": equal_alarms(shipped, in_float, scenes),
+        "conditions": under_conditions(shipped, looked, progress),
+    }
+
+
+def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, Any]:
+    import numpy as np
+
+    from facegate.training import verification
+    from facegate.training.data import read_pairs
+    from facegate.training.fidelity import fidelity
+    from facegate.training.measure import measure_embedder
+    from facegate.vision.embedder import TFLiteFaceEmbedder
+
     embedder = TFLiteFaceEmbedder(out)
     settings = load_config(None)
     reader = parts.reader_for(settings, embedder)
     measured, _, vectors, crops = measure_embedder(
         reader, embedder, gate_of(settings), data, progress, say
     )
-    finder = read_card(parts.detector_path(settings), "detector")
-    measured["landmark_cost"] = {"detector": finder.model_id} | measured["landmark_cost"]
+    used = {
+        "detector": read_card(parts.detector_path(settings), "detector").model_id,
+        "refiner": read_card(parts.refiner_path(settings), "refiner").model_id,
+    }
+    measured["landmark_cost"] = used | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
     pairs = read_pairs(data / "val-pairs.csv")
@@ -168,7 +235,7 @@ def _lines(card: dict[str, Any], format_: Format) -> list[str]:
 
     f = card["figures"]
     lines = [f"{card['bytes']:,} bytes, {card['xnnpack_partitions']} XNNPACK partition(s)"]
-    if card["kind"] == "detector":
+    if card["kind"] != Kind.EMBEDDER:
         equal = f["at_equal_alarms"]
         return [
             *lines,
@@ -176,7 +243,7 @@ def _lines(card: dict[str, Any], format_: Format) -> list[str]:
             f"at {equal['false_alarms']} false alarms: recall {equal['int8']:.4f}, "
             f"in float {equal['float']:.4f}",
             *[
-                f"{head:<13} scale {q['scale']:.5f}  signal over error {q['sqnr_db']:.1f} dB  "
+                f"{head:<13} {_scale(q['scale'])}  signal over error {q['sqnr_db']:.1f} dB  "
                 f"greatest error {q['max_error']:.3f}"
                 for head, q in card["quantisation"].items()
             ],
@@ -186,3 +253,7 @@ def _lines(card: dict[str, Any], format_: Format) -> list[str]:
         f"accuracy {f['accuracy']:.4f} ± {f['accuracy_std']:.4f}, TAR {f['tar_at_far']}",
         *fidelity_lines(f["fidelity"], format_.value),
     ]
+
+
+def _scale(scale: float) -> str:
+    return f"scale {scale:.5f}" if scale else "in float     "

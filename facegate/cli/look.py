@@ -18,7 +18,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
 from facegate.errors import InputError
 from facegate.types import F32, U8, Identity
-from facegate.vision.faces import Face, find_faces
+from facegate.vision.faces import Face
 from facegate.vision.pictures import GREEN, RED, draw_face, read_picture, write_picture
 
 Draw = Annotated[
@@ -31,12 +31,12 @@ def detect(
 ) -> None:
     """Find faces as the gate does: boxes, landmarks and scores."""
     settings = load_config(config)
-    detector = parts.load_detector(settings)
+    finder = parts.load_finder(settings)
     result, lines = [], []
     for number, path in enumerate(images):
         pixels = read_picture(path)
         started = time.perf_counter()
-        found = find_faces(detector, pixels, tiles=settings.detection.tiles)
+        found = finder.detect(pixels)
         took_ms = (time.perf_counter() - started) * 1000
         faces = [
             {

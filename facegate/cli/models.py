@@ -45,7 +45,8 @@ class Precision(StrEnum):
 def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the shipped networks and those that the settings name; * is what runs."""
     settings = load_config(config)
-    in_use = {parts.detector_path(settings).resolve(), parts.embedder_path(settings).resolve()}
+    files = (parts.detector_path, parts.refiner_path, parts.embedder_path)
+    in_use = {path(settings).resolve() for path in files}
     paths = {p.resolve() for p in model_folder().glob("*.tflite")} | in_use
     result, lines = [], []
     for path in sorted(paths):
@@ -139,13 +140,14 @@ def _find(model: Path | None, settings: Config) -> Path:
 
 
 def _card(path: Path) -> ModelCard:
-    """Read a card of either kind."""
+    """Read a card of any kind."""
     try:
         return read_card(path, "embedder")
     except ModelError as error:
-        if "detector" not in str(error):
-            raise
-        return read_card(path, "detector")
+        for kind in ("detector", "refiner"):
+            if kind in str(error):
+                return read_card(path, kind)
+        raise
 
 
 @app.command("import")

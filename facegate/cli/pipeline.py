@@ -56,7 +56,11 @@ def pipeline(
             ran = _pinned(one_core, lambda: live.run(config, vision, store, seconds))
             near = [p for act, p in walkup.film(script) if act.title == "friend"][-FRAMES:]
             costs = stages.stages(config, vision, store, near, rounds)
-    files = {"detector": parts.detector_path(config), "embedder": parts.embedder_path(config)}
+    files = {
+        "detector": parts.detector_path(config),
+        "refiner": parts.refiner_path(config),
+        "embedder": parts.embedder_path(config),
+    }
     speeds, peak = networks.compare(files, rounds)
     layers = {
         name: networks.by_layer(path, peak, max(3, rounds // 3)) for name, path in files.items()

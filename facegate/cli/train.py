@@ -143,6 +143,33 @@ def detector(
     typer.echo(f"wrote {path}; next: {_export('detector', path, data)}")
 
 
+@app.command()
+def refiner(
+    data: Data,
+    out: Out,
+    views: Annotated[int, typer.Option(min=1, help="Candidates shown.")] = 1_200_000,
+    batch: Annotated[int, typer.Option(min=1, help="Candidates a step.")] = 256,
+    rate: Rate = 3e-3,
+    start_from: StartFrom = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Train the refiner, on annotated pictures, with what the detector in use takes for faces."""
+    _prepare(threads)
+    from facegate import parts
+    from facegate.config import load_config
+    from facegate.training import refiner as training
+    from facegate.training.candidates import EAGER_SCORE
+    from facegate.vision.detector import TFLiteFaceDetector
+
+    settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
+    detector = TFLiteFaceDetector(parts.detector_path(load_config(None)), EAGER_SCORE)
+    make_folder(out)
+    _remember(out, asdict(settings), start_from)
+    path = training.train(data, out, settings, detector, start_from, typer.echo, progress)
+    typer.echo(f"wrote {path}; next: {_export('refiner', path, data)}")
+
+
 def _export(kind: str, weights: Path, data: Path, *shape: str) -> str:
     """Give the command that makes a model of trained weights."""
     out = weights.with_name(f"{kind}.tflite")

@@ -25,6 +25,14 @@ def detector(settings: Config) -> Finding:
     return _network("detector", network.model, "")
 
 
+def refiner(settings: Config) -> Finding:
+    """Run the refiner once."""
+    network = parts.load_refiner(settings)
+    side = network.side_px
+    network.heads(np.zeros((side, side, 3), np.uint8))
+    return _network("refiner", network.model, "")
+
+
 def embedder(settings: Config) -> Finding:
     """Run the embedder once, and say at which distance people match."""
     vision = parts.load_vision(settings)

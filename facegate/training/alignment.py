@@ -1,4 +1,4 @@
-"""What the detector's landmarks cost: crops found and aligned again, against the crops as given."""
+"""What found landmarks cost: crops found and aligned again, against the crops as given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facegate.training.progress import Progress, quietly
 from facegate.types import F32, U8
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
-from facegate.vision.preprocess import FACE_PX, LETTERBOX_GREY, align
+from facegate.vision.preprocess import FACE_PX, LETTERBOX_GREY
 
 FRAME_PX = (320, 256)
 CROP_SIDES_PX = (27, 40, 64, 128)
@@ -29,14 +29,13 @@ def landmark_cost(
     in which nothing is found is an error in all of its pairs.
 
     Args:
-        reader: finds faces and aligns them, far ones after a second look.
+        reader: finds faces and aligns them.
         embedder: the network.
 
     Returns:
         `given`: its accuracy; `detected`: for each face width in the detector's frame, the
         accuracy, what it costs against `given`, what the landmarks' noise alone costs (a crop that
-        is not found stays as given), what it would cost without second looks
-        (`cost_of_first_look`), and the share of crops found.
+        is not found stays as given), and the share of crops found.
     """
     pairs = read_pairs(data / "val-pairs.csv")
     crops = read_crops([data / "faces-val.parquet"]).pixels
@@ -44,32 +43,26 @@ def landmark_cost(
     given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
     accuracy = _accuracy(given, pairs)
 
-    def noise(vectors: F32) -> float:
-        """Give what embeddings of other crops cost; one that is not found stays as given."""
-        missing = np.isnan(vectors).any(axis=1, keepdims=True)
-        return accuracy - _accuracy(np.where(missing, given, vectors), pairs)
-
     detected = {}
     for side in CROP_SIDES_PX:
-        first: dict[int, U8] = {}
-        closer: dict[int, U8] = {}
+        again: dict[int, U8] = {}
         for row in progress(rows, len(rows), f"{side} px"):
-            again = realign(reader, crops[row], side)
-            if again is not None:
-                first[row], closer[row] = again
-        as_at_the_door = _embed(embedder, crops, closer)
-        reached = _accuracy(as_at_the_door, pairs)
+            crop = realign(reader, crops[row], side)
+            if crop is not None:
+                again[row] = crop
+        vectors = _embed(embedder, crops, again)
+        reached = _accuracy(vectors, pairs)
+        missing = np.isnan(vectors).any(axis=1, keepdims=True)
         detected[str(round(0.6 * side))] = {
             "accuracy": reached,
             "cost": accuracy - reached,
-            "cost_of_noise": noise(as_at_the_door),
-            "cost_of_first_look": noise(_embed(embedder, crops, first)),
-            "found": len(closer) / len(rows),
+            "cost_of_noise": accuracy - _accuracy(np.where(missing, given, vectors), pairs),
+            "found": len(again) / len(rows),
         }
     return {"given": {"accuracy": accuracy, "crops": len(rows)}, "detected": detected}
 
 
-def realign(reader: FaceReader, crop: U8, side_px: int) -> tuple[U8, U8] | None:
+def realign(reader: FaceReader, crop: U8, side_px: int) -> U8 | None:
     """Find an aligned crop in a grey picture and align it again.
 
     Args:
@@ -77,8 +70,7 @@ def realign(reader: FaceReader, crop: U8, side_px: int) -> tuple[U8, U8] | None:
         side_px: its side in the detector's frame; the pixels that are aligned are all of them.
 
     Returns:
-        The new crop as it is after the first look, and as the door would align it, after a second
-        look where the face is far; None where no face is found.
+        The new crop, or None where no face is found.
     """
     zoom = FACE_PX / side_px
     width, height = (round(px * zoom) for px in FRAME_PX)
@@ -86,9 +78,7 @@ def realign(reader: FaceReader, crop: U8, side_px: int) -> tuple[U8, U8] | None:
     x, y = (width - FACE_PX) // 2, (height - FACE_PX) // 2
     picture[y : y + FACE_PX, x : x + FACE_PX] = crop
     found = reader.find(picture)
-    if not found:
-        return None
-    return align(picture, found[0].landmarks), reader.look(picture, found[0]).aligned
+    return reader.look(picture, found[0]).aligned if found else None
 
 
 def _embed(embedder: FaceEmbedder, crops: U8, chosen: dict[int, U8]) -> F32:

@@ -1,12 +1,15 @@
 """The networks in one place, each defined once in backend-neutral Keras 3.
 
 The embedders are in `inception_resnet`; what all are built of is in `blocks`. The detector is an
-anchor-free single-stage network with three strides.
+anchor-free single-stage network with three strides, the refiner one that sees a single candidate.
 
-Source: Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector".
+Sources: Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector"; Zhang et al. 2016, "Joint
+Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks".
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import keras
 from keras import layers
@@ -18,15 +21,17 @@ from facegate.training.inception_resnet import (
     inception_resnet_v1,
     inception_resnet_v2,
 )
-from facegate.vision.decoding import STRIDES
+from facegate.vision.decoding import HEADS, STRIDES
 
 __all__ = [
+    "BY_KIND",
     "EMBEDDERS",
     "EMBEDDING_SIZE",
     "inception_resnet_lite",
     "inception_resnet_v1",
     "inception_resnet_v2",
     "multiply_adds",
+    "onet_like",
     "yunet_like",
 ]
 
@@ -76,6 +81,34 @@ def yunet_like(
     return keras.Model(inputs, outputs, name="yunet_like")
 
 
+def onet_like(side_px: int = 64, batch_size: int | None = None) -> keras.Model:
+    """Build the refiner.
+
+    Args:
+        side_px: side of its input, a multiple of 16.
+        batch_size: fixed batch for export (1), or None while training.
+
+    Returns:
+        Model from (N, side_px, side_px, 3) float32 in [-1, 1] to `score`, log-odds (N, 1, 1, 1),
+        `box` (N, 1, 1, 4) and `landmarks` (N, 1, 1, 10), from the middle in units of the side
+        (`facegate.vision.refiner.refined` says how).
+    """
+    inputs = keras.Input(batch_shape=(batch_size, side_px, side_px, 3), name="square")
+    x = conv(inputs, 16, 3, "stem_1", stride=2)
+    x = conv(x, 24, 3, "stem_2")
+    x = conv(x, 32, 3, "stage_2_down", stride=2)
+    x = _detector_block(x, 32, "stage_2a")
+    x = conv(x, 64, 3, "stage_3_down", stride=2)
+    x = _detector_block(x, 48, "stage_3a")
+    x = _detector_block(x, 48, "stage_3b")
+    x = conv(x, 96, 3, "stage_4_down", stride=2)
+    x = _detector_block(x, 64, "stage_4a")
+    x = conv(x, 48, 1, "narrow")
+    x = conv(x, 128, side_px // 16, "whole", padding="valid")
+    outputs = {head: layers.Conv2D(channels, 1, name=head)(x) for head, channels in HEADS.items()}
+    return keras.Model(inputs, outputs, name="onet_like")
+
+
 def _detector_block(x: keras.KerasTensor, inner: int, name: str) -> keras.KerasTensor:
     y = conv(x, inner, 1, f"{name}_a")
     y = conv(y, x.shape[-1], 3, f"{name}_b", activation=False)
@@ -94,3 +127,11 @@ def multiply_adds(model: keras.Model) -> int:
         elif isinstance(layer, layers.Dense):
             total += layer.kernel.shape[0] * layer.kernel.shape[1]
     return int(total)
+
+
+BY_KIND: dict[str, dict[str, Callable[..., keras.Model]]] = {
+    "embedder": {**EMBEDDERS},
+    "detector": {"yunet_like": yunet_like},
+    "refiner": {"onet_like": onet_like},
+}
+"""Kind of network → its architectures by name."""

@@ -1,8 +1,8 @@
 """From trained weights to a TFLite model, full-integer or float, and its card.
 
-Post-training quantisation with per-channel weights, calibrated on real pictures. The embedder's
-last Dense layer stays in float inside the graph: an INT8 scale on the raw 128 values would round
-weak faces to almost nothing.
+Post-training quantisation with per-channel weights, calibrated on real pictures. The last layer of
+embedder and refiner stays in float inside the graph: an INT8 scale on the embedder's raw 128 values
+would round weak faces to almost nothing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ import tensorflow as tf
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import architectures, own_pictures
 from facegate.training.data import read_crops, read_scenes, source_names
+from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
-from facegate.vision.decoding import STRIDES, Canvas, faces_in
-from facegate.vision.detector import MIN_SCORE
+from facegate.vision.decoding import Canvas, faces_in
+from facegate.vision.detector import CANDIDATE_SCORE
 from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
+from facegate.vision.refiner import refined, shown
 
 CALIBRATION_PICTURES = 300
 LICENCE = (
@@ -59,11 +61,7 @@ def build(source: Source) -> keras.Model:
         InputError: the weights are missing or do not fit the architecture, or there is none of
             that name.
     """
-    known = (
-        architectures.EMBEDDERS
-        if source.kind == "embedder"
-        else {"yunet_like": architectures.yunet_like}
-    )
+    known = architectures.BY_KIND[source.kind]
     if source.architecture not in known:
         raise InputError(f"architecture {source.architecture}: known are {', '.join(known)}")
     model = known[source.architecture](batch_size=1, **source.arguments)
@@ -122,6 +120,25 @@ def calibration_scenes(
     return _darken_some(
         np.stack([letterbox(scenes[r].pixels, width, height)[0] for r in rows]), rng
     )
+
+
+def calibration_squares(data: Path, side_px: int, seed: int = 0) -> U8:
+    """Draw what the refiner is shown of faces, some darkened: uint8 (N, side_px, side_px, 3).
+
+    Of faces alone: what is none drives some activations ten times as high, and scales that hold
+    them are too coarse to say where an eye is.
+    """
+    scenes = read_scenes(data / "scenes-train.parquet")
+    faced = [s for s in scenes if (s.scores >= SURE_SCORE).any()]
+    if not faced:
+        raise DataError(f"{data}: no picture in scenes-train.parquet has a face to calibrate on")
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(faced), min(CALIBRATION_PICTURES, len(faced)), replace=False)
+    squares = []
+    for scene in (faced[row] for row in rows):
+        face = rng.choice(np.flatnonzero(scene.scores >= SURE_SCORE))
+        squares.append(shown(scene.pixels, scene.boxes[face], side_px))
+    return _darken_some(np.stack(squares), rng)
 
 
 def _darken_some(pixels: U8, rng: np.random.Generator) -> U8:
@@ -215,7 +232,7 @@ class FloatNetwork:
         min_score: of a detector, below which it reports nothing.
     """
 
-    def __init__(self, model: keras.Model, min_score: float = MIN_SCORE) -> None:
+    def __init__(self, model: keras.Model, min_score: float = CANDIDATE_SCORE) -> None:
         self.min_score = min_score
         self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
         _, self._height, self._width, _ = model.inputs[0].shape
@@ -230,8 +247,18 @@ class FloatNetwork:
         """Width and height of the input."""
         return self._width, self._height
 
+    @property
+    def side_px(self) -> int:
+        """Side of a refiner's input."""
+        return int(self._height)
+
+    def refine(self, pixels: U8, candidate: Detection) -> Detection:
+        """Judge a candidate as `TFLiteFaceRefiner.refine` does."""
+        answers = self.heads(shown(pixels, candidate.box, self.side_px))
+        return refined(candidate, {head: values.ravel() for head, values in answers.items()})
+
     def heads(self, canvas: U8) -> dict[str, F32]:
-        """Run a detector on a picture of its input's size: head → float32 (h, w, channels)."""
+        """Run on a picture of the input's size: head → float32 (h, w, channels)."""
         return {k: np.asarray(v)[0] for k, v in self._run(to_float(canvas[None])).items()}
 
     def detect(self, pixels: U8) -> list[Detection]:
@@ -248,7 +275,7 @@ class FloatNetwork:
 
 
 def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
-    """Find which TFLite output is which head of the detector, by shape and value on one picture."""
+    """Find which TFLite output is which head, by shape and value on one picture."""
     interpreter = interpreter_of(content)
     rng = np.random.default_rng(0)
     shape = tuple(int(n) for n in interpreter.get_input_details()[0]["shape"])
@@ -269,8 +296,8 @@ def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
         }
         if fits:
             names[min(fits, key=lambda k: fits[k])] = detail["name"]
-    if set(names) != {f"{k}_{s}" for k in ("score", "box", "landmarks") for s in STRIDES}:
-        raise ModelError("the exported detector's outputs could not be told apart")
+    if set(names) != set(wanted):
+        raise ModelError("the exported network's outputs could not be told apart")
     return names
 
 

@@ -1,48 +1,53 @@
-"""What INT8 costs a detector: recall at equal false alarms, and the error of every head."""
+"""What INT8 costs in finding faces: recall at equal false alarms, and the error of every head."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from facegate.training.data import Scene
-from facegate.training.detection import rank_detections, recall_at_alarms
-from facegate.types import F32, U8, Detection
-from facegate.vision.detector import TFLiteFaceDetector
+from facegate.training.detection import Ranking, rank_detections, recall_at_alarms
+from facegate.types import F32, U8
+from facegate.vision.detector import FaceDetector
 
 QUANTISED_PICTURES = 64
 LOWEST_SCORE = 0.05
 
 
-class InFloat(Protocol):
-    """The network before quantisation."""
+class Heads(Protocol):
+    """A network with several outputs."""
+
+    def heads(self, canvas: U8) -> dict[str, F32]:
+        """Give the output of every head, float32, channels last."""
+        ...
+
+
+class QuantisedHeads(Heads, Protocol):
+    """The same after quantisation."""
+
+    @property
+    def head_scales(self) -> dict[str, float]:
+        """Head → quantisation scale of its output."""
+        ...
+
+
+class Limited(FaceDetector, Protocol):
+    """A detector with a least score."""
 
     min_score: float
 
-    def heads(self, canvas: U8) -> dict[str, F32]:
-        """Give the output of every head, float32 (h, w, channels)."""
-        ...
 
-    def detect(self, pixels: U8) -> list[Detection]:
-        """Find faces."""
-        ...
+def equal_alarms(shipped: Limited, in_float: Limited, scenes: list[Scene]) -> dict[str, Any]:
+    """Compare recall where both let as many false alarms through as the shipped one does.
 
-
-def equal_alarms(
-    shipped: TFLiteFaceDetector, path: Path, in_float: InFloat, scenes: list[Scene]
-) -> dict[str, Any]:
-    """Compare recall where both let as many false alarms through as the shipped model does.
+    Args:
+        shipped, in_float: with the network as it ships, and with the one before quantisation.
 
     Returns:
         `false_alarms` over all pictures at the shipped threshold, and `int8` and `float`: recall.
     """
-    found = rank_detections(TFLiteFaceDetector(path, LOWEST_SCORE), scenes)
-    usual = in_float.min_score
-    in_float.min_score = LOWEST_SCORE
-    before = rank_detections(in_float, scenes)
-    in_float.min_score = usual
+    found, before = (_ranking(detector, scenes) for detector in (shipped, in_float))
     alarms = int((~found.hits & (found.scores >= shipped.min_score)).sum())
     return {
         "false_alarms": alarms,
@@ -51,8 +56,17 @@ def equal_alarms(
     }
 
 
+def _ranking(detector: Limited, scenes: list[Scene]) -> Ranking:
+    usual = detector.min_score
+    detector.min_score = LOWEST_SCORE
+    try:
+        return rank_detections(detector, scenes)
+    finally:
+        detector.min_score = usual
+
+
 def head_report(
-    shipped: TFLiteFaceDetector, in_float: InFloat, pictures: list[U8]
+    shipped: QuantisedHeads, in_float: Heads, pictures: list[U8]
 ) -> dict[str, dict[str, float]]:
     """Set every head's INT8 output beside the float one.
 

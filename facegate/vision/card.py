@@ -197,7 +197,7 @@ def read_card(model: Path, kind: str) -> ModelCard:
 
     Args:
         model: the `.tflite` file.
-        kind: `detector` or `embedder`, what the caller is about to use it as.
+        kind: `detector`, `refiner` or `embedder`, what the caller is about to use it as.
 
     Raises:
         ModelError: model or card is missing, unreadable, of another kind, of another preprocessing,

@@ -1,4 +1,4 @@
-"""Find faces and their five landmarks in a picture."""
+"""Find candidates in a picture: what may be faces, and their five landmarks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from facegate.vision.decoding import HEADS, STRIDES, Canvas, faces_in
 from facegate.vision.preprocess import fit
 from facegate.vision.tflite import TFLiteModel
 
-MIN_SCORE = 0.4
-"""Faces below this confidence are not reported, where nobody asks for another limit."""
+CANDIDATE_SCORE = 0.15
+"""From this confidence on a candidate is reported: the refiner has the last word."""
 
 
 class FaceDetector(Protocol):
     """What finds faces."""
 
     def detect(self, pixels: U8) -> list[Detection]:
-        """Find the faces in an RGB picture, best first, in its own pixel coordinates."""
+        """Find faces in an RGB picture, best first, in its own pixel coordinates."""
         ...
 
 
@@ -37,7 +37,7 @@ class TFLiteFaceDetector:
         ModelError: the model cannot be used, or has other outputs than a detector's.
     """
 
-    def __init__(self, path: Path, min_score: float = MIN_SCORE, threads: int = 1) -> None:
+    def __init__(self, path: Path, min_score: float = CANDIDATE_SCORE, threads: int = 1) -> None:
         self.model = TFLiteModel(path, "detector", threads)
         self.min_score = min_score
         self._height, self._width, _ = self.model.input_shape

@@ -52,7 +52,7 @@ class TFLiteModel:
 
     Args:
         path: the `.tflite` file; its card lies beside it.
-        kind: `detector` or `embedder`.
+        kind: `detector`, `refiner` or `embedder`.
         threads: interpreter threads.
 
     Raises:

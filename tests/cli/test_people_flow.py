@@ -121,7 +121,7 @@ def test_doctor_and_config_check_print_one_document(facegate, eileen, tmp_path):
     findings = json.loads(done.out)
     assert all(f["ok"] for f in findings)
     assert {f["check"] for f in findings} >= {
-        "python", "packages", "detector", "embedder", "store", "gpio", "camera",
+        "python", "packages", "detector", "refiner", "embedder", "store", "gpio", "camera",
     }  # fmt: skip
     checked = json.loads(facegate("config", "check", config, "--json").out)
     assert checked["gpio"]["driver"] == "fake"

@@ -158,6 +158,7 @@ def own_models(tmp_path):
         tmp_path / "m.yaml",
         models={
             "detector": str(folder / "yunet_like.tflite"),
+            "refiner": str(folder / "onet_like.tflite"),
             "embedder": str(folder / "inception_resnet_lite.tflite"),
         },
     )
@@ -186,6 +187,12 @@ SPOILT = {
     "the card's text": (lambda f: (f / "yunet_like.json").write_text("{"), "not a model card"),
     "a card without a kind": (
         lambda f: (f / "yunet_like.json").write_text("{}"), "not a model card: 'kind' is missing",
+    ),
+    "a refiner's card for a detector's": (
+        lambda f: edit_card(f / "onet_like.json", kind="detector"), "models.refiner",
+    ),
+    "a refiner without names": (
+        lambda f: edit_card(f / "onet_like.json", outputs={}), "does not name the outputs",
     ),
     "a missing card": (lambda f: (f / "yunet_like.json").unlink(), "no such file"),
     "a missing model": (lambda f: (f / "yunet_like.tflite").unlink(), "no such file"),

@@ -18,7 +18,7 @@ def settings(folder, **sections):
 
 
 def test_the_networks_run_on_their_delegate(tmp_path):
-    for check in (gate.detector, gate.embedder):
+    for check in (gate.detector, gate.refiner, gate.embedder):
         found = check(settings(tmp_path))
         assert found.state == "ok"
         assert "XNNPACK" in found.found

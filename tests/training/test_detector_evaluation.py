@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -96,6 +97,22 @@ def test_landmark_errors_come_as_mean_and_median_by_size():
     assert figures["landmark_by_size"] == {
         "ge24": {"mean": pytest.approx(0.1, rel=1e-3), "median": pytest.approx(0.1, rel=1e-3)}
     }
+
+
+def test_alarms_are_also_counted_where_no_face_can_have_been_overlooked():
+    """A faceless picture in a set of faces, and two in a set of rooms; an alarm in each but one."""
+    alarm = Detection(np.array([10, 10, 40, 40], np.float32), np.zeros((5, 2), np.float32), 0.9)
+    face, nobody = scene([(100, 100, 160, 160)]), scene()
+    masks = [detection.Looked(replace(face, source="masks"), [], [])] * 20
+    looked = [
+        *masks,
+        detection.Looked(replace(nobody, source="masks"), [alarm], [-1]),
+        detection.Looked(replace(nobody, source="rooms"), [alarm], [-1]),
+        detection.Looked(replace(nobody, source="rooms"), [], []),
+    ]
+    figures = detection.figures(looked)
+    assert figures["false_alarms_per_image"] == pytest.approx(2 / 3)
+    assert figures["false_alarms_believed"] == pytest.approx(1 / 2)
 
 
 def test_the_sheet_shows_the_largest_miss_first():

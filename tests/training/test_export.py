@@ -9,11 +9,13 @@ from typer.testing import CliRunner
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import card_file
 from facegate.training.partitions import interpreter_of, partitions
+from facegate.types import Detection
 from facegate.vision.card import read_card
 from facegate.vision.decoding import STRIDES
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.preprocess import to_float
+from facegate.vision.refiner import TFLiteFaceRefiner
 
 pytestmark = [
     pytest.mark.train,
@@ -83,11 +85,34 @@ def detector(run, small_data, perturb, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def refiner(run, small_data, perturb, tmp_path_factory):
+    """A random refiner, exported by the command, behind a detector that always sees something."""
+    from facegate import parts
+    from facegate.training import architectures
+
+    class Corner:
+        model = parts.load_detector(parts.Config()).model
+
+        def detect(self, pixels):
+            box = np.array([5, 5, 45, 50], np.float32)
+            return [Detection(box, np.zeros((5, 2), np.float32), 0.3)]
+
+    folder = tmp_path_factory.mktemp("refiner")
+    perturb(architectures.onet_like()).save_weights(folder / "refiner.weights.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "load_detector", lambda config: Corner())
+        run(
+            "refiner", "--weights", folder / "refiner.weights.h5", "--out", folder / "tiny.tflite",
+            "--data", small_data,
+        )  # fmt: skip
+    return folder
+
+
 @functools.cache  # building takes seconds, and nobody changes it
 def keras_model(ex, kind, folder):
-    embeds = kind == "embedder"
-    name = "inception_resnet_lite" if embeds else "yunet_like"
-    arguments = {"width": 0.25} if embeds else {}
+    names = {"embedder": "inception_resnet_lite", "detector": "yunet_like", "refiner": "onet_like"}
+    name, arguments = names[kind], {"width": 0.25} if kind == "embedder" else {}
     return ex.build(ex.Source(kind, name, arguments, folder / f"{kind}.weights.h5"))
 
 
@@ -171,7 +196,7 @@ def test_the_embedder_card_tells_everything(embedder, small_data):
     )
     assert raw["quality"]["genuine_pairs"] == 60
     assert raw["quality"]["error_versus_reject"]["by_quality"]
-    assert set(raw["landmark_cost"]) == {"detector", "given", "detected"}
+    assert set(raw["landmark_cost"]) == {"detector", "refiner", "given", "detected"}
     assert card.lengths is not None
     assert card.coverage is not None
 
@@ -276,6 +301,25 @@ def test_the_detectors_card_says_what_int8_costs(detector):
         assert figures["sqnr_db"] > 5
     assert set(card["figures"]["at_equal_alarms"]) == {"false_alarms", "int8", "float"}
     assert set(card["figures"]["conditions"]) == {"dark", "tilted", "covered"}
+
+
+def test_a_refiner_is_exported_and_says_what_the_door_finds_with_it(ex, refiner):
+    model = keras_model(ex, "refiner", refiner)
+    runtime = TFLiteFaceRefiner(refiner / "tiny.tflite")
+    assert partitions(refiner / "tiny.tflite") == 1
+    square = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    found = runtime.heads(square)
+    wanted = {k: np.asarray(v).ravel() for k, v in model(to_float(square[None])).items()}
+    assert set(found) == set(wanted) == {"score", "box", "landmarks"}
+    for head, values in wanted.items():
+        assert np.abs(found[head] - values).max() < 0.2 * np.abs(values).max(), head
+        assert runtime.head_scales[head] == 0  # its last layers stay in float
+    card = json.loads((refiner / "tiny.json").read_text())
+    assert set(card["quantisation"]) == set(wanted)
+    assert card["figures"]["detector"]
+    assert set(card["figures"]["at_equal_alarms"]) == {"false_alarms", "int8", "float"}
+    assert set(card["figures"]["conditions"]) == {"dark", "tilted", "covered"}
+    assert set(card["data"]["files"]) == {"scenes-train.parquet", "scenes-val.parquet"}
 
 
 def test_doubling_is_nearest_up_sampling(ex):

@@ -12,7 +12,7 @@ MODEL = model_folder() / "yunet_like.tflite"
 
 @pytest.fixture(scope="module")
 def shipped():
-    return TFLiteFaceDetector(MODEL)
+    return TFLiteFaceDetector(MODEL, 0.4)
 
 
 class NearlyTheSame:
@@ -52,7 +52,7 @@ def test_recall_is_compared_where_false_alarms_are_equal(shipped, portraits):
     face = Scene(pixels, found.box[None], found.landmarks[None], np.ones(1, np.float32))
     nobody = Scene(np.full((200, 300, 3), 90, np.uint8), *([np.zeros(0, np.float32)] * 3))
     blind = NearlyTheSame(shipped, 0.0)
-    compared = equal_alarms(shipped, MODEL, blind, [face, nobody])
+    compared = equal_alarms(shipped, blind, [face, nobody])
     assert compared == {"false_alarms": 0, "int8": 1.0, "float": 0.0}
     assert blind.min_score == 0.5
     assert isinstance(found, Detection)

@@ -35,10 +35,13 @@ def test_the_embedder_twin_computes_what_keras_does(parts, perturb, side):
     assert wanted.std() > 1e-3
 
 
-def test_the_detector_twin_computes_what_keras_does(parts, perturb):
+@pytest.mark.parametrize(
+    ("name", "height", "width"), [("yunet_like", 256, 320), ("onet_like", 64, 64)]
+)
+def test_the_twins_that_find_faces_compute_what_keras_does(parts, perturb, name, height, width):
     _, torch, architectures, twin_of = parts
-    model = perturb(architectures.yunet_like())
-    wanted, ours = both(torch, model, twin_of(model), 256, 320)
+    model = perturb(getattr(architectures, name)())
+    wanted, ours = both(torch, model, twin_of(model), height, width)
     assert set(wanted) == set(ours)
     for name, values in wanted.items():
         values = np.asarray(values)

@@ -6,8 +6,8 @@ import pytest
 
 from facegate.types import Detection
 from facegate.vision.detector import TFLiteFaceDetector
-from facegate.vision.faces import FaceReader
-from facegate.vision.quality import QualityLimits
+from facegate.vision.finder import FaceFinder
+from facegate.vision.refiner import TFLiteFaceRefiner
 from facegate.vision.tflite import model_folder
 from facegate.vision.tiling import _spans, merge
 
@@ -46,10 +46,11 @@ def test_far_faces_are_found_in_tiles_and_near_ones_once(portraits):
     picture[600:1050, 300:720] = near
     small = cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA)
     detector = TFLiteFaceDetector(model_folder() / "yunet_like.tflite")
+    refiner = TFLiteFaceRefiner(model_folder() / "onet_like.tflite")
 
     def found(tiles):
         """How often each face is found: about in its place, about in its size."""
-        detections = FaceReader(detector, None, QualityLimits(), tiles).find(picture, small)
+        detections = FaceFinder(detector, refiner, tiles=tiles).detect(picture, small)
         counts = []
         for x, y, scale in [*((x, y, 0.3) for x, y in places), (300, 600, 1.5)]:
             middle = np.array([x + 132 * scale, y + 98 * scale])  # her face in the cutting

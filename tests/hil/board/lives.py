@@ -42,7 +42,7 @@ THREADS = {
 }
 """What each thread calls in every round."""
 
-CANARIES = ("detector", "embedder")
+CANARIES = ("detector", "refiner", "embedder")
 
 tripped = threading.Event()
 
