@@ -149,6 +149,7 @@ def failures():
     began = time.monotonic()
     sh("systemctl", "stop", "facegate")
     seen["stop_s"], seen["result"] = time.monotonic() - began, show("Result")
+    seen["told"] = sh("journalctl", "-u", "facegate", "-o", "cat", "-n", "30").stdout
     seen["stopped_events"] = len(events("stopped"))
     seen["audit"] = json.loads(facegate("audit", "verify", "--json")[1])
     recorded = json.loads(facegate("audit", "show", "--json", "--last", "1000")[1])
