@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,11 @@ from facegate.training.loop import (
     Checkpoint,
     Log,
     averaged,
+    draw,
     learning_rate,
+    made_ahead,
     mixed_precision,
+    network_input,
     pick_device,
     seed_everything,
 )
@@ -102,7 +104,7 @@ def train(
         evenly = torch.ones(len(faceless)) if faceless else None
         count = math.ceil(SETTLING_VIEWS / settings.batch)
         first = _batches(faced, faceless, evenly, settings, 0, count)
-        settle(network, [_network_input(batch, device) for batch in first])
+        settle(network, [network_input(batch.pixels, device) for batch in first])
     average = averaged(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
@@ -136,7 +138,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(progress, settings.peak_rate)
         with mixed_precision(device):
-            maps = network(_network_input(batch, device))
+            maps = network(network_input(batch.pixels, device))
         terms = loss_terms(maps, batch, centres, strides)
         loss = terms["score"] + 2 * terms["box"] + LANDMARK_WEIGHT * terms["landmarks"]
         optimiser.zero_grad()
@@ -231,12 +233,6 @@ def box_agreement(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch
     return iou, iou - apart / hull.square().sum(1).clamp(min=1e-6)
 
 
-def _network_input(batch: Batch, device: torch.device) -> torch.Tensor:
-    """Give float32 (N, 3, H, W), normalised as `vision.preprocess` does."""
-    x = batch.pixels.to(device).permute(0, 3, 1, 2).float()
-    return ((x - 127.5) / 128).contiguous(memory_format=torch.channels_last)
-
-
 def _batches(
     faced: list[Scene],
     faceless: list[Scene],
@@ -255,8 +251,7 @@ def _batches(
 
     def pick(rng: np.random.Generator) -> Scene:
         if odds is not None and (not faced or rng.random() < FACELESS_SHARE):
-            at = int(np.searchsorted(odds, rng.random() * odds[-1], side="right"))
-            return faceless[min(at, len(faceless) - 1)]
+            return faceless[draw(odds, rng)]
         return faced[int(rng.integers(len(faced)))]
 
     def make(step: int) -> Batch:
@@ -280,12 +275,4 @@ def _batches(
         stacked = (np.stack(a) for a in (pixels, kinds, boxes, landmarks))
         return Batch(*(torch.from_numpy(a) for a in stacked))
 
-    with ThreadPoolExecutor(2) as pool:
-        ahead: list[Future[Batch]] = []
-        upcoming = iter(range(first, last))
-        for step in upcoming:
-            ahead.append(pool.submit(make, step))
-            if len(ahead) > 4:
-                yield ahead.pop(0).result()
-        for future in ahead:
-            yield future.result()
+    return made_ahead(make, first, last)

@@ -24,6 +24,7 @@ from facegate.training.loop import (
     averaged,
     learning_rate,
     mixed_precision,
+    network_input,
     pick_device,
     seed_everything,
 )
@@ -287,10 +288,7 @@ def held_out_pairs(
     found: list[F32] = []
     with torch.no_grad(), mixed_precision(device):
         for start in range(0, len(crops.pixels), 256):
-            batch = torch.from_numpy(crops.pixels[start : start + 256]).to(device)
-            x = ((batch.permute(0, 3, 1, 2).float() - 127.5) / 128).contiguous(
-                memory_format=torch.channels_last
-            )
+            x = network_input(torch.from_numpy(crops.pixels[start : start + 256]), device)
             found.append(F.normalize(trunk(x).float(), dim=1).cpu().numpy())
     trunk.train(was_training)
     vectors = np.concatenate(found)

@@ -1,4 +1,4 @@
-"""What both training loops share: checkpoints that survive a kill, the learning rate, the log."""
+"""What the training loops share: batches made ahead, checkpoints that survive a kill, the log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
@@ -18,6 +20,9 @@ from facegate.errors import DataError
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY_S = 10.0
+BATCHES_AHEAD = 4
+
+T = TypeVar("T")
 
 
 def seed_everything(seed: int) -> None:
@@ -42,6 +47,30 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     """
     native = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
+
+
+def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Give float32 (N, 3, H, W) of uint8 (N, H, W, 3), normalised as `vision.preprocess` does."""
+    x = pixels.to(device).permute(0, 3, 1, 2).float()
+    return ((x - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+
+
+def made_ahead(make: Callable[[int], T], first: int, last: int) -> Iterator[T]:
+    """Make what the steps from `first` up to `last` need, in background threads and in order."""
+    with ThreadPoolExecutor(2) as pool:
+        ahead: list[Future[T]] = []
+        for step in range(first, last):
+            ahead.append(pool.submit(make, step))
+            if len(ahead) > BATCHES_AHEAD:
+                yield ahead.pop(0).result()
+        for future in ahead:
+            yield future.result()
+
+
+def draw(odds: np.ndarray, rng: np.random.Generator) -> int:
+    """Draw a row by its weight, given the sums of the weights up to each."""
+    at = int(np.searchsorted(odds, rng.random() * odds[-1], side="right"))
+    return min(at, len(odds) - 1)
 
 
 def learning_rate(progress: float, peak: float, warm_up: float = 0.03) -> float:

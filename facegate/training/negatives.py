@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from facegate.training.data import Scene
+from facegate.training.loop import network_input
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
 from facegate.vision.decoding import STRIDES
@@ -39,8 +40,7 @@ def hardness(network: TorchTwin, faceless: list[Scene], height_px: int, width_px
     with torch.no_grad():
         for at in range(0, len(faceless), BATCH):
             views = [letterbox(s.pixels, width_px, height_px)[0] for s in faceless[at : at + BATCH]]
-            x = torch.from_numpy(np.stack(views)).to(device).permute(0, 3, 1, 2).float()
-            maps = network(((x - 127.5) / 128).contiguous(memory_format=torch.channels_last))
+            maps = network(network_input(torch.from_numpy(np.stack(views)), device))
             best = torch.stack([maps[f"score_{s}"].flatten(1).amax(1) for s in STRIDES]).amax(0)
             found.append(torch.sigmoid(best.float()).cpu().numpy())
     network.train(was_training)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,11 @@ from facegate.training.loop import (
     Checkpoint,
     Log,
     averaged,
+    draw,
     learning_rate,
+    made_ahead,
     mixed_precision,
+    network_input,
     pick_device,
     seed_everything,
 )
@@ -113,14 +115,7 @@ class Lessons:
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """Cut squares in background threads, in order; step `k` is always the same batch."""
         odds = np.cumsum(self.weights)
-        with ThreadPoolExecutor(2) as pool:
-            ahead: list[Future[Batch]] = []
-            for step in range(first, last):
-                ahead.append(pool.submit(self._batch, step, odds))
-                if len(ahead) > 4:
-                    yield ahead.pop(0).result()
-            for future in ahead:
-                yield future.result()
+        return made_ahead(lambda step: self._batch(step, odds), first, last)
 
     def _batch(self, step: int, odds: np.ndarray) -> Batch:
         rng = np.random.default_rng((self._settings.seed, step))
@@ -135,7 +130,7 @@ class Lessons:
 
     def _face(self, rng: np.random.Generator) -> Square:
         if len(self._found) and rng.random() < FOUND_SHARE:
-            row = self._found[_draw(self._found_odds, rng)]
+            row = self._found[draw(self._found_odds, rng)]
             number, face = int(self._candidates.scene[row]), int(self._candidates.face[row])
             box = self._candidates.boxes[row]
         else:
@@ -156,7 +151,7 @@ class Lessons:
             x, y = rng.uniform(0, width), rng.uniform(0, height)
             box = np.array([x, y, x, y], np.float32) + np.array([-1, -1, 1, 1]) * side / 2
             return square(scene, box.astype(np.float32), -1, SIDE_PX, rng)
-        row = self.background[_draw(odds, rng)]
+        row = self.background[draw(odds, rng)]
         scene = self._scenes[int(self._candidates.scene[row])]
         return square(scene, self._candidates.boxes[row], -1, SIDE_PX, rng)
 
@@ -180,12 +175,6 @@ class Lessons:
             yield shown(pixels, self._candidates.boxes[row], SIDE_PX)
 
 
-def _draw(odds: np.ndarray, rng: np.random.Generator) -> int:
-    """Draw a row by its weight, given the sums of the weights up to each."""
-    at = int(np.searchsorted(odds, rng.random() * odds[-1], side="right"))
-    return min(at, len(odds) - 1)
-
-
 def _said(network: TorchTwin, squares: Iterator[U8]) -> F32:
     """Give how sure a network is of every square, float32 (K,), and put it back into training."""
     device = next(network.parameters()).device
@@ -195,7 +184,7 @@ def _said(network: TorchTwin, squares: Iterator[U8]) -> F32:
     waiting: list[U8] = []
 
     def ask() -> None:
-        score = network(_network_input(torch.from_numpy(np.stack(waiting)), device))["score"]
+        score = network(network_input(torch.from_numpy(np.stack(waiting)), device))["score"]
         found.append(torch.sigmoid(score.float()).flatten().cpu().numpy())
         waiting.clear()
 
@@ -246,7 +235,7 @@ def train(
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)
     if start_from is not None and state is None:
         first = lessons.batches(0, -(-SETTLING_VIEWS // settings.batch))
-        settle(network, [_network_input(batch.pixels, device) for batch in first])
+        settle(network, [network_input(batch.pixels, device) for batch in first])
     average = averaged(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
@@ -274,7 +263,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(done, settings.peak_rate)
         with mixed_precision(device):
-            answers = network(_network_input(batch.pixels, device))
+            answers = network(network_input(batch.pixels, device))
         terms = loss_terms(answers, batch)
         loss = (
             SCORE_WEIGHT * terms["score"]
@@ -328,9 +317,3 @@ def loss_terms(answers: dict[str, torch.Tensor], batch: Batch) -> dict[str, torc
         "box": off(box, batch.boxes, 0.02),
         "landmarks": off(landmarks, batch.landmarks, 0.01),
     }
-
-
-def _network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Give float32 (N, 3, side, side), normalised as `vision.preprocess` does."""
-    x = pixels.to(device).permute(0, 3, 1, 2).float()
-    return ((x - 127.5) / 128).contiguous(memory_format=torch.channels_last)

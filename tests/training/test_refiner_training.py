@@ -60,10 +60,7 @@ SETTINGS = training.Settings(views=96, batch=16, peak_rate=1e-3, seed=3)
 
 def test_a_run_can_be_taken_up_again_and_agrees_with_itself(small_data, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "MINE_EVERY_VIEWS", 32)
-    whole, taken_up = (
-        network_of(training.train(small_data, tmp_path / "whole", SETTINGS, Corners())),
-        None,
-    )
+    whole = network_of(training.train(small_data, tmp_path / "whole", SETTINGS, Corners()))
 
     class Killed(BaseException):
         pass

@@ -36,6 +36,8 @@ def test_annotations_lie_on_the_pixels(plainly):
 
 def test_landmarks_stay_in_order_and_on_the_face(plainly):
     face = scene((500, 300, 900, 700), 1400, 1000)
+    mark = face.landmarks[0, 0].round().astype(int)
+    face.pixels[mark[1] - 24 : mark[1] + 24, mark[0] - 24 : mark[0] + 24] = 0
     mirrored = 0
     for seed in range(60):
         given = square(face, face.boxes[0], 0, SIDE_PX, np.random.default_rng(seed))
@@ -44,8 +46,11 @@ def test_landmarks_stay_in_order_and_on_the_face(plainly):
         assert marks[4, 0] > marks[3, 0]
         assert marks[3:, 1].mean() > marks[:2, 1].mean()
         assert (np.abs(marks) < 0.5).all()
-        mirrored += 1
-    assert mirrored
+        spots = ((marks[:2] + 0.5) * SIDE_PX).astype(int)
+        left, right = (int(given.pixels[y, x, 0]) for x, y in spots)
+        assert (left < 110) != (right < 110)  # the eye that was marked is one of the two
+        mirrored += right < 110
+    assert 15 < mirrored < 45
 
 
 def test_what_shows_no_face_has_nothing_to_find():
