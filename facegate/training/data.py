@@ -131,7 +131,8 @@ def read_sizes(path: Path) -> F32:
 def _targets(table: Any) -> F32:
     if "target" not in table.column_names:
         return np.zeros((table.num_rows, 0), np.float32)
-    raw = np.array(table.column("target").to_pylist(), np.float32)
+    column = table.column("target").combine_chunks()
+    raw = column.flatten().to_numpy().reshape(len(column), -1).astype(np.float32)
     unit: F32 = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     return unit
 

@@ -22,6 +22,7 @@ from facegate.training.loop import (
     Checkpoint,
     Log,
     averaged,
+    graphed,
     learning_rate,
     mixed_precision,
     network_input,
@@ -91,7 +92,10 @@ def train(
         say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
     average = averaged(network)
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
+        network.parameters(),
+        lr=settings.peak_rate,
+        weight_decay=settings.weight_decay,
+        fused=device.type == "cuda",
     )
     log, alarm = Log(out), CollapseAlarm(say)
     stage_at, step_at = 0, 0
@@ -114,17 +118,20 @@ def train(
         }
 
     cost = [s.views * s.side**2 for s in settings.stages]
+    held, held_side = None, 0
     for number in range(stage_at, len(settings.stages)):
         stage = settings.stages[number]
         say(f"stage {number + 1} of {len(settings.stages)}: {stage}")
-        crops = read_crops(sorted(data.glob("faces-train-*.parquet")), _stored_side(stage))
-        if not crops.target.shape[1] and not stage.triplets:
+        if held is None or held_side != _stored_side(stage):
+            held, held_side = None, _stored_side(stage)
+            held = _Held(read_crops(sorted(data.glob("faces-train-*.parquet")), held_side), device)
+        if not held.target.shape[1] and not stage.triplets:
             raise DataError(
                 f"{data}: no column 'target': distillation needs a teacher's embeddings; "
                 "without them use triplet stages alone"
             )
-        held = _Held(crops, device)
         batches, size = _batches(held.label, stage, settings, number, step_at)
+        graphed(network["trunk"], size, stage.side, device)
         steps = max(1, stage.views // size)
         for step in range(step_at, steps):
             progress = (sum(cost[:number]) + cost[number] * (step + 1) / steps) / sum(cost)

@@ -20,7 +20,8 @@ from facegate.errors import DataError
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY_S = 10.0
-BATCHES_AHEAD = 4
+BATCHES_AHEAD = 2
+"""For each processor core."""
 
 T = TypeVar("T")
 
@@ -49,6 +50,27 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 
+def graphed(module: torch.nn.Module, batch: int, side: int, device: torch.device) -> None:
+    """Record a network's passes on a GPU, which then repeats them without waiting for Python.
+
+    A network of hundreds of small layers otherwise leaves a large GPU idle for most of a step. Made
+    anew for each size of input; elsewhere than on a GPU nothing happens.
+
+    Args:
+        module: the network, in training mode, already copied where it is averaged.
+        batch, side: of its input, (batch, 3, side, side).
+        device: where it is.
+    """
+    if device.type != "cuda":
+        return
+    vars(module).pop("forward", None)  # what was recorded for another size
+    torch.backends.cudnn.benchmark = True
+    sample = torch.randn(batch, 3, side, side, device=device)
+    sample = sample.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+        torch.cuda.make_graphed_callables(module, (sample,))
+
+
 def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Give float32 (N, 3, H, W) of uint8 (N, H, W, 3), normalised as `vision.preprocess` does."""
     x = pixels.to(device).permute(0, 3, 1, 2).float()
@@ -57,11 +79,12 @@ def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 def made_ahead(make: Callable[[int], T], first: int, last: int) -> Iterator[T]:
     """Make what the steps from `first` up to `last` need, in background threads and in order."""
-    with ThreadPoolExecutor(2) as pool:
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
         ahead: list[Future[T]] = []
         for step in range(first, last):
             ahead.append(pool.submit(make, step))
-            if len(ahead) > BATCHES_AHEAD:
+            if len(ahead) > BATCHES_AHEAD * cores:
                 yield ahead.pop(0).result()
         for future in ahead:
             yield future.result()
@@ -88,12 +111,14 @@ def averaged(module: torch.nn.Module, decay: float = 0.998) -> AveragedModel:
     """
 
     def update(mean: Sequence[torch.Tensor], new: Sequence[torch.Tensor], count: Any) -> None:
-        taken = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
-        for old, fresh in zip(mean, new, strict=True):
-            if old.is_floating_point():
-                old.lerp_(fresh, taken)
-            else:
-                old.copy_(fresh)
+        if not mean[0].is_floating_point():
+            torch._foreach_copy_(mean, new)
+            return
+        # No number is read back: a GPU would wait for it at every step.
+        taken = 1 - torch.clamp((1 + count) / (10 + count), max=decay).to(mean[0].dtype)
+        change = torch._foreach_sub(new, mean)
+        torch._foreach_mul_(change, taken)
+        torch._foreach_add_(mean, change)
 
     return AveragedModel(module, multi_avg_fn=update, use_buffers=True)
 

@@ -44,7 +44,7 @@ def distillation(
     )
     own = ~torch.eye(len(target), dtype=torch.bool, device=target.device)
     teacher_gram, student_gram = target @ target.T, embedding @ embedding.T
-    structure = (student_gram - teacher_gram)[own].square().mean()
+    structure = ((student_gram - teacher_gram) * own).square().sum() / own.sum()
     close = F.kl_div(
         F.log_softmax((scale * student_gram).masked_fill(~own, -1e4), dim=1),
         F.softmax((scale * teacher_gram).masked_fill(~own, -1e4), dim=1),
