@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +16,9 @@ from facegate.training import architectures
 from facegate.training.data import Scene, read_scenes, without_faces
 from facegate.training.loop import (
     Checkpoint,
+    Learner,
     Log,
-    averaged,
     draw,
-    learning_rate,
     made_ahead,
     mixed_precision,
     network_input,
@@ -36,6 +35,7 @@ MOSAIC_SHARE = 0.45
 FACELESS_SHARE = 0.3
 LANDMARK_WEIGHT = 8.0
 
+LONGEST_GRADIENT = 10.0
 SETTLING_VIEWS = 256
 """Pictures that give the BatchNorms of a `.tflite` their statistics."""
 
@@ -105,17 +105,12 @@ def train(
         count = math.ceil(SETTLING_VIEWS / settings.batch)
         first = _batches(faced, faceless, evenly, settings, 0, count)
         settle(network, [network_input(batch.pixels, device) for batch in first])
-    average = averaged(network)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
-    )
+    learner = Learner(network, settings.peak_rate, settings.weight_decay, LONGEST_GRADIENT)
     log = Log(out)
     step_at, weights = 0, None
     if state is not None:
         step_at, weights = state["step"], state["weights"]
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        learner.go_on(state)
         say(f"going on at step {step_at}")
     steps = settings.views // settings.batch
     say(f"{len(scenes)} pictures, {steps} steps of {settings.batch}")
@@ -127,7 +122,7 @@ def train(
     for step in range(step_at, steps):
         if step % mine_every == 0 and faceless:
             weights = torch.from_numpy(
-                hardness(average.module, faceless, settings.height_px, settings.width_px)
+                hardness(learner.average.module, faceless, settings.height_px, settings.width_px)
             )
             say(f"{float((weights > 0.5).float().mean()):.1%} of the faceless pictures alarm it")
         if step % mine_every == 0 or step == step_at:
@@ -135,34 +130,18 @@ def train(
             batches = _batches(faced, faceless, weights, settings, step, last)
         batch = next(batches)
         progress = (step + 1) / steps
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress, settings.peak_rate)
         with mixed_precision(device):
             maps = network(network_input(batch.pixels, device))
         terms = loss_terms(maps, batch, centres, strides)
         loss = terms["score"] + 2 * terms["box"] + LANDMARK_WEIGHT * terms["landmarks"]
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-        optimiser.step()
-        average.update_parameters(network)
+        learner.learn(loss, progress)
         log.step(progress, settings.batch, **{k: v.detach() for k, v in terms.items()})
 
-        def state_now(
-            done: int = step + 1, weights: torch.Tensor | None = weights
-        ) -> dict[str, Any]:
-            return {
-                "step": done,
-                "weights": weights,
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-            }
-
-        checkpoint.save(state_now, now=step + 1 == steps)
-    twin = average.module
+        checkpoint.save(
+            partial(learner.state, step=step + 1, weights=weights), now=step + 1 == steps
+        )
     path = out / "detector.weights.h5"
-    twin.store().save_weights(path)
+    learner.average.module.store().save_weights(path)
     return path
 
 

@@ -20,10 +20,9 @@ from facegate.training.data import FaceCrops, read_crops, read_pairs
 from facegate.training.loop import (
     CHECKPOINT_EVERY_S,
     Checkpoint,
+    Learner,
     Log,
-    averaged,
     graphed,
-    learning_rate,
     mixed_precision,
     network_input,
     pick_device,
@@ -90,32 +89,17 @@ def train(
         side = settings.stages[0].side
         accuracy = held_out_accuracy(network["trunk"], data, side, device)
         say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
-    average = averaged(network)
-    optimiser = torch.optim.AdamW(
-        network.parameters(),
-        lr=settings.peak_rate,
-        weight_decay=settings.weight_decay,
-        fused=device.type == "cuda",
-    )
+    learner = Learner(network, settings.peak_rate, settings.weight_decay)
     log, alarm = Log(out), CollapseAlarm(say)
     stage_at, step_at = 0, 0
     if state is not None:
         stage_at, step_at = state["stage"], state["step"]
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        learner.go_on(state)
         random.set_state(state["random"].cpu())
         say(f"going on at stage {stage_at + 1}, step {step_at}")
 
     def state_at(stage: int, step: int) -> Callable[[], dict[str, Any]]:
-        return lambda: {
-            "stage": stage,
-            "step": step,
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "random": random.get_state(),
-        }
+        return lambda: learner.state(stage=stage, step=step, random=random.get_state())
 
     cost = [s.views * s.side**2 for s in settings.stages]
     held, held_side = None, 0
@@ -135,18 +119,13 @@ def train(
         steps = max(1, stage.views // size)
         for step in range(step_at, steps):
             progress = (sum(cost[:number]) + cost[number] * (step + 1) / steps) / sum(cost)
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(progress, settings.peak_rate)
             rows = torch.from_numpy(next(batches))
             views = augment(held.pixels_of(rows), stage.side, stage.strength, random)
             with mixed_precision(device):
                 raw = network["trunk"](views)
             unit = F.normalize(raw.float(), dim=1)
             loss, told = _objective(network["head"], unit, rows, held, stage, settings, random)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            average.update_parameters(network)
+            learner.learn(loss, progress)
             log.step(progress, len(rows), loss=loss.detach(), **told)
             if step % COLLAPSE_CHECKED_EVERY == 0:
                 alarm.check(losses.spread(unit))
@@ -154,17 +133,17 @@ def train(
         step_at = 0
         checkpoint.save(state_at(number + 1, 0), now=True)
         if judged:
-            accuracy = held_out_accuracy(average.module["trunk"], data, stage.side, device)
+            accuracy = held_out_accuracy(learner.average.module["trunk"], data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
     if judged:
-        trunk = average.module["trunk"]
+        trunk = learner.average.module["trunk"]
         told = leave_figures(out, held_out_pairs(trunk, data, settings.stages[-1].side, device))
         low, high = told["intervals"]["accuracy"]
         say(
             f"people it never saw: accuracy {told['accuracy']:.4f} [{low:.4f}, {high:.4f}], TAR "
             f"{told['tar_at_far']['1e-2']:.4f} at FAR 1e-2; curves and figures.json in {out}"
         )
-    twin = average.module["trunk"]
+    twin = learner.average.module["trunk"]
     path = out / "embedder.weights.h5"
     twin.store().save_weights(path)
     return path

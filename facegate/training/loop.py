@@ -123,6 +123,58 @@ def averaged(module: torch.nn.Module, decay: float = 0.998) -> AveragedModel:
     return AveragedModel(module, multi_avg_fn=update, use_buffers=True)
 
 
+class Learner:
+    """A network that learns, its running average, and its optimiser.
+
+    Args:
+        network: on its device already.
+        peak_rate, weight_decay: of AdamW; the rate follows `learning_rate`.
+        longest: gradients are clipped to this length, if any is given.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        peak_rate: float,
+        weight_decay: float,
+        longest: float | None = None,
+    ) -> None:
+        self.network, self.average = network, averaged(network)
+        self._peak_rate, self._longest = peak_rate, longest
+        self._optimiser = torch.optim.AdamW(
+            network.parameters(),
+            lr=peak_rate,
+            weight_decay=weight_decay,
+            fused=next(network.parameters()).is_cuda,
+        )
+
+    def learn(self, loss: torch.Tensor, progress: float) -> None:
+        """Take one step; `progress` is how much of the run is done after it, 0 to 1."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(progress, self._peak_rate)
+        self._optimiser.zero_grad()
+        loss.backward()
+        if self._longest is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._longest)
+        self._optimiser.step()
+        self.average.update_parameters(self.network)
+
+    def state(self, **more: Any) -> dict[str, Any]:
+        """Give what a checkpoint holds of it, and `more`."""
+        return {
+            **more,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take up what a checkpoint holds of it."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+
 class Checkpoint:
     """One file in the run's folder, replaced atomically.
 

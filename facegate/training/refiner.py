@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from facegate.training.data import Scene, read_scenes, without_faces
 from facegate.training.detection import SURE_SCORE
 from facegate.training.loop import (
     Checkpoint,
+    Learner,
     Log,
-    averaged,
     draw,
-    learning_rate,
     made_ahead,
     mixed_precision,
     network_input,
@@ -51,6 +50,7 @@ UNKNOWN, FLOOR = 0.1, 0.03
 """Weight of a candidate that was not asked yet, and the least of one that was."""
 
 SETTLING_VIEWS = 2048
+LONGEST_GRADIENT = 5.0
 
 
 @dataclass(frozen=True)
@@ -236,17 +236,12 @@ def train(
     if start_from is not None and state is None:
         first = lessons.batches(0, -(-SETTLING_VIEWS // settings.batch))
         settle(network, [network_input(batch.pixels, device) for batch in first])
-    average = averaged(network)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
-    )
+    learner = Learner(network, settings.peak_rate, settings.weight_decay, LONGEST_GRADIENT)
     log = Log(out)
     step_at = 0
     if state is not None:
         step_at, lessons.weights = state["step"], state["weights"].numpy()
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        learner.go_on(state)
         say(f"going on at step {step_at}")
     steps = settings.views // settings.batch
     say(f"{len(lessons.background)} candidates are no faces; {steps} steps of {settings.batch}")
@@ -254,14 +249,12 @@ def train(
     batches: Iterator[Batch] = iter(())
     for step in range(step_at, steps):
         if step and step % mine_every == 0:
-            wrong = lessons.mine(average.module, step)
+            wrong = lessons.mine(learner.average.module, step)
             say(f"{wrong:.1%} of the candidates that are no faces pass for one")
         if step % mine_every == 0 or step == step_at:
             batches = lessons.batches(step, min(steps, (step // mine_every + 1) * mine_every))
         batch = next(batches)
         done = (step + 1) / steps
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(done, settings.peak_rate)
         with mixed_precision(device):
             answers = network(network_input(batch.pixels, device))
         terms = loss_terms(answers, batch)
@@ -270,25 +263,15 @@ def train(
             + BOX_WEIGHT * terms["box"]
             + LANDMARK_WEIGHT * terms["landmarks"]
         )
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        average.update_parameters(network)
+        learner.learn(loss, done)
         log.step(done, settings.batch, **{k: v.detach() for k, v in terms.items()})
 
-        def state_now(after: int = step + 1) -> dict[str, Any]:
-            return {
-                "step": after,
-                "weights": torch.from_numpy(lessons.weights),
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-            }
-
-        checkpoint.save(state_now, now=step + 1 == steps)
+        checkpoint.save(
+            partial(learner.state, step=step + 1, weights=torch.from_numpy(lessons.weights)),
+            now=step + 1 == steps,
+        )
     path = out / "refiner.weights.h5"
-    average.module.store().save_weights(path)
+    learner.average.module.store().save_weights(path)
     return path
 
 
