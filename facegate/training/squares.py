@@ -33,6 +33,12 @@ COARSE_FACE_PX = (9.0, 36.0)
 """Most faces are near in the pictures to learn from, and far at the door."""
 
 
+FRAMED_SHARE = 0.15
+FRAME = (-0.1, 0.35)
+"""A picture may end close to the face: from where to where its sides lie beyond the box, in sides
+of the box. Passport photos and cut-out portraits do, with grey or smeared pixels around them."""
+
+
 @dataclass(frozen=True)
 class Square:
     """What the refiner is shown, and what it should say.
@@ -65,7 +71,11 @@ def square(scene: Scene, box: F32, face: int, side_px: int, rng: np.random.Gener
     angle = math.radians(rng.uniform(-35, 35) if tilted else rng.uniform(-10, 10))
     flip = rng.random() < 0.5
     matrix = _matrix((x, y), side_px / side, angle, flip, side_px)
-    pixels = cut(scene.pixels, between_centres(matrix), side_px, LETTERBOX_GREY)
+    picture, corner = scene.pixels, np.zeros(2)
+    if rng.random() < FRAMED_SHARE:
+        picture, corner = _framed(scene.pixels, box if face < 0 else scene.boxes[face], rng)
+    onto = np.concatenate([matrix[:, :2], matrix[:, 2:] + matrix[:, :2] @ corner[:, None]], axis=1)
+    pixels = cut(picture, between_centres(onto), side_px, LETTERBOX_GREY)
     target: np.ndarray = np.zeros(4)
     landmarks: np.ndarray = np.zeros((5, 2))
     if face >= 0:
@@ -89,6 +99,24 @@ def square(scene: Scene, box: F32, face: int, side_px: int, rng: np.random.Gener
         target.astype(np.float32),
         landmarks.astype(np.float32).ravel(),
     )
+
+
+def _framed(pixels: U8, box: F32, rng: np.random.Generator) -> tuple[U8, np.ndarray]:
+    """Let a picture end close to a box: the part of it, and where its corner was, float64 (2,).
+
+    What lies outside is grey, or the outermost pixels smeared.
+    """
+    height, width = pixels.shape[:2]
+    sides = np.tile(box[2:] - box[:2], 2) * (-1, -1, 1, 1)
+    far = box + sides * rng.uniform(*FRAME, 4)
+    left, top = np.clip(np.floor(far[:2]), 0, (width - 1, height - 1)).astype(int).tolist()
+    right, bottom = np.ceil(far[2:]).astype(int).tolist()
+    part = pixels[top : max(top + 1, bottom), left : max(left + 1, right)]
+    if rng.random() < 0.5:
+        return part, np.array([left, top], float)
+    around = round(1.2 * max(part.shape[:2]))
+    smeared = cv2.copyMakeBorder(part, around, around, around, around, cv2.BORDER_REPLICATE)
+    return smeared.astype(np.uint8, copy=False), np.array([left - around, top - around], float)
 
 
 def _matrix(

@@ -8,6 +8,7 @@ from facegate.training import squares
 from facegate.training.candidates import candidates_in
 from facegate.training.squares import square
 from facegate.types import Detection
+from facegate.vision.preprocess import LETTERBOX_GREY
 
 SIDE_PX = 64
 
@@ -16,7 +17,7 @@ SIDE_PX = 64
 def plainly(monkeypatch):
     """Leave light and covers as they are."""
     monkeypatch.setattr(squares, "light", lambda pixels, rng: pixels)
-    for share in ("MASKED_SHARE", "BACKLIT_SHARE", "COARSE_SHARE"):
+    for share in ("MASKED_SHARE", "BACKLIT_SHARE", "COARSE_SHARE", "FRAMED_SHARE"):
         monkeypatch.setattr(squares, share, 0.0)
 
 
@@ -51,6 +52,25 @@ def test_landmarks_stay_in_order_and_on_the_face(plainly):
         assert (left < 110) != (right < 110)  # the eye that was marked is one of the two
         mirrored += right < 110
     assert 15 < mirrored < 45
+
+
+def test_a_picture_may_end_close_to_a_face(plainly, monkeypatch):
+    """The annotation stays on the face, whether it is grey around it or smeared."""
+    monkeypatch.setattr(squares, "FRAMED_SHARE", 1.0)
+    monkeypatch.setattr(squares, "FRAME", (0.2, 0.3))  # all of the face, and no more than that
+    face = scene((800, 700, 840, 740), 2000, 1800)
+    face.pixels[:687] = 255  # just far enough to be left out
+    ys, xs = np.mgrid[:SIDE_PX, :SIDE_PX] + 0.5
+    grey = 0
+    for seed in range(100):
+        given = square(face, face.boxes[0], 0, SIDE_PX, np.random.default_rng(seed))
+        bright = given.pixels[..., 0] > 180
+        box = (given.box + 0.5) * SIDE_PX
+        middle = xs[bright].mean(), ys[bright].mean()
+        assert ((box[:2] + box[2:]) / 2) == pytest.approx(middle, abs=0.6)
+        assert given.pixels.max() < 255
+        grey += (given.pixels[[0, 0, -1, -1], [0, -1, 0, -1]] == LETTERBOX_GREY).all()
+    assert 30 < grey < 70
 
 
 def test_what_shows_no_face_has_nothing_to_find():
