@@ -23,7 +23,7 @@ class Members:
 
     Attributes:
         revision: of the store that it was read from.
-        matcher: of all templates.
+        matcher: of everybody.
         names: person_id → name.
         admins: person_ids of administrators.
         duress: name keys of people whose coming means a threat.

@@ -116,7 +116,7 @@ class Match:
 
     Attributes:
         person_id: the nearest person, or None when nobody is enrolled.
-        distance: Euclidean distance of the unit vectors, 0 to 2.
+        distance: `sqrt(2 - 2 s)`, `s` the product of the vectors, 0 to 2 (`access.matcher`).
         margin: how much farther the nearest other person is; infinite when there is none.
     """
 
@@ -131,7 +131,7 @@ class Identity:
 
     Attributes:
         name: of the nearest person, or None when they are too far or nobody is enrolled.
-        distance: to the nearest template, 0 to 2; None when nobody is enrolled.
+        distance: to the nearest person, 0 to 2; None when nobody is enrolled.
         threshold: the greatest distance that names somebody.
         confidence: probability that it is the nearest person, in [0, 1].
     """

@@ -117,3 +117,17 @@ def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
     most = 100 * max(d["cost_of_noise"] for d in noise["detected"].values())
     said = float(re.search(r"verify at most ([\d.]+) points worse", text)[1])
     assert most <= said < most + 0.1
+
+
+def test_the_readme_says_what_several_looks_gain():
+    rates = figures("inception_resnet_lite")["looks"]["rates"]
+    rows = {
+        "| 1 |": ("1", "mean"),
+        "| 3 |": ("3", "mean"),
+        "| 5 |": ("5", "mean"),
+        "| 5, compared": ("5", "nearest"),
+    }
+    for start, (count, way) in rows.items():
+        for cell, rate in zip(row(start), ("1e-3", "1e-4"), strict=True):
+            assert number(cell) == pytest.approx(rates[rate][count][way]["tar"], abs=6e-4)
+    assert all(r["5"]["mean"]["fmr"] < float(rate) for rate, r in rates.items())

@@ -136,7 +136,7 @@ def _on_images(
     usable = np.flatnonzero(seen.found)
     names = [seen.paths[k].parent.name for k in usable]
     if pairs is None and len(set(names)) > 1:
-        figures["all_pairs"] = verification.low_far(seen.vectors[usable], labels_of(names))
+        figures |= verification.everybody(seen.vectors[usable], labels_of(names))
     if group is not None:
         figures["groups"] = false_matches_by_group(
             seen.vectors[usable], labels_of(names), [group[n] for n in names]

@@ -17,6 +17,8 @@ def figure_lines(f: dict[str, Any]) -> list[str]:
     ]
     if "all_pairs" in f:
         lines += _tar_lines("everybody with everybody", f["all_pairs"])
+    if "looks" in f:
+        lines += _look_lines(f["looks"])
     if "groups" in f:
         lines += _group_lines(f["groups"])
     if "robustness" in f:
@@ -36,6 +38,17 @@ def _tar_lines(what: str, f: dict[str, Any]) -> list[str]:
         lines.append(
             f"  {name}       {tar:.4f} {_interval(f['intervals']['tar_at_far'][name])}{few}"
         )
+    return lines
+
+
+def _look_lines(f: dict[str, Any]) -> list[str]:
+    lines = [f"looks        {f['people']} people enrolled with several; TAR and the FMR that came"]
+    for name, counts in f["rates"].items():
+        for count, ways in counts.items():
+            said = ", ".join(
+                f"their {way} {one['tar']:.4f} ({one['fmr']:.2g})" for way, one in ways.items()
+            )
+            lines.append(f"  {name} of a person, {count} looks: {said}")
     return lines
 
 

@@ -87,8 +87,8 @@ def threshold_at_far(impostor: F32, far: float) -> float:
     if not len(impostor):
         return float("nan")
     allowed = int(np.floor(len(impostor) * far + 1e-9))
-    ranked = np.sort(np.nan_to_num(impostor, nan=-np.inf))[::-1]
-    return float(ranked[allowed]) if allowed < len(ranked) else float(ranked[-1])
+    at = max(0, len(impostor) - 1 - allowed)
+    return float(np.partition(np.nan_to_num(impostor, nan=-np.inf), at)[at])
 
 
 def tar_at_far(similarity: F32, same: Bools, far: float) -> float:

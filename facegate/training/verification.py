@@ -23,6 +23,7 @@ from facegate.training.intervals import (
     resolved,
     wilson,
 )
+from facegate.training.looks import several_looks
 from facegate.training.metrics import (
     equal_error_rate,
     fold_correct,
@@ -76,7 +77,7 @@ def embedder_on_data(
     person = labels_of(crops.identity)
     found = verification(vectors, pairs, person)
     result = figures(found)
-    result["all_pairs"] = low_far(vectors, person)
+    result |= everybody(vectors, person)
     result["groups"] = false_matches_by_group(vectors, person, crops.source)
     return result, found, vectors, crops
 
@@ -158,9 +159,21 @@ def _blocks(vectors: F32, person: I64) -> Iterator[tuple[F32, np.ndarray, np.nda
         yield block, person[rows][:, None] == person[None], upper, rows
 
 
-def low_far(vectors: F32, person: I64) -> dict[str, Any]:
-    """Give TAR at FARs that 3,000 pairs cannot measure, from everybody with everybody."""
+def everybody(vectors: F32, person: I64) -> dict[str, Any]:
+    """Compare everybody with everybody.
+
+    Returns:
+        `all_pairs`: TAR at FARs that few pairs cannot measure; `looks`, what enrolling several
+        looks gains (`looks.several_looks`), where people have so many pictures.
+    """
     genuine, impostor = all_pairs(vectors, person)
+    looks = several_looks(vectors, person, impostor)
+    return {"all_pairs": _low_far(vectors, person, genuine, impostor)} | (
+        {"looks": looks} if looks else {}
+    )
+
+
+def _low_far(vectors: F32, person: I64, genuine: F32, impostor: F32) -> dict[str, Any]:
     tar = {
         name: float((genuine > threshold_at_far(impostor, far)).mean())
         for name, far in LOW_FARS.items()

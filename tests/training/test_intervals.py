@@ -4,7 +4,7 @@ import pytest
 from facegate.training.groups import false_matches_by_group
 from facegate.training.intervals import RankedPairs, bootstrap, hull, resolved, wilson
 from facegate.training.metrics import tar_at_far, threshold_at_far
-from facegate.training.verification import Verification, figures, low_far
+from facegate.training.verification import Verification, everybody, figures
 
 
 def test_wilsons_interval_is_that_of_the_tables():
@@ -82,7 +82,7 @@ def test_the_draws_over_the_alike_pairs_are_those_over_all_pairs():
     vectors, person = made_up(60, 4, seed=3)
     v = verified(vectors, person)
     whole = bootstrap(RankedPairs.of(v.similarity, v.same, v.people), {"1e-3": 1e-3})
-    low, high = low_far(vectors, person)["intervals"]["tar_at_far"]["1e-3"]
+    low, high = everybody(vectors, person)["all_pairs"]["intervals"]["tar_at_far"]["1e-3"]
     assert low <= whole["1e-3"][0] + 1e-6
     assert high >= whole["1e-3"][1] - 1e-6
     genuine = v.similarity[v.same]

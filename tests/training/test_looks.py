@@ -1,0 +1,50 @@
+"""What several looks at enrolment gain, on made-up embeddings whose truth is known."""
+
+import numpy as np
+import pytest
+
+from facegate.access import matcher
+from facegate.training.looks import COUNTS, LEFT, LENGTH_POWER, RATES, several_looks
+from facegate.training.verification import all_pairs
+
+
+def crowd(people, pictures, noise, seed=0, size=32):
+    """People are directions, some more like each other; each picture has noise of its own."""
+    rng = np.random.default_rng(seed)
+    families = rng.standard_normal((6, size))
+    centres = 0.7 * rng.standard_normal((people, size)) + 0.7 * families[np.arange(people) % 6]
+    wide = np.repeat(centres, pictures, axis=0) + noise * rng.standard_normal(
+        (people * pictures, size)
+    )
+    unit = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
+    return unit, np.repeat(np.arange(people), pictures)
+
+
+def test_the_mean_of_five_looks_knows_more_and_errs_no_more_than_it_may():
+    vectors, person = crowd(120, 12, noise=1.2)
+    found = several_looks(vectors, person, all_pairs(vectors, person)[1])
+    assert found["people"] == 120
+    for name, wanted in RATES.items():
+        one, five = found["rates"][name]["1"], found["rates"][name]["5"]
+        for said in ("tar", "fmr"):  # but for the rounding of cosines at the very threshold
+            assert one["mean"][said] == pytest.approx(one["nearest"][said], rel=0.05)
+        assert five["mean"]["tar"] > five["nearest"]["tar"] > one["mean"]["tar"]
+        assert five["mean"]["fmr"] < 1.5 * wanted
+        assert 0.6 * wanted < one["mean"]["fmr"] < 1.5 * wanted
+
+
+def test_it_measures_what_the_door_does():
+    assert LENGTH_POWER == matcher.LENGTH_POWER
+
+
+def test_too_few_pictures_give_nothing():
+    vectors, person = crowd(20, max(COUNTS) + LEFT - 1, noise=1.0)
+    assert several_looks(vectors, person, all_pairs(vectors, person)[1]) == {}
+
+
+def test_the_same_seed_draws_the_same_looks():
+    vectors, person = crowd(20, 9, noise=1.2)
+    impostor = all_pairs(vectors, person)[1]
+    first = several_looks(vectors, person, impostor, seed=1)
+    assert first == several_looks(vectors, person, impostor, seed=1)
+    assert first != several_looks(vectors, person, impostor, seed=2)
