@@ -70,7 +70,7 @@ class ModelsConfig(Section):
 class DetectionConfig(Section):
     """When something is a face, and the same face as before."""
 
-    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.67
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.78
     tiles: Annotated[int, Field(ge=1, le=4)] = 1
     track_max_lost_frames: Annotated[int, Field(ge=0, le=100)] = 5
 

@@ -10,7 +10,7 @@ from facegate.vision.detector import FaceDetector
 from facegate.vision.refiner import FaceRefiner, region
 from facegate.vision.tiling import find_in_tiles, merge
 
-MIN_SCORE = 0.67
+MIN_SCORE = 0.78
 """Faces below this confidence are not reported, where nobody asks for another limit."""
 
 MOST_CANDIDATES = 64
