@@ -20,11 +20,10 @@ from facegate.types import F32, I64, Match
 NOBODY = Match(None, 2.0, math.inf)
 """The answer of an empty gallery: the greatest distance two unit vectors can have."""
 
-
 LENGTH_POWER = 1 / 3
-"""Of the length of the mean of a person's looks. With 2, 3, 5 and 8 different pictures a person,
-false matches are 0.9 to 1.1 times as frequent as with one at 1 in 1,000, and 0.7 to 1.1 times at 1
-in 10,000; `facegate evaluate embedder` measures it."""
+"""Of the length of the mean of a person's looks. With 3 or 5 different pictures a person, false
+matches are 0.7 to 0.9 times as frequent as with one (`facegate evaluate embedder` measures it); at
+a power of 0, which is one look's length, they would be 2 to 3 times, at 1 a tenth, as frequent."""
 
 
 class Matcher:
