@@ -120,7 +120,9 @@ def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
 
 
 def test_the_readme_says_what_several_looks_gain():
-    rates = figures("inception_resnet_lite")["looks"]["rates"]
+    looks = figures("inception_resnet_lite")["looks"]
+    rates = looks["rates"]
+    assert f"enrolled with ({looks['people']} people)" in (ROOT / "README.md").read_text()
     rows = {
         "| 1 |": ("1", "mean"),
         "| 3 |": ("3", "mean"),

@@ -17,8 +17,8 @@ class Continuity:
     """Remembers the last looks at every track, and compares each new one with them.
 
     Args:
-        one_person: greatest distance, 0 to 2, at which two looks are more likely one person than
-            two, from the embedder's calibration; the same rule as in an enrolment.
+        one_person: greatest distance, 0 to 2, at which two looks at a track are taken for one
+            person, from the embedder's calibration.
     """
 
     def __init__(self, one_person: float) -> None:

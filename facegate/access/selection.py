@@ -9,7 +9,7 @@ import numpy as np
 from facegate.types import F32
 
 KEPT_AT_MOST = 10
-"""Templates a person; more cost time at every look and add little."""
+"""Templates a person; more add little to their mean."""
 
 
 def choose(

@@ -42,13 +42,13 @@ def _tar_lines(what: str, f: dict[str, Any]) -> list[str]:
 
 
 def _look_lines(f: dict[str, Any]) -> list[str]:
-    lines = [f"looks        {f['people']} people enrolled with several; TAR and the FMR that came"]
+    lines = [f"looks        {f['people']} people by their other pictures: let in (false matches)"]
     for name, counts in f["rates"].items():
         for count, ways in counts.items():
             said = ", ".join(
-                f"their {way} {one['tar']:.4f} ({one['fmr']:.2g})" for way, one in ways.items()
+                f"{way} {one['tar']:.4f} ({one['fmr']:.2g})" for way, one in ways.items()
             )
-            lines.append(f"  {name} of a person, {count} looks: {said}")
+            lines.append(f"  FMR {name} a person, {count} enrolled: {said}")
     return lines
 
 

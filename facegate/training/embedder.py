@@ -72,7 +72,7 @@ def train(
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
     checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
-    state = checkpoint.load(device)
+    state = checkpoint.load()
     model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
     if start_from is not None and state is None:
         load_weights(model, start_from)
@@ -95,7 +95,7 @@ def train(
     if state is not None:
         stage_at, step_at = state["stage"], state["step"]
         learner.go_on(state)
-        random.set_state(state["random"].cpu())
+        random.set_state(state["random"])
         say(f"going on at stage {stage_at + 1}, step {step_at}")
 
     def state_at(stage: int, step: int) -> Callable[[], dict[str, Any]]:
@@ -175,7 +175,7 @@ def _settle_in(
 
 
 class _Held:
-    """The training set where the training is: on a GPU the crops are copied there once."""
+    """The training set where the training is: on a GPU the crops are copied there."""
 
     def __init__(self, crops: FaceCrops, device: torch.device) -> None:
         self._device = device

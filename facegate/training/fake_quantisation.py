@@ -21,7 +21,7 @@ def fake_weights(weight: torch.Tensor) -> torch.Tensor:
     A BatchNorm folded into it later only stretches whole channels, steps and all.
     """
     greatest = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8)
-    zero = torch.zeros(len(greatest), dtype=torch.int32, device=weight.device)
+    zero = torch.zeros(len(greatest), device=weight.device)  # whole numbers would be read back
     return torch.fake_quantize_per_channel_affine(weight, greatest / 127, zero, 0, -127, 127)
 
 

@@ -15,7 +15,14 @@ LEFT = 3
 """Pictures of a person that must remain to be recognised by."""
 DRAWS = 10
 WAYS = ("mean", "nearest")
-LENGTH_POWER = 1 / 3  # as in `access.matcher`, which training does not import; a test compares them
+LENGTH_POWER = 1 / 3  # as in `access.matcher`, which training does not import; a test compares both
+
+
+def means_of(looks: F32) -> F32:
+    """Give what the door compares with: float32 (P, K, D), K looks each → (P, D)."""
+    mean: F32 = looks.mean(1)
+    length = np.linalg.norm(mean, axis=1, keepdims=True)
+    return mean * np.maximum(length, 1e-6) ** (LENGTH_POWER - 1)
 
 
 def several_looks(vectors: F32, person: I64, impostor: F32, seed: int = 0) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def several_looks(vectors: F32, person: I64, impostor: F32, seed: int = 0) -> di
         `people` enrolled, `rates`: rate wanted of a person → looks → for their `mean`, which is
         what the door compares with (`access.matcher`), and for the `nearest` of them, each of which
         may only err with the rate over their number: `tar`, and the false-match rate `fmr` that
-        came of it. Nothing where nobody has enough pictures.
+        came of it. Empty where fewer than two people have enough pictures.
     """
     groups = [np.flatnonzero(person == p) for p in np.unique(person)]
     enough = [g for g in groups if len(g) >= max(COUNTS) + LEFT]
@@ -55,10 +62,8 @@ def several_looks(vectors: F32, person: I64, impostor: F32, seed: int = 0) -> di
         own = person[chosen[:, 0]][:, None] == person[free][None]
         for count in COUNTS:
             looks = vectors[chosen[:, :count]]
-            mean = looks.mean(1)
-            mean *= np.linalg.norm(mean, axis=1, keepdims=True) ** (LENGTH_POWER - 1)
             alike = {
-                "mean": mean @ vectors[free].T,
+                "mean": means_of(looks) @ vectors[free].T,
                 "nearest": np.max(
                     [look @ vectors[free].T for look in looks.swapaxes(0, 1)], axis=0
                 ),

@@ -64,11 +64,14 @@ def graphed(module: torch.nn.Module, batch: int, side: int, device: torch.device
     if device.type != "cuda":
         return
     vars(module).pop("forward", None)  # what was recorded for another size
+    kept = [buffer.clone() for buffer in module.buffers()]
     torch.backends.cudnn.benchmark = True
     sample = torch.randn(batch, 3, side, side, device=device)
     sample = sample.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
         torch.cuda.make_graphed_callables(module, (sample,))
+    for buffer, before in zip(module.buffers(), kept, strict=True):
+        buffer.copy_(before)  # recording runs on noise, which belongs in no statistics
 
 
 def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -191,7 +194,7 @@ class Checkpoint:
         self.path, self.settings, self._every_s = folder / "checkpoint.pt", settings, every_s
         self._saved_at_s = time.monotonic()
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
+    def load(self) -> dict[str, Any] | None:
         """Return what was saved, or None at the start of a run.
 
         Raises:
@@ -199,7 +202,7 @@ class Checkpoint:
         """
         if not self.path.is_file():
             return None
-        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         theirs = state.pop("settings")
         # A setting that the checkpoint's facegate did not know yet had its default then.
         other = [k for k, v in self.settings.items() if theirs.get(k, v) != v]

@@ -226,7 +226,7 @@ def train(
     seed_everything(settings.seed)
     device = pick_device()
     checkpoint = Checkpoint(out, asdict(settings))
-    state = checkpoint.load(device)
+    state = checkpoint.load()
     model = architectures.onet_like(SIDE_PX)
     if start_from is not None and state is None:
         load_weights(model, start_from)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from facegate.access import matcher
-from facegate.training.looks import COUNTS, LEFT, LENGTH_POWER, RATES, several_looks
+from facegate.access.gallery import Gallery
+from facegate.access.matcher import Matcher
+from facegate.training.looks import COUNTS, LEFT, RATES, means_of, several_looks
 from facegate.training.verification import all_pairs
 
 
@@ -33,8 +34,20 @@ def test_the_mean_of_five_looks_knows_more_and_errs_no_more_than_it_may():
         assert 0.6 * wanted < one["mean"]["fmr"] < 1.5 * wanted
 
 
-def test_it_measures_what_the_door_does():
-    assert LENGTH_POWER == matcher.LENGTH_POWER
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_it_measures_what_the_door_does(count):
+    vectors, _ = crowd(7, count, noise=1.0)
+    probe = crowd(1, 1, noise=1.0, seed=9)[0][0]
+    looks = vectors.reshape(7, count, -1)
+    door = Matcher(Gallery(vectors, np.repeat(np.arange(7), count), {})).match(probe)
+    alike = means_of(looks) @ probe
+    assert door.person_id == alike.argmax()
+    assert door.distance == pytest.approx(np.sqrt(2 - 2 * alike.max()), abs=1e-5)
+
+
+def test_looks_that_cancel_out_are_nobody():
+    one = np.eye(4, dtype=np.float32)[:1]
+    assert not means_of(np.stack([one[0], -one[0]])[None]).any()
 
 
 def test_too_few_pictures_give_nothing():
