@@ -146,13 +146,16 @@ def _darken_some(pixels: U8, rng: np.random.Generator) -> U8:
     return (pixels * light[:, None, None, None]).astype(np.uint8)
 
 
-def to_int8_tflite(model: keras.Model, pictures: U8, float_output: bool) -> bytes:
+def to_int8_tflite(
+    model: keras.Model, pictures: U8, float_output: bool, before: str | None = None
+) -> bytes:
     """Quantise a network.
 
     Args:
         model: with fixed batch 1.
         pictures: uint8 (N, H, W, 3), what activations are calibrated on.
         float_output: keep the last layer, and the output, in float32.
+        before: name of a convolution before it that is kept in float32 too.
 
     Returns:
         The TFLite file; its input is int8 with scale 1/128 and zero point -1.
@@ -177,14 +180,18 @@ def to_int8_tflite(model: keras.Model, pictures: U8, float_output: bool) -> byte
         if float_output:
             converter._experimental_calibrate_only = True
             calibrated = converter.convert()
-            outputs = [d["name"] for d in interpreter_of(calibrated).get_output_details()]
+            interpreter = interpreter_of(calibrated)
+            kept = [d["name"] for d in interpreter.get_output_details()]
+            if before is not None:
+                names = [d["name"] for d in interpreter.get_tensor_details()]
+                kept += [n for n in names if f"/{before}_relu" in n]
             content = bytes(
                 mlir_quantize(
                     calibrated,
                     disable_per_channel=False,
                     input_data_type=tf.int8,
                     output_data_type=tf.float32,
-                    denylisted_nodes=outputs,
+                    denylisted_nodes=kept,
                     enable_variable_quantization=False,
                 )
             )
