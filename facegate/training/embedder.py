@@ -90,6 +90,7 @@ def train(
         accuracy = held_out_accuracy(network["trunk"], data, side, device)
         say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
     learner = Learner(network, settings.peak_rate, settings.weight_decay)
+    average = learner.average.module["trunk"]
     log, alarm = Log(out), CollapseAlarm(say)
     stage_at, step_at = 0, 0
     if state is not None:
@@ -133,19 +134,17 @@ def train(
         step_at = 0
         checkpoint.save(state_at(number + 1, 0), now=True)
         if judged:
-            accuracy = held_out_accuracy(learner.average.module["trunk"], data, stage.side, device)
+            accuracy = held_out_accuracy(average, data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
     if judged:
-        trunk = learner.average.module["trunk"]
-        told = leave_figures(out, held_out_pairs(trunk, data, settings.stages[-1].side, device))
+        told = leave_figures(out, held_out_pairs(average, data, settings.stages[-1].side, device))
         low, high = told["intervals"]["accuracy"]
         say(
             f"people it never saw: accuracy {told['accuracy']:.4f} [{low:.4f}, {high:.4f}], TAR "
             f"{told['tar_at_far']['1e-2']:.4f} at FAR 1e-2; curves and figures.json in {out}"
         )
-    twin = learner.average.module["trunk"]
     path = out / "embedder.weights.h5"
-    twin.store().save_weights(path)
+    average.store().save_weights(path)
     return path
 
 

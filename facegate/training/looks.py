@@ -48,10 +48,8 @@ def several_looks(vectors: F32, person: I64, impostor: F32, seed: int = 0) -> di
     if len(enough) < 2:
         return {}
     thresholds = {
-        (name, count, way): threshold_at_far(impostor, rate / (count if way == "nearest" else 1))
-        for name, rate in RATES.items()
-        for count in COUNTS
-        for way in WAYS
+        rate: threshold_at_far(impostor, rate)
+        for rate in {wanted / count for wanted in RATES.values() for count in COUNTS}
     }
     rng = np.random.default_rng(seed)
     sums: dict[tuple[str, int, str], list[int]] = {}
@@ -69,8 +67,9 @@ def several_looks(vectors: F32, person: I64, impostor: F32, seed: int = 0) -> di
                 ),
             }
             for way, cosine in alike.items():
-                for name in RATES:
-                    passed = cosine > thresholds[name, count, way]
+                for name, wanted in RATES.items():
+                    each = wanted / count if way == "nearest" else wanted
+                    passed = cosine > thresholds[each]
                     found = [passed[own].sum(), own.sum(), passed[~own].sum(), (~own).sum()]
                     before = sums.setdefault((name, count, way), [0, 0, 0, 0])
                     sums[name, count, way] = [
