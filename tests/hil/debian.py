@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,13 +62,49 @@ def inside(tree: Path, *words: str) -> str:
     return run(*NSPAWN, "-D", tree, "--console=pipe", *words)
 
 
+JOIN = """
+while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done
+shift
+exec "$@"
+"""
+"""A shell's script: it joins the control groups named before `--` and becomes what comes after."""
+
+
 def boot(tree: Path, timeout_s: float, *options: str) -> str:
     """Boot the system until something in it ends it; what its console showed."""
-    done = subprocess.run(
-        [*NSPAWN, "--boot", "-D", str(tree), "--console=pipe", *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-    )
+    with control_groups(f"facegate-{os.getpid()}-{tree.name}") as groups:
+        done = subprocess.run(
+            [
+                *("sh", "-c", JOIN, "sh", *map(str, groups), "--"),
+                *(*NSPAWN, "--boot", "-D", str(tree), "--console=pipe", *options),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
     return done.stdout
+
+
+@contextmanager
+def control_groups(name: str) -> Iterator[list[Path]]:
+    """Make a control group in every hierarchy, below this process's own, for one booted system.
+
+    Two systems booted in one group share it: each systemd would find the other's processes in
+    `system.slice/facegate.service`, could not end them, and would take the group away from under
+    the other's service.
+    """
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        mount = Path("/sys/fs/cgroup", controllers.removeprefix("name="))
+        if not controllers and (mount / "unified").is_dir():
+            mount /= "unified"
+        group = mount / path.lstrip("/") / name
+        with suppress(OSError):  # a hierarchy that is not mounted
+            group.mkdir()
+            made.append(group)
+    yield made
+    for group in made:
+        for folder, _, _ in os.walk(group, topdown=False):
+            os.rmdir(folder)
