@@ -8,10 +8,7 @@ would round weak faces to almost nothing.
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +21,7 @@ import tensorflow as tf
 
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import architectures, own_pictures
+from facegate.training.chatter import hushed
 from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
@@ -176,7 +174,7 @@ def to_int8_tflite(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.inference_input_type = tf.int8
-    with _hushed():
+    with hushed():
         if float_output:
             converter._experimental_calibrate_only = True
             calibrated = converter.convert()
@@ -208,14 +206,6 @@ def to_int8_tflite(
     return content
 
 
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the converter's chatter off standard output, which may be a JSON document's."""
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")  # "statistics for quantized inputs": they are calibrated
-        yield
-
-
 def to_float_tflite(model: keras.Model, half: bool = False) -> bytes:
     """Convert a network without quantising it.
 
@@ -227,7 +217,7 @@ def to_float_tflite(model: keras.Model, half: bool = False) -> bytes:
     if half:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with _hushed():
+    with hushed():
         return bytes(converter.convert())
 
 

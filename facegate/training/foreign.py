@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import identity_folder, named_pairs, verification
 from facegate.training.calibration import calibrate_people
+from facegate.training.chatter import hushed
 from facegate.training.partitions import interpreter_of, partitions
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
@@ -61,8 +59,7 @@ def _converted(path: Path, half: bool) -> bytes:
     import tensorflow as tf
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metrics and optimisers, which are not needed
+        with hushed():  # warnings of metrics and optimisers, which are not needed
             model = keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
         raise InputError(
@@ -78,17 +75,10 @@ def _converted(path: Path, half: bool) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     try:
-        with _hushed():
+        with hushed():
             return bytes(converter.convert())
     except Exception as error:  # the converter raises whatever its passes do
         raise InputError(f"{path}: cannot be converted: {str(error).splitlines()[0]}") from error
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def describe(path: Path, came_as: str, normalisation: str, command: str) -> dict[str, Any]:
