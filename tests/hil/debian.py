@@ -102,7 +102,7 @@ def control_groups(name: str) -> Iterator[list[Path]]:
             mount /= "unified"
         group = mount / path.lstrip("/") / name
         with suppress(OSError):  # a hierarchy that is not mounted
-            group.mkdir()
+            group.mkdir(exist_ok=True)
             made.append(group)
     yield made
     for group in made:

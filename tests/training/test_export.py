@@ -316,6 +316,9 @@ def test_a_refiner_is_exported_and_says_what_the_door_finds_with_it(ex, refiner)
     for head, values in wanted.items():
         assert np.abs(found[head] - values).max() < 0.2 * np.abs(values).max(), head
         assert runtime.head_scales[head] == 0  # its last layers stay in float
+    tensors = interpreter_of(refiner / "tiny.tflite").get_tensor_details()
+    last = [d["dtype"] for d in tensors if d["shape"].tolist()[:3] == [128, 4, 4]]
+    assert last == [np.float32]  # and so does its last convolution
     card = json.loads((refiner / "tiny.json").read_text())
     assert set(card["quantisation"]) == set(wanted)
     assert card["figures"]["detector"]
