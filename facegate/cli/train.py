@@ -15,7 +15,6 @@ import typer
 from facegate.cli.output import make_folder
 from facegate.cli.training import needs, progress
 from facegate.errors import DataError, InputError
-from facegate.vision.card import card_path
 
 STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
 
@@ -216,22 +215,17 @@ def without_paths(words: list[str]) -> list[str]:
     return named
 
 
-def _commands_behind(weights: Path) -> list[str]:
-    """Give the commands that made weights: a model's card has them, or the run they lie in."""
-    exported = weights.suffix == ".tflite"
-    path = card_path(weights) if exported else weights.parent / "run.json"
-    return json.loads(path.read_text())["commands"] if path.is_file() else []
-
-
 def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> None:
     """Write the command and settings beside the weights, for the card; folders are left out.
 
     Where the run begins with the weights of another, that one's commands come first.
     """
+    from facegate.training.recipe import RUN_FILE, made_by
+
     words = without_paths(["facegate", *sys.argv[1:]])
-    before = _commands_behind(start_from) if start_from is not None else []
+    before = made_by(start_from).get("commands", []) if start_from is not None else []
     run = {"commands": [*before, shlex.join(words)], "settings": settings}
-    text, path = json.dumps(run, indent=1) + "\n", out / "run.json"
+    text, path = json.dumps(run, indent=1) + "\n", out / RUN_FILE
     begun = (out / "checkpoint.pt").is_file() and path.is_file()
     if begun and json.loads(path.read_text())["settings"] != json.loads(text)["settings"]:
         return  # another run's folder: training refuses it, and its weights keep their word

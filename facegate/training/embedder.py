@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -30,11 +31,11 @@ from facegate.training.loop import (
 )
 from facegate.training.metrics import fold_accuracy
 from facegate.training.plots import verification_plots
-from facegate.training.recipe import Settings, Stage
+from facegate.training.recipe import Settings, Stage, blocks_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.verification import Verification, figures, verification
-from facegate.training.weights import load_weights, settle
+from facegate.training.weights import grow, load_weights, settle
 from facegate.types import F32, I64
 
 BANK_SIZE = 4096
@@ -75,7 +76,7 @@ def train(
     state = checkpoint.load()
     model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
     if start_from is not None and state is None:
-        load_weights(model, start_from)
+        _begin_with(model, settings, start_from)
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model, settings.fake_quantisation),
@@ -146,6 +147,22 @@ def train(
     path = out / "embedder.weights.h5"
     average.store().save_weights(path)
     return path
+
+
+def _begin_with(model: keras.Model, settings: Settings, path: Path) -> None:
+    """Load weights; those of a network with other blocks make a larger one begin as that one.
+
+    Raises:
+        InputError: the weights do not fit.
+    """
+    blocks = blocks_behind(path)
+    architecture = architectures.EMBEDDERS[settings.architecture]
+    if (blocks or architecture.shape.blocks) == (settings.blocks or architecture.shape.blocks):
+        load_weights(model, path)
+        return
+    smaller = architecture(width=settings.width, blocks=blocks)
+    load_weights(smaller, path)
+    grow(model, smaller)
 
 
 def _settle_in(

@@ -7,7 +7,6 @@ would round weak faces to almost nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from facegate.training.chatter import hushed
 from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
+from facegate.training.recipe import made_by
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
@@ -308,8 +308,7 @@ def describe(
     """
     details = interpreter_of(path).get_input_details()[0]
     scale, zero_point = details["quantization"]
-    run_path = source.weights.parent / "run.json"
-    run = json.loads(run_path.read_text()) if run_path.is_file() else {}
+    run = made_by(source.weights)
     commands = [*run.get("commands", []), command]
     sources = _sources(source.kind, data) if data is not None else []
     return {

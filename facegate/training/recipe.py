@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from facegate.errors import InputError
 from facegate.training import architectures, losses
 from facegate.training.mining import MINING
+from facegate.vision.card import card_path
+
+RUN_FILE = "run.json"
+"""In a run's folder: the commands that led there, and its settings."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,24 @@ def default_stages(architecture: str, teacher: bool = True) -> tuple[Stage, ...]
         return stages
     least = architectures.EMBEDDERS[architecture].shape.smallest_px
     return tuple(replace(s, side=max(s.side, least)) for s in stages)
+
+
+def made_by(weights: Path) -> dict[str, Any]:
+    """Read how weights came to be: from an exported model's card, or from the run they lie in.
+
+    Returns:
+        `commands`, and a card's `arguments` or a run's `settings`; nothing where nothing is told.
+    """
+    path = card_path(weights) if weights.suffix == ".tflite" else weights.parent / RUN_FILE
+    told: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return told
+
+
+def blocks_behind(weights: Path) -> tuple[int, int, int] | None:
+    """Say how many blocks A, B and C the embedder of some weights has, if other than its own."""
+    told = made_by(weights)
+    blocks = (told.get("arguments") or told.get("settings") or {}).get("blocks")
+    return tuple(blocks) if blocks else None
 
 
 def parse_blocks(text: str) -> tuple[int, int, int]:

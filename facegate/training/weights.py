@@ -57,6 +57,40 @@ def load_weights(model: keras.Model, path: Path) -> None:
         ) from error
 
 
+def grow(model: keras.Model, smaller: keras.Model) -> None:
+    """Fill a network from one with fewer blocks; it then computes what the smaller one does.
+
+    Layers are matched by name. What only the larger one has are whole residual blocks behind the
+    others of their kind; the last scale and shift of each are put to zero, so that it adds
+    nothing until it has learned something.
+
+    Args:
+        model: the larger network; its weights are replaced.
+        smaller: the same architecture, equally wide.
+
+    Raises:
+        InputError: the smaller one has layers that the larger one lacks, or of another size.
+
+    Source: Chen et al. 2016, "Net2Net: Accelerating Learning via Knowledge Transfer", section 2.4
+    (here for residual blocks, after Goyal et al. 2017, section 5.1: a last gamma of zero).
+    """
+    known = {layer.name: layer for layer in model.layers}
+    for layer in smaller.layers:
+        mine = known.pop(layer.name, None)
+        weights = layer.get_weights()
+        shapes = [tuple(w.shape) for w in weights]
+        if mine is None or [tuple(w.shape) for w in mine.weights] != shapes:
+            raise InputError(
+                f"these weights do not fit: {layer.name} of the network they are of is not in the "
+                "one to train, or of another size; a network can only grow by blocks"
+            )
+        mine.set_weights(weights)
+    for name, layer in known.items():
+        if name.endswith("_up_bn"):
+            for weight in (layer.gamma, layer.beta):
+                weight.assign(np.zeros(weight.shape, np.float32))
+
+
 def _from_tflite(model: keras.Model, path: Path) -> None:
     """Dequantise kernels and biases, and undo the folding of the BatchNorms."""
     weighted = [x for x in model.layers if isinstance(x, keras.layers.Conv2D | keras.layers.Dense)]

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("keras", reason="needs the extra [train]")
 pa = pytest.importorskip("pyarrow", reason="needs the extra [train]")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra [train]")
+architectures = pytest.importorskip("facegate.training.architectures")
 training = pytest.importorskip("facegate.training.embedder")
 recipe = pytest.importorskip("facegate.training.recipe")
 sampling = pytest.importorskip("facegate.training.sampling")
@@ -93,8 +95,6 @@ def settings(*stages, **changes):
 
 
 def accuracy_of(weights, data, width=0.25):
-    from facegate.training import architectures
-
     model = architectures.inception_resnet_lite(width=width)
     if weights:
         model.load_weights(weights)
@@ -180,8 +180,6 @@ def start():
 
 
 def weights_of(run):
-    from facegate.training import architectures
-
     model = architectures.inception_resnet_lite(width=0.25)
     model.load_weights(run / "embedder.weights.h5")
     return np.concatenate([np.ravel(w) for w in model.get_weights()])
@@ -241,8 +239,6 @@ SHIPPED = Path(__file__).parents[2] / "models" / "inception_resnet_lite.tflite"
 
 
 def test_a_run_begins_with_a_shipped_model_and_a_head_that_fits_it(taught, tmp_path):
-    from facegate.training import architectures
-
     still = {"peak_rate": 1e-9}
     whole = settings("32:0:80", width=1.0, **still)
     path = training.train(taught, tmp_path / "run", whole, start_from=SHIPPED)
@@ -257,6 +253,30 @@ def test_a_run_begins_with_a_shipped_model_and_a_head_that_fits_it(taught, tmp_p
     assert (answers[0] * answers[1]).sum(1).min() > 0.999
     training.train(taught, tmp_path / "fresh", settings("32:0:80", **still))
     assert cosine_of(tmp_path / "run") > cosine_of(tmp_path / "fresh") + 0.1
+
+
+def test_a_larger_network_begins_as_the_one_whose_weights_it_is_given(taught, tmp_path):
+    small = settings("32:0:80")
+    path = training.train(taught, tmp_path / "small", small)
+    still = {"peak_rate": 1e-9, "blocks": (3, 6, 4)}
+    grown = training.train(taught, tmp_path / "grown", settings("32:0:80", **still), path)
+    views = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (4, 3, SIDE, SIDE))).float()
+    answers = []
+    for source, run in ((path, small), (grown, settings("32:0:80", **still))):
+        model = architectures.inception_resnet_lite(**run.arguments)
+        training.load_weights(model, source)
+        with torch.no_grad():
+            raw = training.TorchTwin(model).eval()(views)
+        answers.append(torch.nn.functional.normalize(raw, dim=1))
+    assert (answers[0] * answers[1]).sum(1).min() > 0.999
+    # Growing goes on from a grown one: its run says how many blocks it has.
+    told = {"commands": [], "settings": {"blocks": [3, 6, 4]}}
+    (tmp_path / "grown" / "run.json").write_text(json.dumps(told))
+    more = settings("32:0:80", **still | {"blocks": (3, 6, 5)})
+    training.train(taught, tmp_path / "more", more, grown)
+    fewer = settings("32:0:80", **still | {"blocks": (3, 5, 4)})
+    with pytest.raises(InputError, match="can only grow by blocks"):
+        training.train(taught, tmp_path / "fewer", fewer, grown)
 
 
 def cosine_of(run):

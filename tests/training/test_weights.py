@@ -69,6 +69,32 @@ def test_statistics_come_in_and_the_function_stays(recovered, crops):
     assert (trained * before).sum(1).min() > 0.99
 
 
+def test_a_grown_network_begins_as_the_smaller_one(perturb, crops):
+    small = perturb(architectures.inception_resnet_lite(64, width=0.25))
+    large = perturb(architectures.inception_resnet_lite(64, width=0.25, blocks=(4, 7, 4)))
+    views = network_input(crops, 64)
+    wanted = embed(twin.TorchTwin(small), views)
+    assert np.abs(embed(twin.TorchTwin(large), views) - wanted).max() > 0.01
+    weights.grow(large, small)
+    grown = twin.TorchTwin(large)
+    assert np.abs(embed(grown, views) - wanted).max() < 1e-6
+    # The new blocks can learn: their last scale is asked to change.
+    raw = grown.train()(views)
+    (torch.nn.functional.normalize(raw, dim=1) * torch.arange(128)).sum().backward()
+    moved = {name: p.grad.abs().max() for name, p in grown.named_parameters() if "up_bn" in name}
+    new = [name for name in moved if any(block in name for block in ("a4_", "b7_", "c4_"))]
+    assert len(new) == 6  # three blocks, gamma and beta
+    assert all(moved[name] > 0 for name in new)
+
+
+@pytest.mark.parametrize("wrong", [{"blocks": (4, 5, 2)}, {"width": 0.5, "blocks": (4, 5, 3)}])
+def test_a_network_grows_by_blocks_alone(wrong):
+    small = architectures.inception_resnet_lite(64, width=0.25)
+    large = architectures.inception_resnet_lite(64, **{"width": 0.25} | wrong)
+    with pytest.raises(InputError, match="can only grow by blocks"):
+        weights.grow(large, small)
+
+
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.keras", "a.h5"])
 def test_keras_own_formats_are_read(perturb, tmp_path, name):
     model = perturb(architectures.inception_resnet_lite(64, width=0.25))
