@@ -141,7 +141,19 @@ def differences(config: Config) -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as it is defined: a key that is there twice is a mistake, not the last one's."""
+    """YAML as it is defined: a key that is there twice is a mistake, not the last one's.
+
+    What looks like a date or a number and is none (2026-02-30) is said with its line; PyYAML lets
+    the bare error of Python out.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise yaml.constructor.ConstructorError(
+                problem=f"{node.value!r} cannot be read ({error})", problem_mark=node.start_mark
+            ) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -173,7 +185,7 @@ def load_config(path: Path | None = None) -> Config:
         content = yaml.load(path.read_text(), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {_problem(error)}") from error

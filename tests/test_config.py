@@ -57,6 +57,16 @@ def test_a_broken_file_is_one_clear_line(tmp_path, content, told):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    "value", ["2026-02-30", "2026-01-01 25:00:00", "0b_", "!!int x", "!!timestamp x", "!!bool x"]
+)
+def test_a_value_that_cannot_exist_is_told_with_its_line(tmp_path, value):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"schedule:\n  holidays: [{value}]\n")
+    with pytest.raises(ConfigError, match=r"line 2: not valid YAML: .* cannot be read"):
+        load_config(path)
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "none.yaml")
