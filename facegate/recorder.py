@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from facegate.closing import Closing
 from facegate.errors import StoreError
 from facegate.events import EventName
 from facegate.journal import Event
+from facegate.outbox import Outbox
 
 RECORDED: frozenset[EventName] = frozenset(
     {
@@ -26,59 +25,51 @@ RECORDED: frozenset[EventName] = frozenset(
         *("person_renamed", "person_removed", "person_forgotten", "role_changed"),
         *("pin_set", "settings_reloaded", "settings_refused"),
         *("group_changed", "note_changed", "templates_dropped", "settings_changed"),
-        "backup_restored",
+        *("backup_restored", "store_unread"),
         *("commanded", "command_refused"),
     }
 )
-WAITING_AT_MOST = 4096
 
 
 class Recorder(Closing):
-    """A journal sink with a thread of its own; a context manager that writes what waits.
+    """A journal sink that keeps nobody waiting; a context manager that writes what waits.
 
     Args:
         trail: where records go; closed by its owner.
         failed: called once, from the thread, with why nothing can be recorded any more.
-
-    Attributes:
-        lost: events that could not be recorded.
     """
 
     def __init__(self, trail: AuditTrail, failed: Callable[[str], None] = lambda _: None) -> None:
         self._trail, self._failed = trail, failed
-        self._waiting: queue.Queue[Event | None] = queue.Queue(WAITING_AT_MOST)
-        self.lost = 0
-        self._thread = threading.Thread(target=self._write, name="facegate-audit", daemon=True)
-        self._thread.start()
+        self._told = False
+        self._unwritten = 0
+        self._outbox = Outbox(self._write, "facegate-audit")
+
+    @property
+    def lost(self) -> int:
+        """Events that could not be recorded."""
+        return self._unwritten + self._outbox.lost
 
     def __call__(self, event: Event) -> None:
         """Take an event; those that are not recorded are let pass."""
-        if event.name not in RECORDED:
-            return
-        try:
-            self._waiting.put_nowait(event)
-        except queue.Full:
-            self.lost += 1
+        if event.name in RECORDED:
+            self._outbox(event)
 
     def close(self) -> None:
         """Write what waits and end; may be called again."""
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
+        self._outbox.close()
 
-    def _write(self) -> None:
-        told = False
-        while (event := self._waiting.get()) is not None:
-            try:
-                # The message may hold a name; the fields name people by number.
-                facts = {k: v.item() if hasattr(v, "item") else v for k, v in event.fields.items()}
-                self._trail.append(event.name, facts, event.wall_s, event.mono_s)
-                told = False
-            except StoreError as error:
-                self.lost += 1
-                if not told:
-                    told = True
-                    self._failed(str(error))
+    def _write(self, event: Event) -> None:
+        try:
+            # The message may hold a name; the fields name people by number.
+            facts = {k: v.item() if hasattr(v, "item") else v for k, v in event.fields.items()}
+            self._trail.append(event.name, facts, event.wall_s, event.mono_s)
+            self._told = False
+        except StoreError as error:
+            self._unwritten += 1
+            if not self._told:
+                self._told = True
+                self._failed(str(error))
 
 
 def settings_before(path: Path) -> str | None:

@@ -28,12 +28,16 @@ from facegate.hold import leave_note
 from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
+from facegate.outbox import Outbox
 from facegate.recorder import Recorder, settings_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 
 MANY_DROPS = 0.5
 """A newer frame pushing out an older one is how it should be; most of them is a slow machine."""
+
+JOURNAL_PATIENCE_S = 1.0
+"""So long the end waits for a journal that takes nothing."""
 
 
 def run(
@@ -55,9 +59,11 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGHUP, lambda *_: reloading.set())
-    journal = Journal(Repeats(default_sink()), names=settings.journal.names)
-    # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     with ExitStack() as stack:
+        # Nobody waits for the journal: the strike is held on time, though its reader may stand.
+        outbox = stack.enter_context(Outbox(default_sink(), "facegate-journal", JOURNAL_PATIENCE_S))
+        journal = Journal(Repeats(outbox), names=settings.journal.names)
+        # The lines first: from the relay's claim on the strike is held, whatever fails after it.
         leave_note(settings)
         lines = stack.enter_context(parts.lines_from(settings))
         vision = parts.load_vision(settings)
