@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facegate.access.audit_check import Finding, verify, verify_lines, write_head
+from facegate.access.audit_check import Finding, head_path, verify, verify_lines, write_head
 from facegate.access.audit_file import cut_torn_end, end_of, is_file_at, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
@@ -36,7 +37,7 @@ from facegate.access.audit_record import (
     trail_key,
     unseal_key,
 )
-from facegate.access.files import write_whole
+from facegate.access.files import drop_scratch, write_whole
 from facegate.closing import Closing
 from facegate.errors import StoreError
 
@@ -93,7 +94,8 @@ class AuditTrail(Closing):
         try:
             trail = cls(path, trail_key(key), limits or Limits())
             with trail._alone():
-                pass
+                for written in (path, head_path(path)):
+                    drop_scratch(path.parent, re.escape(written.name))
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; check its owner and the disk") from error
         return trail
@@ -226,6 +228,8 @@ class AuditTrail(Closing):
         if not too_large and (keep_s is None or now_s < self._look_again_s):
             return
         self._look_again_s = now_s + DAY_S
+        if not too_large and (keep_s is None or not self._begins_before(now_s - keep_s)):
+            return
         lines = self.path.read_bytes().splitlines(keepends=True)
         old_cut = parse_cut(lines[0])
         start = 0 if old_cut is None else 1
@@ -252,3 +256,9 @@ class AuditTrail(Closing):
         write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
         write_head(self.path, self._key, record)
         self.cut(cut)
+
+    def _begins_before(self, wall_s: float) -> bool:
+        """Whether the oldest readable record is older; only the file's beginning is read."""
+        with self.path.open("rb") as file:
+            oldest = next((r for r in map(parse, file) if r), None)
+        return oldest is not None and oldest.wall_s < wall_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -15,7 +16,7 @@ from facegate.access.audit_check import head_path
 from facegate.access.backup import Backup
 from facegate.access.binding import key_fits
 from facegate.access.database import connect, translated
-from facegate.access.files import sync_folder, wipe, write_whole
+from facegate.access.files import drop_scratch, wipe, write_whole
 from facegate.access.keys import (
     KEY_BYTES,
     Passphrase,
@@ -112,9 +113,10 @@ def _finish(places: Places, old: bytes, new: bytes) -> None:
 
 
 def _replace_key(places: Places) -> None:
+    """Put the new key in the old one's place, which may be on another file system."""
     try:
-        os.replace(places.next_key, places.key)
-        sync_folder(places.key.parent)
+        write_whole(places.key, places.next_key.read_bytes())
+        wipe(places.next_key)
     except OSError as error:
         raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
 
@@ -185,6 +187,8 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
                 copy.rekey(own)
             _, image = copy.image()
         try:
+            for path in (places.store, places.key, *(path for _, path in _beside(places))):
+                drop_scratch(path.parent, re.escape(path.name))
             if taken_on and KEY_PART in backup.parts:
                 _take_on(places, backup)
             for suffix in ("-wal", "-shm"):

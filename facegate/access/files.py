@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
+
+SCRATCH_BYTES = 8
+"""Of chance in the name that a file has until it is whole."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -35,7 +39,7 @@ def write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(SCRATCH_BYTES)}")
     try:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -54,6 +58,22 @@ def write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
             scratch.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
+
+
+def drop_scratch(folder: Path, name: str) -> None:
+    """Wipe what writing a file left behind when the power failed in the middle of it.
+
+    Args:
+        folder: where the file is.
+        name: a regular expression for its name. Nobody may be writing it: the caller has its lock.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    scratch = re.compile(rf"\.{name}\.[0-9a-f]{{{2 * SCRATCH_BYTES}}}")
+    if folder.is_dir():
+        for path in [p for p in folder.iterdir() if scratch.fullmatch(p.name)]:
+            wipe(path)
 
 
 def hand_to_owner(descriptor: int, folder: Path) -> None:

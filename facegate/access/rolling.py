@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facegate.access.backup import Backup, open_backup
-from facegate.access.files import hand_to_owner, wipe, write_whole
+from facegate.access.files import drop_scratch, hand_to_owner, wipe, write_whole
 from facegate.access.store import Store
 from facegate.errors import StoreError
 
@@ -134,6 +134,7 @@ class RollingBackups:
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            drop_scratch(self.folder, _NAME.pattern)
             yield
         finally:
             os.close(descriptor)

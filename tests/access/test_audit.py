@@ -203,6 +203,15 @@ def test_it_never_grows_beyond_its_bound_and_verifies_through_the_cut(path):
     assert any(r.event == "audit_cut" and r.facts["hash"] == cuts[-1].hash for r in left)
 
 
+def test_a_long_trail_is_not_read_for_the_age_of_its_first_record(path, monkeypatch):
+    with AuditTrail.open(path, KEY, Limits(keep_s=1000.0)) as trail:
+        for number in range(3):
+            trail.append("granted", {"person": number}, wall_s=5000.0)
+    with AuditTrail.open(path, KEY, Limits(keep_s=1000.0)) as trail:
+        monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("all of it was read"))
+        trail.append("granted", {"person": 3}, wall_s=5500.0)
+
+
 def test_records_beyond_their_age_are_taken_out(path):
     with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
         for second in range(10):

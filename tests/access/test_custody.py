@@ -1,7 +1,9 @@
 """Backups, restoring, another key, and forgetting, on a state folder of its own."""
 
 import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +176,22 @@ def test_another_key_for_store_trail_and_backups(machine):
     assert old not in left
 
 
+def test_the_key_may_lie_on_another_file_system(machine):
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == machine.folder.stat().st_dev:
+        pytest.skip("needs /dev/shm on a file system of its own")
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        elsewhere = Path(folder, "key")
+        elsewhere.write_bytes(machine.places.key.read_bytes())
+        elsewhere.chmod(0o600)
+        machine.places.key.unlink()
+        places = replace(machine.places, key=elsewhere)
+        new = change_key(places, MODEL, never)
+        assert load_key(elsewhere) == new == settled_key(places, never)
+        assert [p.name for p in elsewhere.parent.iterdir()] == ["key"]
+        assert not places.next_key.exists()
+
+
 def test_a_key_protected_by_a_passphrase_stays_so(machine):
     write_key(machine.places.key, machine.key, "a long passphrase")
     change_key(machine.places, MODEL, lambda: "a long passphrase")
@@ -259,3 +277,58 @@ def test_a_trace_left_anywhere_is_found(machine):
         erasure = forget(store, machine.backups(), "Bob", machine.folder)
     assert not erasure.clean
     assert [s.where for s in erasure.after if s.found] == [str(machine.folder / "copy.db")]
+
+
+# What a power cut leaves in the middle of writing.
+
+
+class PowerCut(BaseException):
+    """Nothing after it is done, not even what tidies up."""
+
+
+def scratch_of(folder, path, monkeypatch, act):
+    """Break off while the whole of a file is on disk under its scratch name; gives that file."""
+    with monkeypatch.context() as patch:
+
+        def cut(*_):
+            raise PowerCut
+
+        patch.setattr(Path, "replace", cut)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(PowerCut):
+            act()
+    (left,) = folder.glob(f".{path}.*")
+    return left
+
+
+def test_a_copy_broken_off_by_a_power_cut_is_forgotten_with_the_person(machine, monkeypatch):
+    with machine.store() as store:
+        backups = machine.backups()
+        left = scratch_of(
+            machine.places.backups, "people-*", monkeypatch, lambda: backups.make(store)
+        )
+        assert RollingBackups.read(backups, left).facts["mark"]  # it can be opened, with Bob in it
+        assert forget(store, backups, "Bob", machine.folder).clean
+    assert not left.exists()
+
+
+def test_what_a_power_cut_left_of_the_trail_is_gone_when_it_is_opened(machine, monkeypatch):
+    left = scratch_of(
+        machine.folder, "audit.head", monkeypatch, lambda: machine.record("granted", person=1)
+    )
+    kept = machine.folder / ".audit.head.of-somebody-else"
+    kept.write_text("kept")
+    machine.record("granted", person=1)
+    assert not left.exists()
+    assert kept.exists()
+    assert verify(machine.places.trail, machine.key).problem is None
+
+
+def test_a_restore_broken_off_by_a_power_cut_leaves_nothing_when_done_again(
+    machine, tmp_path, monkeypatch
+):
+    backup, new = machine.backup(), Machine(tmp_path / "new")
+    left = scratch_of(new.folder, "*", monkeypatch, lambda: restore(new.places, backup, "b"))
+    assert restore(new.places, backup, "b") == 2
+    assert not left.exists()
+    assert new.names() == ["Ann", "Bob"]
