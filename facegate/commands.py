@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from facegate import parts
+from facegate.access.lockdown import LockdownMark
 from facegate.access.pin import PinFile
 from facegate.access.policy import identity_of
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
-from facegate.errors import DaemonError, InputError, ModelError
+from facegate.errors import DaemonError, InputError, ModelError, StoreError
 from facegate.journal import Journal
 from facegate.roster import Roster
 from facegate.sentences import WHY
@@ -50,6 +51,7 @@ class Commands:
         self._roster, self._enroller, self._keeper = roster, enroller, keeper
         self._journal = journal
         self._pin = PinFile(config.pin_path)
+        self._lockdown = LockdownMark(config.lockdown_path)
         self.status = status
 
     def add(
@@ -106,8 +108,7 @@ class Commands:
 
     def remove(self, name: str) -> Person:
         """Forget a person."""
-        with self._roster.changing():
-            person = self._store.remove(name)
+        person = self._roster.remove(name)
         self._journal.emit("person_removed", f"person {person.person_id}", person=person.person_id)
         return person
 
@@ -173,8 +174,22 @@ class Commands:
         self._journal.emit("pin_set", "the door has a new PIN")
 
     def lockdown(self, on: bool) -> None:
-        """Keep faces and unlock hours out, or end that."""
+        """Keep faces and unlock hours out, or end that; it outlives a restart.
+
+        Raises:
+            StoreError: that cannot be noted. It begins nevertheless, but a restart would end it;
+                it does not end.
+        """
+        if not on:
+            self._lockdown.set(False)
         self._keeper.command(lambda door: door.lockdown(on))
+        if on:
+            try:
+                self._lockdown.set(True)
+            except StoreError as error:
+                raise StoreError(
+                    f"the door is in lockdown, but only until a restart: {error}"
+                ) from error
 
     def people(self) -> list[Person]:
         """List who is enrolled."""

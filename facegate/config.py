@@ -87,6 +87,11 @@ class Config(Section):
         return self.state_folder / "pin"
 
     @property
+    def lockdown_path(self) -> Path:
+        """What is there while a lockdown is on."""
+        return self.state_folder / "lockdown"
+
+    @property
     def backup_folder(self) -> Path:
         """Where the store's backups are kept."""
         return self.state_folder / "backups"

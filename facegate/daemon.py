@@ -21,6 +21,7 @@ from typing import Any
 from facegate import parts
 from facegate.access.arming import Arming
 from facegate.access.door import Door
+from facegate.access.lockdown import LockdownMark
 from facegate.access.store import Store
 from facegate.canary import Canary
 from facegate.commands import Commands
@@ -87,7 +88,13 @@ class Gate:
             clock=clock,
         )
         self._tracker = Tracker(config.detection.track_max_lost_frames)
-        self._roster = Roster(config, vision.calibration, store)
+        self._roster = Roster(
+            config,
+            vision.calibration,
+            store,
+            unread=lambda why: journal.emit("store_unread", why),
+            clock=clock,
+        )
         self._enroller = Enroller(
             config,
             vision,
@@ -115,6 +122,7 @@ class Gate:
             self._enroller,
             journal,
             clock,
+            locked_down=LockdownMark(config.lockdown_path).on,
         )
         self._canaries = {
             name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()

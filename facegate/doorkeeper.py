@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import Protocol
@@ -33,6 +34,10 @@ from facegate.types import Decision, Verdict
 TICK_S = 0.5
 """Hours and the panel's advice are looked at so often when nothing else happens."""
 
+SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+"""There since systemd's time service first had the network's time after the start of the machine.
+Source: systemd-timesyncd.service(8)."""
+
 ADVICE_LASTS_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
 
@@ -53,6 +58,11 @@ class Enrolling(Protocol):
         ...
 
 
+def clock_synchronised() -> bool:
+    """Whether the time of day came from the network since this machine started."""
+    return SYNCHRONISED.exists()
+
+
 class DoorKeeper:
     """Keeps one door.
 
@@ -66,6 +76,8 @@ class DoorKeeper:
         journal: where events go.
         clock: monotonic seconds.
         wall_clock: the time of day, for hours.
+        synchronised: whether the time of day can be believed since this machine started.
+        locked_down: whether it begins in lockdown.
 
     Attributes:
         decisions: what the identify thread decided; the keeper's owner closes it.
@@ -86,10 +98,14 @@ class DoorKeeper:
         clock: Callable[[], float],
         queue_length: int = 16,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        synchronised: Callable[[], bool] = clock_synchronised,
+        locked_down: bool = False,
     ) -> None:
         self._door, self._inputs, self._panel = door, inputs, panel
         self._schedule, self._arming, self._enroller = schedule, arming, enroller
         self._journal, self._clock, self._wall_clock = journal, clock, wall_clock
+        self._synchronised, self._locked_down = synchronised, locked_down
+        self._unsure = False
         self._bell = Bell()
         self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
@@ -182,6 +198,8 @@ class DoorKeeper:
 
     def run(self, stopping: threading.Event) -> None:
         """Keep the door until told to stop, or until no more decisions come and it is locked."""
+        if self._locked_down:
+            self._report(self._door.lockdown(True, "restart"))
         for name, line in self._inputs.items():
             if name in ("contact", "tamper") and line.read():
                 self._take_edge(name, Edge(self._clock(), True))
@@ -195,8 +213,7 @@ class DoorKeeper:
             self._take_commands()
             more = self._take_decisions()
             if more:
-                hours = self._schedule.unlocked(self._wall_clock())
-                self._report(self._door.hours(hours))
+                self._report(self._door.hours(self._stands_unlocked()))
             self._show()
             if not more and self._door.deadline_s is None:
                 return
@@ -269,11 +286,6 @@ class DoorKeeper:
         if verdict is Verdict.GRANT:
             if decision.person_id in self._admins:
                 self._arm(name)
-            group = self._groups.get(decision.person_id or 0)
-            if name is not None and not self._schedule.admits(name, self._wall_clock(), group):
-                self.say("grant_refused", f"{name}: not within their hours", name, **facts)
-                self._panel.show(PanelState.DENIED)
-                return
         elif verdict is Verdict.DENY:
             why = f"{name}: not let in, too near to another person"
             self.say("denied", why, name, **facts)
@@ -281,11 +293,28 @@ class DoorKeeper:
         elif verdict is Verdict.UNKNOWN:
             self.say("unknown", "nobody enrolled looks like this", None, **facts)
             self._panel.show(PanelState.DENIED)
-        events = self._door.apply(decision)
+        events = self._door.apply(decision, self._admits(decision))
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
         if self._door.waiting:
             self._asked = facts
         self._report(events, facts)
+
+    def _stands_unlocked(self) -> bool:
+        """Whether it is within unlock hours, by a clock that can be believed."""
+        if not self._schedule.unlocked(self._wall_clock()):
+            self._unsure = False
+            return False
+        if self._schedule.battery_clock or self._synchronised():
+            return True
+        if not self._unsure:
+            self._unsure = True
+            self.say("hours_unsure", "the time was not confirmed since this machine started")
+        return False
+
+    def _admits(self, decision: Decision) -> bool:
+        group = self._groups.get(decision.person_id or 0)
+        name = decision.name
+        return name is None or self._schedule.admits(name, self._wall_clock(), group)
 
     def _arm(self, name: str | None) -> None:
         if self._inputs.get("enrol_button") is not None and not self._arming.armed:

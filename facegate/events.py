@@ -43,6 +43,7 @@ EventName = Literal[
     "lockdown_ended",
     "lockout_began",
     "lockout_ended",
+    "hours_unsure",
     "enrol_armed",
     "enrol_button_ignored",
     "enrol_began",
@@ -65,6 +66,7 @@ EventName = Literal[
     "backup_restored",
     "audit_cut",
     "store_reloaded",
+    "store_unread",
     "commanded",
     "command_refused",
     "command_failed",
@@ -259,6 +261,14 @@ EVENTS: dict[EventName, EventKind] = {
     "lockout_ended": EventKind(
         "eb0a567d53f44645b8aaa8781f874f8b", 5, "Faces are let in again after a lockout"
     ),
+    "hours_unsure": EventKind(
+        "1b7f6756451048be93ab4d47bea73ff3",
+        4,
+        "Unlock hours wait for the right time",
+        "A clock without a battery goes on, after a power cut, from when the power failed. The "
+        "door stands unlocked once systemd-timesyncd has the network's time: connect a network, or "
+        "set schedule.battery_clock where the clock has a battery or something else keeps it.",
+    ),
     "enrol_armed": EventKind(
         "6a2f73e01ce1478c95cc23aed4cbbf0a",
         5,
@@ -355,6 +365,14 @@ EVENTS: dict[EventName, EventKind] = {
     ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"
+    ),
+    "store_unread": EventKind(
+        "99cf063077494db0944151c5f453419f",
+        3,
+        "A change of the enrolment store is not in force",
+        "The store was changed and cannot be read again: a record in it is damaged. Whoever was "
+        "enrolled before is known as before, but for people removed meanwhile. It is tried again "
+        "and again; `facegate restore` puts the newest good copy back.",
     ),
     "commanded": EventKind(
         "875de0c16a96482f98ae83d0aa23c05c",

@@ -273,6 +273,7 @@ def schedule(config: Config) -> Schedule:
             for g in c.groups
         ),
         unlock=tuple(_window(w) for w in c.unlock),
+        battery_clock=c.battery_clock,
     )
 
 

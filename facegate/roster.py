@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from facegate import parts
 from facegate.access.matcher import Matcher
 from facegate.access.names import same_name_key
 from facegate.access.policy import PolicySettings
-from facegate.access.store import Store
+from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import StoreError
 from facegate.vision.card import Calibration
+
+AGAIN_S = 10.0
+"""So long after the store could not be read it is left alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,11 @@ class Members:
     groups: Mapping[int, str]
     limits: PolicySettings
 
+    def without(self, person_id: int) -> Members:
+        """Give everybody else; the store is read again, for its revision is another."""
+        names = {number: name for number, name in self.names.items() if number != person_id}
+        return replace(self, matcher=self.matcher.without(person_id), names=names)
+
 
 class Roster:
     """Follows the store.
@@ -50,13 +59,24 @@ class Roster:
         config: settings.
         calibration: of the embedder.
         store: enrolled people.
+        unread: told once why a change of the store is not in force.
+        clock: monotonic seconds.
 
     Attributes:
         now: who is enrolled; replaced as a whole.
     """
 
-    def __init__(self, config: Config, calibration: Calibration, store: Store) -> None:
+    def __init__(
+        self,
+        config: Config,
+        calibration: Calibration,
+        store: Store,
+        unread: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config, self._calibration, self._store = config, calibration, store
+        self._unread, self._clock = unread, clock
+        self._failed_at_s = float("-inf")
         self._busy = threading.Lock()
         self.now = self._read()
 
@@ -65,21 +85,39 @@ class Roster:
         """Change the store inside the block; what was changed is in force when it ends."""
         with self._busy:
             yield
-            with suppress(StoreError):  # the change stands; `reload_if_changed` tries again
-                self.now = self._read()
+            self._read_again()
+
+    def remove(self, name: str) -> Person:
+        """Take a person out of store and memory; out of memory even if the store fails then."""
+        with self.changing():
+            person = self._store.remove(name)
+            self.now = self.now.without(person.person_id)
+        return person
 
     def reload_if_changed(self) -> None:
         """Follow a store that somebody else changed; returns at once while `changing` goes on.
 
         Raises:
-            StoreError: it cannot be read; who is in memory stays.
+            StoreError: its revision cannot be read.
         """
         if self._busy.acquire(blocking=False):
             try:
+                if self._clock() - self._failed_at_s < AGAIN_S:
+                    return
                 if self._store.revision != self.now.revision:
-                    self.now = self._read()
+                    self._read_again()
             finally:
                 self._busy.release()
+
+    def _read_again(self) -> None:
+        """Put what is in the store in force; if it cannot be read, who is in memory stays."""
+        try:
+            self.now = self._read()
+            self._failed_at_s = float("-inf")
+        except StoreError as error:
+            if self._failed_at_s == float("-inf"):
+                self._unread(str(error))
+            self._failed_at_s = self._clock()
 
     def obey(self, config: Config) -> None:
         """Take on other settings; `limits` follow."""

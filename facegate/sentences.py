@@ -11,6 +11,7 @@ WHY = {
     "exit": "by the exit button",
     "command": "by command",
     "hours": "unlock hours",
+    "restart": "it was on before facegate started again",
     "grant": "a grant",
     "pulse_over": "pulse over",
     "hours_over": "unlock hours are over",
@@ -49,8 +50,10 @@ SENTENCES: dict[DoorEventName, str] = {
 def sentence(event: DoorEvent, settings: DoorSettings) -> str:
     """Say one event of the door in a line."""
     why = WHY.get(event.cause, event.cause)
-    if event.name == "door_unlocked" and event.cause == "hours":
+    if event.cause == "hours" and event.name == "door_unlocked":
         return why
+    if event.cause == "hours" and event.name == "grant_refused":
+        return f"{event.person or 'somebody'}: not within their hours"
     if event.name == "grant_refused" and event.person is None:
         return f"not unlocked: {why}"
     return SENTENCES[event.name].format(

@@ -179,6 +179,7 @@ class ScheduleConfig(Section):
     """Who may come in when, and when the door stands unlocked."""
 
     time_zone: str | None = None
+    battery_clock: bool = False
     holidays: list[date] = []
     groups: list[GroupConfig] = []
     unlock: list[WindowConfig] = []
@@ -204,7 +205,7 @@ class AuditConfig(Section):
     """How much of the audit trail is kept."""
 
     keep_days: Annotated[float, Field(gt=0)] | None = 365.0
-    max_mb: Annotated[float, Field(ge=0.01, le=1024)] = 16.0
+    max_mb: Annotated[float, Field(ge=0.01, le=64)] = 16.0
 
 
 class BackupConfig(Section):

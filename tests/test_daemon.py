@@ -434,6 +434,24 @@ def test_a_command_unlocks_but_not_in_lockdown(opened, films):
         until(lambda: len(door.relay.edges) == 2)
 
 
+def test_a_lockdown_outlives_a_restart(opened, films):
+    door = opened(films["nobody"], loop=True)
+    with door.running():
+        until(lambda: door.named("ready"))
+        door.gate.commands.lockdown(True)
+    again = opened(films["nobody"], loop=True)
+    with again.running():
+        until(lambda: again.named("lockdown_began"))
+        with pytest.raises(DaemonError, match="in lockdown"):
+            again.gate.commands.unlock()
+        again.gate.commands.lockdown(False)
+    last = opened(films["nobody"], loop=True)
+    with last.running():
+        until(lambda: last.named("ready"))
+        last.gate.commands.unlock()
+        assert not last.named("lockdown_began")
+
+
 class Visits:
     """A camera before which the friend comes and goes once for every cue."""
 

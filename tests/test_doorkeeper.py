@@ -36,8 +36,9 @@ class Enroller:
 
 
 class Kept:
-    def __init__(self, schedule=None, names=True, **settings):
+    def __init__(self, schedule=None, names=True, synchronised=True, locked=False, **settings):
         clock = time.monotonic
+        self.synchronised = synchronised
         self.relay = FakeOutput("relay")
         self.inputs = {name: FakeInput(name) for name in INPUTS}
         self.lamps = {lamp: FakeOutput(lamp) for lamp in LAMPS}
@@ -52,6 +53,8 @@ class Kept:
             Journal(self.events.append, names=names),
             clock,
             wall_clock=lambda: NOON,
+            synchronised=lambda: self.synchronised,
+            locked_down=locked,
         )
         self.keeper.follow(frozenset({ADMIN}), frozenset())
 
@@ -167,6 +170,50 @@ def test_within_unlock_hours_the_door_stands_unlocked():
         time.sleep(PULSE_S + 2.5)
         assert kept.relay.active
         assert len(kept.relay.edges) == 1
+
+
+def test_unlock_hours_wait_for_a_clock_that_can_be_believed():
+    """After a power cut a clock without a battery goes on from when the power failed."""
+    day = Window(frozenset(range(7)), clock_time(8), clock_time(18))
+    kept = Kept(Schedule(unlock=(day,)), synchronised=False)
+    with kept.running():
+        until(lambda: kept.events)
+        time.sleep(1.2)  # two looks at the hours
+        assert not kept.relay.edges
+        assert kept.names() == ["hours_unsure"]
+        kept.face()
+        assert pulse(kept) == pytest.approx(PULSE_S, abs=0.02)
+        kept.synchronised = True
+        until(lambda: kept.relay.active)
+    with Kept(Schedule(unlock=(day,), battery_clock=True), synchronised=False).running() as sure:
+        until(lambda: sure.relay.active)
+
+
+def test_a_lockdown_from_before_the_start_is_on_before_anything_else():
+    day = Window(frozenset(range(7)), clock_time(8), clock_time(18))
+    kept = Kept(Schedule(unlock=(day,)), locked=True)
+    kept.face()
+    with kept.running():
+        until(lambda: len(kept.events) == 2)
+        time.sleep(0.6)
+        assert not kept.relay.edges
+        kept.keeper.command(lambda door: door.lockdown(False))
+        until(lambda: kept.relay.active)
+    assert kept.names()[:2] == ["lockdown_began", "grant_refused"]
+    assert "before facegate started" in kept.events[0].message
+
+
+def test_a_threat_outside_of_the_hours_is_still_told():
+    evening = Window(frozenset({0}), clock_time(18), clock_time(20))
+    kept = Kept(Schedule(groups=(Group(None, (evening,)),)))
+    kept.keeper.follow(frozenset(), frozenset({"ben"}))
+    with kept.running():
+        kept.face()
+        until(lambda: len(kept.events) == 2)
+    assert kept.names() == ["duress", "grant_refused"]
+    refused = kept.events[1]
+    assert (refused.message, refused.fields["reason"]) == ("Ben: not within their hours", "hours")
+    assert not kept.relay.edges
 
 
 @pytest.mark.parametrize("count", [50])

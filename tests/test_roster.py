@@ -1,5 +1,6 @@
 """The roster follows the store, and whoever recognises never waits for it."""
 
+import sqlite3
 import threading
 
 import numpy as np
@@ -130,12 +131,53 @@ def test_matching_goes_on_while_people_come_and_go(roster, store):
 
 
 def test_a_store_that_cannot_be_read_leaves_who_is_in_memory(roster, store):
-    with roster.changing():
-        store.close()
-    assert roster.now.names == {1: "Ann"}
+    store.close()
     with pytest.raises(StoreError):
         roster.reload_if_changed()
+    assert roster.now.names == {1: "Ann"}
     assert roster.now.matcher.match(vector(1)).person_id == 1
+
+
+def test_whoever_is_removed_is_known_no_more_though_another_record_is_damaged(
+    calibration, store, tmp_path
+):
+    for number, name in enumerate(("Ann", "Ben", "Cleo"), 1):
+        store.add(name, [vector(number)], "admin" if name == "Ann" else "member")
+    now_s, told = [100.0], []
+    roster = Roster(Config(), calibration, store, told.append, lambda: now_s[0])
+    good = sqlite3.connect(tmp_path / "people.db")
+    (sound,) = good.execute("SELECT vector FROM templates WHERE person_id = 2").fetchone()
+    change = "UPDATE templates SET vector = ? WHERE person_id = 2"
+    good.execute(change, (bytes([sound[0] ^ 1]) + sound[1:],))
+    good.commit()
+    roster.remove("Ann")
+    assert told == [next(t for t in told if "template 2 of person 2" in t)]
+    assert roster.now.names == {2: "Ben", 3: "Cleo"}
+    assert roster.now.matcher.match(vector(1)).person_id != 1
+    assert roster.now.matcher.match(vector(3)).person_id == 3
+    # It is tried again, but not without a pause, and told once.
+    reading = SlowStore(store)
+    roster._store = reading
+    for now_s[0] in (101.0, 105.0, 109.9):
+        roster.reload_if_changed()
+    assert not reading.reading.is_set()
+    now_s[0] = 111.0
+    roster.reload_if_changed()
+    assert reading.reading.is_set()
+    assert len(told) == 1
+    good.execute(change, (sound,))
+    good.commit()
+    good.close()
+    now_s[0] = 122.0
+    roster.reload_if_changed()
+    assert roster.now.revision == store.revision
+    assert roster.now.names == {2: "Ben", 3: "Cleo"}
+
+
+def test_the_last_one_can_be_removed(roster):
+    roster.remove("ann")
+    assert roster.now.names == {}
+    assert roster.now.matcher.match(vector(1)).person_id is None
 
 
 def test_limits_follow_the_settings(roster):

@@ -114,8 +114,8 @@ class Door:
 
     # Inputs.
 
-    def apply(self, decision: Decision) -> list[DoorEvent]:
-        """Act on a decision; only a fresh grant can open."""
+    def apply(self, decision: Decision, within_hours: bool = True) -> list[DoorEvent]:
+        """Act on a decision; only a fresh grant can open, within the hours of whom it is for."""
         events = self.tick()
         now_s, person = self._clock(), decision.name
         if decision.verdict is Verdict.WAIT:
@@ -126,7 +126,8 @@ class Door:
             events.append(self._event("duress", "grant", person))
         if not 0 <= now_s - decision.captured_at_s <= self.settings.max_decision_age_s:
             return [*events, self._event("decision_too_old", "age", person)]
-        if (why := self._shut_to_faces()) is not None:
+        why = self._shut_to_faces() or (None if within_hours else "hours")
+        if why is not None:
             return [*events, self._event("grant_refused", why, person)]
         if self.settings.second_factor is not None:
             self._waiting = (person, now_s + self.settings.second_factor_s)
@@ -214,15 +215,15 @@ class Door:
             return [*events, self._event("tamper_ended", "tamper")]
         return [*events, self._event("tamper_began", "tamper"), *self.lock("tamper")]
 
-    def lockdown(self, on: bool) -> list[DoorEvent]:
+    def lockdown(self, on: bool, cause: str = "command") -> list[DoorEvent]:
         """Keep everybody out, or end that; the strike is held at once when it begins."""
         events = self.tick()
         if on == self.locked_down:
             return events
         self.locked_down = on
         if not on:
-            return [*events, self._event("lockdown_ended", "command")]
-        return [*events, self._event("lockdown_began", "command"), *self.lock("lockdown")]
+            return [*events, self._event("lockdown_ended", cause)]
+        return [*events, self._event("lockdown_began", cause), *self.lock("lockdown")]
 
     def tick(self) -> list[DoorEvent]:
         """Do what is due by now; the act thread calls it at `deadline_s` at the latest."""

@@ -10,6 +10,7 @@ Looks that are all alike count as one.
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -38,6 +39,14 @@ class Matcher:
     def __init__(self, gallery: Gallery) -> None:
         ids, self._matrix = _people(gallery)
         self._person_ids: list[int] = ids.tolist()
+
+    def without(self, person_id: int) -> Matcher:
+        """Give a matcher of everybody else."""
+        other = copy(self)
+        kept = [row for row, known in enumerate(self._person_ids) if known != person_id]
+        other._matrix = self._matrix[kept]
+        other._person_ids = [self._person_ids[row] for row in kept]
+        return other
 
     def match(self, vector: F32) -> Match:
         """Compare with everybody.

@@ -61,12 +61,15 @@ class Schedule:
         holidays: days without hours.
         groups: who may come in when; none means everybody at all times.
         unlock: when the door stands unlocked for anybody.
+        battery_clock: whether the machine's clock is right from the start. One without a battery
+            wakes up with the time at which it lost its power, hours or days ago.
     """
 
     zone: tzinfo = UTC
     holidays: frozenset[date] = frozenset()
     groups: tuple[Group, ...] = ()
     unlock: tuple[Window, ...] = ()
+    battery_clock: bool = False
 
     def admits(self, name: str, at: datetime, group: str | None = None) -> bool:
         """Whether a person may come in at a moment (with a time zone, any).

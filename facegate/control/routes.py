@@ -1,7 +1,7 @@
 """What the control socket offers, and to whom.
 
 Looking, and what an operator does from day to day, is for the group `facegate`. Roles and groups,
-forgetting an administrator, and the door's PIN are for root and the daemon's own user.
+renaming or forgetting an administrator, and the door's PIN are for root and the daemon's own user.
 """
 
 from __future__ import annotations
@@ -78,6 +78,12 @@ def _enrol(gate: Gatekeeper, call: Call) -> schemas.Enrolled:
     return schemas.Enrolled(person=gate.enrol(new.name, new.allow_duplicate, tell, new.more))
 
 
+def _rename(gate: Gatekeeper, call: Call) -> Person:
+    name = call.named["name"]
+    _spare_admins(gate, call, name, "rename")
+    return gate.rename(name, call.body.name)
+
+
 def _remove(gate: Gatekeeper, call: Call) -> Person:
     name = call.named["name"]
     _spare_admins(gate, call, name, "forget")
@@ -88,7 +94,8 @@ def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
     """Refuse what would make somebody else an administrator, or one less, to all but root.
 
     An administrator whose templates a new model made useless waits to be enrolled again: whoever
-    is enrolled under that name is an administrator.
+    is enrolled under that name is an administrator. Given the name of somebody who stands before
+    the camera at this moment, they would be that person.
     """
     if call.peer.fulfils(Rule.OWNER):
         return
@@ -145,8 +152,8 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
     Route(
         "PATCH",
         "/v1/people/{name}",
-        "Give a person another name",
-        lambda gate, call: gate.rename(call.named["name"], call.body.name),
+        "Give a person another name; an administrator only for root",
+        _rename,
         Person,
         takes=schemas.NewName,
     ),

@@ -98,6 +98,16 @@ def test_only_root_forgets_an_administrator(open_path, group, gate):
     assert ask(open_path, "DELETE", "/v1/people/Root").status == 200
 
 
+def test_only_root_renames_an_administrator(open_path, group, gate):
+    """Else one who waits for templates could be given the name of whoever is enrolled just now."""
+
+    def work():
+        return b"%d" % ask(open_path, "PATCH", "/v1/people/root", {"name": "Mallory"}).status
+
+    assert as_user(SOMEBODY, group, work) == b"403"
+    assert ask(open_path, "PATCH", "/v1/people/Root", {"name": "Superuser"}).status == 200
+
+
 def test_only_root_enrols_as_an_administrator(open_path, group, gate):
     """One whose templates a new model made useless waits for new ones; the role is not given."""
 

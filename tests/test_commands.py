@@ -1,0 +1,43 @@
+"""Commands where the disk will not have them."""
+
+import pytest
+
+from facegate.access.door import Door
+from facegate.access.door_events import DoorSettings
+from facegate.commands import Commands
+from facegate.config import Config
+from facegate.errors import StoreError
+from facegate.hardware.fake import FakeOutput
+
+
+class Keeper:
+    """Acts at once, without a thread."""
+
+    def __init__(self):
+        self.door = Door(FakeOutput("relay"), DoorSettings(), lambda: 0.0)
+
+    def command(self, command):
+        return command(self.door)
+
+
+@pytest.fixture
+def commands(tmp_path):
+    config = Config.model_validate({"state": {"folder": str(tmp_path / "state")}})
+    return Commands(config, None, None, None, None, Keeper(), None, dict)
+
+
+def test_a_lockdown_that_cannot_be_noted_is_on_and_says_so(commands, tmp_path):
+    with pytest.raises(StoreError, match=r"only until a restart: .*No such file"):
+        commands.lockdown(True)
+    assert commands._keeper.door.locked_down
+    (tmp_path / "state").mkdir()
+    commands.lockdown(True)
+    assert [p.name for p in (tmp_path / "state").iterdir()] == ["lockdown"]
+
+
+def test_a_lockdown_whose_mark_stays_goes_on(commands, tmp_path):
+    (tmp_path / "state" / "lockdown").mkdir(parents=True)
+    commands._keeper.door.lockdown(True)
+    with pytest.raises(StoreError, match="cannot be removed"):
+        commands.lockdown(False)
+    assert commands._keeper.door.locked_down
