@@ -79,6 +79,21 @@ sees() {
     case "$(systemctl show -P StatusText facegate.service)" in "camera lost"*) return 1 ;; esac
 }
 
+# Whether the new version's network is the one that the enrolled people's templates are of.
+knows_everybody() {
+    "$release/bin/python" -I - "$CONFIG/config.yaml" <<'PY'
+import sys
+from pathlib import Path
+
+from facegate.access.store_file import kept_model
+from facegate.cli.options import embedder_model
+from facegate.config import load_config
+
+settings = load_config(Path(sys.argv[1]))
+sys.exit(kept_model(settings.store_path) not in (None, embedder_model(settings)))
+PY
+}
+
 # Back to the version, the units and the store that ran.
 roll_back() {
     systemctl stop facegate.service || true
@@ -212,6 +227,11 @@ else
     if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then
         ran=yes
         if sees; then saw=yes; fi
+        if [ "$dry" = no ] && ! knows_everybody; then
+            rm -rf "$release"
+            fail "the new version brings another face network, to which nobody is known: nothing" \
+                "was switched, the old one goes on. See 'A new network' in docs/operating.md"
+        fi
     fi
     run systemctl stop facegate.service 2> /dev/null || true
     # A new version may bring the store into a form that the old one cannot read.

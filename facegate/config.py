@@ -36,6 +36,9 @@ from facegate.settings import (
 )
 
 SYSTEM_CONFIG = Path("/etc/facegate/config.yaml")
+SYSTEM_STATE, SYSTEM_RUNTIME = Path("/var/lib/facegate"), Path("/run/facegate")
+"""Where an installed gate keeps things; for root and its own user."""
+
 CONFIG_VARIABLE = "FACEGATE_CONFIG"
 
 
@@ -65,9 +68,8 @@ class Config(Section):
             return Path(self.state.folder).expanduser()
         if given := os.environ.get("STATE_DIRECTORY"):
             return Path(given.split(":")[0])
-        system = Path("/var/lib/facegate")
-        if os.access(system, os.W_OK):
-            return system
+        if SYSTEM_STATE.exists():  # never another store beside it for whoever may not open it
+            return SYSTEM_STATE
         base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         return Path(base).expanduser() / "facegate"
 
@@ -111,10 +113,8 @@ class Config(Section):
             return Path(self.state.socket).expanduser()
         if given := os.environ.get("RUNTIME_DIRECTORY"):
             return Path(given.split(":")[0], "control.sock")
-        system = Path("/run/facegate")
-        if system.is_dir() and os.access(system, os.X_OK):
-            return system / "control.sock"
-        return self.state_folder / "control.sock"
+        folder = SYSTEM_RUNTIME if SYSTEM_RUNTIME.exists() else self.state_folder
+        return folder / "control.sock"
 
 
 def find_config() -> Path | None:
@@ -194,7 +194,8 @@ def load_config(path: Path | None = None) -> Config:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {_problem(error)}") from error
-    return parse_config({} if content is None else content, str(path))
+    config = parse_config({} if content is None else content, str(path))
+    return _anchored(config, path.absolute().parent)
 
 
 def parse_config(content: Any, where: str) -> Config:
@@ -214,6 +215,14 @@ def parse_config(content: Any, where: str) -> Config:
     if wrong:
         raise ConfigError("\n  ".join([f"{where}: {len(wrong)} mistake(s)", *wrong]))
     return config
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """Let paths of networks that are not absolute begin at the settings' own folder."""
+    names = ("detector", "refiner", "embedder")
+    given = {name: path for name in names if (path := getattr(config.models, name))}
+    found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
+    return config.model_copy(update={"models": config.models.model_copy(update=found)})
 
 
 def _problem(error: Exception) -> str:

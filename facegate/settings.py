@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,9 @@ from facegate.types import MAX_PULSE_S
 
 MAX_PATH_BYTES, MAX_FILE_NAME_BYTES = 4096, 255
 """Source: PATH_MAX of Linux, which counts the zero byte at the end, and NAME_MAX."""
+
+CAMERA = re.compile(r"picamera2(:\d+)?|v4l2(:.+)?|file:.+|[/.~].*|[^:]+", re.DOTALL)
+"""The names that `hardware.camera.open_camera` knows; the last two are paths."""
 
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM")]
 
@@ -33,7 +37,23 @@ def _possible_path(text: str) -> str:
     return text
 
 
+def _possible_camera(source: str) -> str:
+    if not CAMERA.fullmatch(source):
+        raise PydanticCustomError(
+            "camera", "use picamera2, picamera2:1, v4l2:/dev/video0 or file:PATH"
+        )
+    return source
+
+
+def _possible_line(line: str | int) -> str | int:
+    if line == "" or (isinstance(line, int) and line < 0):
+        raise PydanticCustomError("line", "must be a line's name, as GPIO17, or its number")
+    return line
+
+
 FilePath = Annotated[str, AfterValidator(_possible_path)]
+CameraSource = Annotated[str, AfterValidator(_possible_camera)]
+Line = Annotated[str | int, AfterValidator(_possible_line)]
 
 
 class Section(BaseModel):
@@ -45,7 +65,7 @@ class Section(BaseModel):
 class CameraConfig(Section):
     """Where pictures come from."""
 
-    source: str = "picamera2"
+    source: CameraSource = "picamera2"
     width_px: Annotated[int, Field(ge=160, le=4608)] = 1920
     height_px: Annotated[int, Field(ge=120, le=2592)] = 1080
     small_width_px: Annotated[int, Field(ge=160, le=1920)] = 320
@@ -118,14 +138,14 @@ class GpioConfig(Section):
 class OutputConfig(Section):
     """A line that is driven; a line of null is not there."""
 
-    line: str | int | None = None
+    line: Line | None = None
     active_low: bool = False
 
 
 class InputConfig(Section):
     """A line that is read; a line of null is not there."""
 
-    line: str | int | None = None
+    line: Line | None = None
     active_low: bool = True
     bias: Literal["pull-up", "pull-down", "none"] = "pull-up"
     debounce_s: Annotated[float, Field(ge=0, le=1)] = 0.02
@@ -134,7 +154,7 @@ class InputConfig(Section):
 class RelayConfig(Section):
     """The line that opens the door."""
 
-    line: str | int = "GPIO17"
+    line: Line = "GPIO17"
     active_low: bool = False
 
 

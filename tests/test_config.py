@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
+from facegate import config
 from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError
 from facegate.vision.finder import MIN_SCORE
@@ -65,6 +67,64 @@ def test_a_value_that_cannot_exist_is_told_with_its_line(tmp_path, value):
     path.write_text(f"schedule:\n  holidays: [{value}]\n")
     with pytest.raises(ConfigError, match=r"line 2: not valid YAML: .* cannot be read"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"camera": {"source": "vl42:/dev/video0"}}, "camera.source: 'vl42:/dev/video0': use pic"),
+        ({"camera": {"source": ""}}, "camera.source: '': use picamera2"),
+        ({"camera": {"source": "picamera2:x"}}, "camera.source: 'picamera2:x': use picamera2"),
+        ({"door": {"contact": {"line": -5}}}, "door.contact.line: -5: must be a line's name"),
+        ({"door": {"relay": {"line": ""}}}, "door.relay.line: '': must be a line's name"),
+    ],
+)
+def test_a_camera_or_line_that_cannot_be(content, told):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(content, "x")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("picamera2", "picamera2:1", "v4l2", "v4l2:/dev/video2", "file:a.mp4", "film.mp4"),
+        *("~/a.png", "/dev/v4l/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.3:1.0"),
+    ],
+)
+def test_a_camera_that_can_be(source):
+    assert parse_config({"camera": {"source": source}}, "x").camera.source == source
+
+
+def test_networks_are_looked_for_beside_the_settings(tmp_path, monkeypatch):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    path = folder / "c.yaml"
+    path.write_text("models: {embedder: own.tflite, detector: /abs/d.tflite}\n")
+    monkeypatch.chdir(folder)
+    for given in (path, path.relative_to(folder)):
+        models = load_config(given).models
+        assert models.embedder == str(folder / "own.tflite")
+        assert models.detector == "/abs/d.tflite"
+        assert models.refiner is None
+
+
+def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch):
+    """Never another one in the home of somebody who may not open it, where nobody is enrolled."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    state, runtime = tmp_path / "lib", tmp_path / "run"
+    monkeypatch.setattr(config, "SYSTEM_STATE", state)
+    monkeypatch.setattr(config, "SYSTEM_RUNTIME", runtime)
+    assert Config().state_folder == tmp_path / "home" / "facegate"
+    assert Config().socket_path == tmp_path / "home" / "facegate" / "control.sock"
+    state.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert Config().state_folder == state
+    assert Config().socket_path == state / "control.sock"
+    runtime.mkdir()
+    assert Config().socket_path == runtime / "control.sock"
 
 
 def test_a_missing_file_is_told(tmp_path):

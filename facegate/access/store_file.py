@@ -11,9 +11,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from facegate.access.binding import bind, lock, meta, put, read_content, unlock, write_content
 from facegate.access.database import (
@@ -220,6 +221,25 @@ class StoreFile(Closing):
         for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
             with suppress(StoreError), self._reading() as connection:
                 connection.execute(statement)
+
+
+def kept_model(path: Path) -> str | None:
+    """Say which embedder the templates in a store's file are of, without the key.
+
+    Returns:
+        Its `model_id`; None where there are no templates, or no store.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    if not path.exists():
+        return None
+    with (
+        translated(path),
+        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection,
+    ):
+        row = connection.execute("SELECT model_id FROM templates LIMIT 1").fetchone()
+    return None if row is None else str(row[0])
 
 
 def _without_log(image: bytes) -> bytes:

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 import yaml
 
+from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.config import find_config, load_config
 from facegate.errors import InputError
+from facegate.vision.card import read_card
 
 app = typer.Typer(help="Check the settings.", no_args_is_help=True)
 
@@ -25,10 +27,16 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="Settings file.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find every mistake in a settings file and print what is in force."""
+    """Find every mistake in a settings file, look for its networks, and print what is in force."""
     if file is not None and not file.exists():
         raise InputError(f"{file}: no such file")
     settings = load_config(file)
+    for path, kind in (
+        (parts.detector_path(settings), "detector"),
+        (parts.refiner_path(settings), "refiner"),
+        (parts.embedder_path(settings), "embedder"),
+    ):
+        read_card(path, kind)
     source = file or find_config()
     content = settings.model_dump()
     lines = [f"{source}: right" if source else "no settings file: all defaults", ""]

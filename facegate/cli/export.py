@@ -78,7 +78,7 @@ def export(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
-    from facegate.training.card_file import write_card, write_model
+    from facegate.training.card_file import replacing, write_card, write_model
     from facegate.training.partitions import partitions
     from facegate.training.recipe import parse_blocks
 
@@ -90,7 +90,6 @@ def export(
     model = ex.build(source)
     say(f"{name}: {model.count_params():,} parameters; converting ...")
     content = _converted(kind, format_, model, data)
-    write_model(out, content)
     command = f"facegate export {kind.value} --weights {weights.name} --out {out.name}"
     command += " --data DATA" if data is not None else ""
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
@@ -99,11 +98,17 @@ def export(
         command += f" --blocks {blocks}"
     if format_ is not Format.INT8:
         command += f" --format {format_.value}"
-    card = ex.describe(source, model, out, command, data)
-    card["xnnpack_partitions"] = partitions(out)
-    if kind is not Kind.EMBEDDER:
-        card["outputs"] = ex.name_outputs(model, content)
-    write_card(out, card)  # the runtime's classes below read it
+    with replacing(out) as made:  # what was there before stays until all is measured
+        write_model(made, content)
+        card = ex.describe(source, model, made, command, data)
+        card["xnnpack_partitions"] = partitions(made)
+        if kind is not Kind.EMBEDDER:
+            card["outputs"] = ex.name_outputs(model, content)
+        write_card(made, card)  # the runtime's classes read it
+        if data is not None:
+            say("measuring ...")
+            card.update(_measure(kind, made, data, model))
+            write_card(made, card)
     if data is None:
         say(
             "no --data: nothing was measured, and the card says no distance's meaning. The daemon "
@@ -112,9 +117,6 @@ def export(
         )
         emit({"model": str(out)}, as_json, [f"wrote {out}, {card['bytes']:,} bytes, unmeasured"])
         return
-    say("measuring ...")
-    card.update(_measure(kind, out, data, model))
-    write_card(out, card)
     emit(card["figures"], as_json, _lines(card, format_))
 
 
@@ -226,7 +228,7 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     measured["landmark_cost"] = used | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
-    pairs = read_pairs(data / "val-pairs.csv")
+    pairs = read_pairs(data / "val-pairs.csv", len(crops))
     in_float = verification.figures(verification.verification(unit, pairs))
     measured["figures"]["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
     measured["figures"]["fidelity"] = fidelity(unit, vectors, pairs)

@@ -34,11 +34,15 @@ from facegate.errors import FacegateError, InputError
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What writing anywhere may meet, standard output too: no mistake of the program."""
 
+DENIED = (errno.EACCES, errno.EPERM)
+UNUSABLE = (errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What a path that was typed may meet anywhere."""
+
 app = typer.Typer(
     name="facegate",
     help="The door that knows who is there.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or settings, 3 input, 4 model, "
-    "5 store, 6 hardware, 7 daemon, 8 data set, 9 training.",
+    "5 store, 6 hardware, 7 daemon, 8 data set, 9 training, 130 Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -92,8 +96,20 @@ def main() -> None:
         typer.echo(f"facegate: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in FULL:
+        why = _said_of(error)
+        if why is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"facegate: {where}the disk is full or fails; check it (dmesg, df)", err=True)
+        typer.echo(f"facegate: {where}{why}", err=True)
         sys.exit(InputError.exit_code)
+
+
+def _said_of(error: OSError) -> str | None:
+    """Say what the machine refuses, where that is no mistake of the program."""
+    if error.errno in FULL:
+        return "the disk is full or fails; check it (dmesg, df)"
+    if error.errno in DENIED and error.filename:
+        return f"{(error.strerror or '').lower()}; use sudo, or be its owner"
+    if error.errno in UNUSABLE and error.filename:
+        return f"{(error.strerror or '').lower()}; give another path"
+    return None

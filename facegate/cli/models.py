@@ -193,26 +193,23 @@ def import_model(
     if data is not None:
         needs("pyarrow")
     from facegate.training import foreign
-    from facegate.training.card_file import write_card, write_model
+    from facegate.training.card_file import replacing, write_card, write_model
     from facegate.vision.embedder import TFLiteFaceEmbedder
 
     settings = load_config(config)
-    write_model(out, foreign.read_foreign(file, precision is Precision.FP16))
-    try:
-        card = foreign.describe(out, file.name, normalisation.value, _command(file, out))
-        write_card(out, card)  # the runtime's classes below read it
-        embedder = TFLiteFaceEmbedder(out, settings.models.embedder_threads)
+    content = foreign.read_foreign(file, precision is Precision.FP16)
+    with replacing(out) as made:
+        write_model(made, content)
+        card = foreign.describe(made, file.name, normalisation.value, _command(file, out))
+        write_card(made, card)  # the runtime's classes read it
+        embedder = TFLiteFaceEmbedder(made, settings.models.embedder_threads)
         typer.echo("measuring ...", err=True)
         if data is not None:
             card |= foreign.measure_on_data(embedder, data, progress)
         elif images is not None:
             reader = parts.reader_for(settings, embedder)
             card |= foreign.measure_on_images(reader, images, pairs, progress, say)
-        write_card(out, card)
-    except BaseException:
-        for half_done in (out, card_path(out)):
-            half_done.unlink(missing_ok=True)
-        raise
+        write_card(made, card)
     emit(
         {"model": str(out), **card},
         as_json,
@@ -220,7 +217,8 @@ def import_model(
             f"model        {out}",
             *_what_it_takes(read_card(out, "embedder")),
             *figure_lines(card["figures"]),
-            f"wrote        {out} and {card_path(out).name}; to use it set models.embedder: {out}",
+            f"wrote        {out} and {card_path(out).name}; to use it set models.embedder: "
+            f"{out.absolute()}",
             "             who is enrolled with another network: facegate people migrate",
         ],
     )

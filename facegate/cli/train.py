@@ -54,7 +54,8 @@ def embedder(
     stage: Annotated[
         list[str] | None,
         typer.Option(
-            help="[triplet:]SIDE:STRENGTH:VIEWS, repeat for more: pixels, 0 to 1, crops shown."
+            help="SIDE:STRENGTH:VIEWS or triplet:SIDE:STRENGTH:VIEWS, repeat for more: pixels, "
+            "0 to 1, crops shown."
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Crops a step of distillation.")] = 128,
@@ -222,11 +223,9 @@ def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> N
     """
     from facegate.training.recipe import RUN_FILE, made_by
 
+    if (out / "checkpoint.pt").is_file() and (out / RUN_FILE).is_file():
+        return  # the run goes on; what is told of it holds, or training refuses the folder
     words = without_paths(["facegate", *sys.argv[1:]])
     before = made_by(start_from).get("commands", []) if start_from is not None else []
     run = {"commands": [*before, shlex.join(words)], "settings": settings}
-    text, path = json.dumps(run, indent=1) + "\n", out / RUN_FILE
-    begun = (out / "checkpoint.pt").is_file() and path.is_file()
-    if begun and json.loads(path.read_text())["settings"] != json.loads(text)["settings"]:
-        return  # another run's folder: training refuses it, and its weights keep their word
-    path.write_text(text)
+    (out / RUN_FILE).write_text(json.dumps(run, indent=1) + "\n")

@@ -48,19 +48,24 @@ class ControlClient:
         Raises:
             DaemonError: a daemon is there, but this user may not talk to it.
         """
-        if not self.path.exists():
-            return False
+        try:
+            if not self.path.exists():
+                return False
+        except PermissionError:
+            raise self._denied() from None
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.path))
             except PermissionError:
-                raise DaemonError(
-                    f"{self.path}: you may not talk to the daemon; use sudo, or join the group "
-                    "facegate"
-                ) from None
+                raise self._denied() from None
             except OSError:
                 return False
         return True
+
+    def _denied(self) -> DaemonError:
+        return DaemonError(
+            f"{self.path}: you may not talk to the daemon; use sudo, or join the group facegate"
+        )
 
     def status(self) -> dict[str, Any]:
         """Ask how the gate is doing; the keys are those of `schemas.Status`, and more."""

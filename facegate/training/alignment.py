@@ -37,8 +37,8 @@ def landmark_cost(
         accuracy, what it costs against `given`, what the landmarks' noise alone costs (a crop that
         is not found stays as given), and the share of crops found.
     """
-    pairs = read_pairs(data / "val-pairs.csv")
     crops = read_crops([data / "faces-val.parquet"]).pixels
+    pairs = read_pairs(data / "val-pairs.csv", len(crops))
     rows = np.unique(np.concatenate([pairs.a, pairs.b]))
     given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
     accuracy = _accuracy(given, pairs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,23 @@ def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card beside its model; figures that could not be measured are null."""
     text = json.dumps(_strict(card), indent=1, allow_nan=False)
     write_model(card_path(path), (text + "\n").encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` for a model and its card while they are made.
+
+    At the end of the block they take their places; if it breaks off, what was there stays.
+    """
+    made = path.with_name(f"{path.stem}.new{path.suffix}")
+    try:
+        yield made
+        made.replace(path)
+        card_path(made).replace(card_path(path))
+    finally:
+        for half_done in (made, card_path(made)):
+            with suppress(OSError):
+                half_done.unlink(missing_ok=True)
 
 
 def _strict(value: Any) -> Any:

@@ -85,7 +85,17 @@ def _table(paths: list[Path]) -> Any:
     missing = [str(p) for p in paths if not p.is_file()]
     if missing or not paths:
         raise DataError(f"no such file: {', '.join(missing) or 'no Parquet file matched'}")
-    return pa.concat_tables([pq.read_table(p) for p in paths])
+    try:
+        return pa.concat_tables([pq.read_table(p) for p in paths])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: cannot be read: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _check_columns(table: Any, names: set[str], where: Path) -> None:
+    if lacking := names - set(table.column_names):
+        raise DataError(f"{where}: no column {', '.join(sorted(lacking))}")
 
 
 def read_crops(paths: list[Path], side: int = CROP_PX) -> FaceCrops:
@@ -99,9 +109,7 @@ def read_crops(paths: list[Path], side: int = CROP_PX) -> FaceCrops:
         DataError: a file is missing, lacks a column or holds something that is no picture.
     """
     table = _table(paths)
-    lacking = {"image", "source", "identity"} - set(table.column_names)
-    if lacking:
-        raise DataError(f"{paths[0]}: no column {', '.join(sorted(lacking))}")
+    _check_columns(table, {"image", "source", "identity"}, paths[0])
     images = table.column("image").to_pylist()
     pixels = np.empty((len(images), side, side, 3), np.uint8)
 
@@ -137,18 +145,36 @@ def _targets(table: Any) -> F32:
     return unit
 
 
-def read_pairs(path: Path) -> Pairs:
-    """Read verification pairs from a CSV file with the header fold,a,b,same."""
+def read_pairs(path: Path, crops: int) -> Pairs:
+    """Read verification pairs from a CSV file with the header fold,a,b,same.
+
+    Args:
+        path: of the file.
+        crops: how many rows there are to compare.
+
+    Raises:
+        DataError: the file is missing, is no such table, or names rows that there are not.
+    """
     if not path.is_file():
         raise DataError(f"no such file: {path}")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        if not {"fold", "a", "b", "same"} <= set(reader.fieldnames or ()):
+            raise ValueError("other columns")
         columns = {
             k: np.array([int(r[k]) for r in rows], np.int64) for k in ("fold", "a", "b", "same")
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: expected the columns fold,a,b,same with whole numbers") from error
+    for name in ("a", "b"):
+        wrong = np.flatnonzero((columns[name] < 0) | (columns[name] >= crops))
+        if len(wrong):
+            raise DataError(
+                f"{path}, line {wrong[0] + 2}: {name} is {columns[name][wrong[0]]}, but the crops "
+                f"are numbered 0 to {crops - 1}"
+            )
     return Pairs(columns["fold"], columns["a"], columns["b"], columns["same"].astype(bool))
 
 
@@ -156,8 +182,12 @@ def read_scenes(path: Path) -> list[Scene]:
     """Read annotated pictures from a Parquet file.
 
     Its columns: image, boxes, landmarks, scores; source may be missing.
+
+    Raises:
+        DataError: the file is missing, is no such table, or holds something that is no picture.
     """
     table = _table([path])
+    _check_columns(table, {"image", "boxes", "landmarks", "scores"}, path)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     sources = columns.get("source") or [""] * table.num_rows
 

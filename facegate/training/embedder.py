@@ -284,7 +284,7 @@ def held_out_pairs(
 ) -> Verification:
     """Compare the pairs of `val-pairs.csv` in `faces-val.parquet` at `side` pixels, in float."""
     crops = read_crops([data / "faces-val.parquet"], side)
-    pairs = read_pairs(data / "val-pairs.csv")
+    pairs = read_pairs(data / "val-pairs.csv", len(crops.pixels))
     was_training = trunk.training
     trunk.eval()
     found: list[F32] = []

@@ -198,12 +198,17 @@ class Checkpoint:
         """Return what was saved, or None at the start of a run.
 
         Raises:
-            DataError: the folder holds a run with other settings.
+            DataError: the folder holds a run with other settings, or a damaged checkpoint.
         """
         if not self.path.is_file():
             return None
-        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        theirs = state.pop("settings")
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            theirs = state.pop("settings")
+        except Exception as error:  # torch lets out whatever it stumbles over
+            raise DataError(
+                f"{self.path}: not a checkpoint, or a damaged one; remove it to begin anew"
+            ) from error
         # A setting that the checkpoint's facegate did not know yet had its default then.
         other = [k for k, v in self.settings.items() if theirs.get(k, v) != v]
         if other:

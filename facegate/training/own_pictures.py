@@ -140,6 +140,9 @@ def _claim(folder: Path, images: Path, pictures: list[NamedPicture], seed: int) 
 def _look(reader: FaceReader, images: Path, picture: NamedPicture) -> Looked:
     """Find the face of a picture, or the reason to refuse it."""
     name = str(picture.path.relative_to(images))
+    if (plain := _escaped(name)) != name:
+        reason = "a name that is not UTF-8: rename it"
+        return Looked(plain, _escaped(picture.person), "", None, 0.0, reason)
 
     def answer(
         reason: str, face_px: float = 0.0, crop: bytes | None = None, digest: str = ""
@@ -164,6 +167,10 @@ def _look(reader: FaceReader, images: Path, picture: NamedPicture) -> Looked:
     _, data = cv2.imencode(".png", face.aligned[..., ::-1])
     poor = ", ".join(r.replace("_", " ") for r in face.quality.reasons)
     return answer(poor, best.size_px, data.tobytes(), digest)
+
+
+def _escaped(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _rivals(other: Detection, best: Detection) -> bool:

@@ -93,9 +93,22 @@ def made_by(weights: Path) -> dict[str, Any]:
 
     Returns:
         `commands`, and a card's `arguments` or a run's `settings`; nothing where nothing is told.
+
+    Raises:
+        InputError: what is there cannot be read.
     """
     path = card_path(weights) if weights.suffix == ".tflite" else weights.parent / RUN_FILE
-    told: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text())
+        if not isinstance(told, dict) or not isinstance(told.get("commands", []), list):
+            raise ValueError("not what training or export writes")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {error}; it says how {weights.name} came to be: put the "
+            "right one back, or take it away"
+        ) from error
     return told
 
 

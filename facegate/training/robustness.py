@@ -43,8 +43,8 @@ def robustness(
         clean pairs (a door keeps its threshold), `lost` (visitors whose face was not found again:
         errors), and whether it stays `within` 5 points of clean.
     """
-    pairs = read_pairs(data / "val-pairs.csv")
     pixels = read_crops([data / "faces-val.parquet"]).pixels
+    pairs = read_pairs(data / "val-pairs.csv", len(pixels))
     rows, visitor = np.unique(pairs.b, return_inverse=True)
     enrolled_rows, enrolled = np.unique(pairs.a, return_inverse=True)
 

@@ -19,6 +19,9 @@ from facegate.vision.preprocess import PREPROCESS_VERSION
 EMBEDDING_FLOATS = 128
 """Numbers that an embedder gives whose card does not say."""
 
+_TYPES = {"sha256": str, "kind": str, "architecture": str, "input": dict, "output": dict}
+_TYPES |= {"figures": dict, "data": dict, "outputs": dict, "commands": list}
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -62,9 +65,12 @@ class Calibration:
     def of(cls, table: dict[str, Any]) -> Calibration:
         """Read a card's `calibration`."""
         curve = table["probability"]
+        distances, rates = table["distances"], table["false_match_rates"]
+        if len(distances) != len(rates) or len(distances) < 2:
+            raise ValueError("calibration needs two distances or more, and a rate for each")
         return cls(
-            tuple(float(x) for x in table["distances"]),
-            tuple(float(x) for x in table["false_match_rates"]),
+            tuple(float(x) for x in distances),
+            tuple(float(x) for x in rates),
             Curve(float(curve["constant"]), float(curve["near"]), float(curve["far"])),
             int(table["comparisons"]),
         )
@@ -136,6 +142,14 @@ class Lengths:
 
     shares: tuple[float, ...]
     lengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, known: dict[str, Any]) -> Lengths:
+        """Read a card's `lengths`."""
+        shares, lengths = known["shares"], known["lengths"]
+        if len(shares) != len(lengths) or not shares:
+            raise ValueError("lengths needs one share or more, and a length for each")
+        return cls(tuple(float(x) for x in shares), tuple(float(x) for x in lengths))
 
     def below(self, share: float) -> float:
         """Give the length that this share of ordinary faces falls below; 0 for the share 0."""
@@ -215,11 +229,11 @@ def read_card(model: Path, kind: str) -> ModelCard:
         calibration = Calibration.of(table) if known else None
         lengths = None
         if "lengths" in raw:
-            known = raw["lengths"]
-            lengths = Lengths(
-                tuple(float(x) for x in known["shares"]),
-                tuple(float(x) for x in known["lengths"]),
-            )
+            lengths = Lengths.of(raw["lengths"])
+        for name, type_ in _TYPES.items():
+            if not isinstance(raw.get(name) or type_(), type_):
+                raise TypeError(f"{name} is no {type_.__name__}")
+        int((raw.get("output") or {}).get("floats", EMBEDDING_FLOATS))
         coverage = Coverage.from_card(raw["coverage"]) if "coverage" in raw else None
         card = ModelCard(
             path,

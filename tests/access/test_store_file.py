@@ -9,6 +9,7 @@ from stores import KEY, MODEL, OTHER_KEY, raw, vectors
 from facegate.access.database import APPLICATION_ID, MIGRATIONS, translated
 from facegate.access.sealing import Sealer
 from facegate.access.store import Store
+from facegate.access.store_file import kept_model
 from facegate.errors import StoreError
 
 # Whose store it is.
@@ -262,3 +263,15 @@ def test_a_read_only_disk_is_named_where_sqlite_only_says_that_it_cannot_open():
     error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
     with pytest.raises(StoreError, match="read-only"), translated(Path("people.db")):
         raise error
+
+
+def test_which_network_a_store_is_of_is_said_without_its_key(tmp_path):
+    path = tmp_path / "odd name?#.db"
+    assert kept_model(path) is None
+    with Store.open(path, KEY, MODEL) as store:
+        assert kept_model(path) is None  # nobody's templates
+        store.add("Ann", vectors(1))
+        assert kept_model(path) == MODEL
+    path.write_bytes(b"junk" * 1000)
+    with pytest.raises(StoreError, match="not an enrolment store"):
+        kept_model(path)

@@ -1,6 +1,7 @@
 """What any command does when it is interrupted, or cannot write what it has to say."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,3 +48,43 @@ def test_a_full_disk_under_standard_output_is_one_line():
     assert done.stderr.strip().splitlines() == [
         "facegate: the disk is full or fails; check it (dmesg, df)"
     ]
+
+
+SOMEBODY_ELSE = 65_534
+AS_ANYBODY = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+"""Root who may not look into everybody's folders: as good as another user, and finds its Python."""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv"
+)
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("people", "list"), 7),
+        (("enroll", "Ann", "--image", "face.png"), 7),
+        (("status",), 7),
+        (("door", "unlock"), 7),
+        (("people", "show", "Ann"), 7),
+        (("detect", "{folder}/face.png"), 3),
+        (("config", "check", "{folder}/c.yaml"), 3),
+        (("models", "show", "{folder}/m.tflite"), 3),
+    ],
+)
+def test_what_one_may_not_open_is_one_line(tmp_path, words, code):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    os.chown(closed, SOMEBODY_ELSE, SOMEBODY_ELSE)
+    config = tmp_path / "config.yaml"
+    config.write_text(f"state: {{folder: {closed}/state}}\n")
+    done = subprocess.run(
+        (*AS_ANYBODY, *FACEGATE, *(word.format(folder=closed) for word in words)),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"FACEGATE_CONFIG": str(config)},
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(f"facegate: {closed}")
+    assert "use sudo" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""

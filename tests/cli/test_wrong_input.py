@@ -196,6 +196,24 @@ SPOILT = {
     ),
     "a missing card": (lambda f: (f / "yunet_like.json").unlink(), "no such file"),
     "a missing model": (lambda f: (f / "yunet_like.tflite").unlink(), "no such file"),
+    "a calibration without distances": (
+        lambda f: edit_card(
+            f / "inception_resnet_lite.json",
+            calibration={
+                "distances": [], "false_match_rates": [], "comparisons": 0, "probability": {}
+            },
+        ),
+        "needs two distances",
+    ),
+    "a hash that is none": (
+        lambda f: edit_card(f / "inception_resnet_lite.json", sha256=5), "sha256 is no str",
+    ),
+    "lengths without end": (
+        lambda f: edit_card(
+            f / "inception_resnet_lite.json", lengths={"shares": [0.1], "lengths": []}
+        ),
+        "a length for each",
+    ),
     "no calibration": (
         lambda f: edit_card(f / "inception_resnet_lite.json", calibration=None), "calibration",
     ),

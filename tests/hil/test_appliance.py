@@ -167,6 +167,14 @@ def test_a_version_that_fails_its_check_is_not_switched_to(seen):
     assert unchecked["release"] == seen["upgrades"]["good"]["release"]
 
 
+def test_a_version_whose_network_knows_nobody_is_not_switched_to(seen):
+    unknown = seen["upgrades"]["unknown"]
+    assert unknown["code"] == 1
+    assert "another face network" in unknown["said"]
+    assert unknown["active"] == "active"
+    assert unknown["release"] == seen["upgrades"]["good"]["release"]
+
+
 def test_a_version_that_does_not_start_gives_way_to_the_old_one(seen):
     upgrades = seen["upgrades"]
     assert upgrades["unstarted"]["code"] == 1

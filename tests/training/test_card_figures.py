@@ -63,10 +63,10 @@ def test_the_robustness_table_is_whole_and_counts_against_clean(card):
 def test_the_accuracy_of_a_fold_is_what_the_card_says(vision, card, real_data):
     from facegate.training.data import read_crops, read_pairs
 
-    pairs = read_pairs(real_data / "val-pairs.csv")
+    pixels = read_crops([real_data / "faces-val.parquet"]).pixels
+    pairs = read_pairs(real_data / "val-pairs.csv", len(pixels))
     rows = np.flatnonzero(pairs.fold == 0)
     used = np.unique(np.concatenate([pairs.a[rows], pairs.b[rows]]))
-    pixels = read_crops([real_data / "faces-val.parquet"]).pixels
     vector = {int(r): vision.embedder.embed(pixels[r]).vector for r in used}
     cosine = np.array([vector[pairs.a[r]] @ vector[pairs.b[r]] for r in rows])
     folds = card["figures"]["folds"]

@@ -1,5 +1,6 @@
 """What the training commands leave in the card, and what they say without their packages."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import pytest
 
 from facegate.cli.train import _remember, without_paths
 from facegate.errors import DataError, InputError
-from facegate.training.card_file import write_model
+from facegate.training.card_file import replacing, write_card, write_model
+from facegate.vision.tflite import model_folder
 
 WITHOUT = """
 import sys
@@ -96,6 +98,54 @@ def test_a_refused_run_leaves_the_record_of_the_one_that_is_there(tmp_path):
     (tmp_path / "checkpoint.pt").touch()
     _remember(tmp_path, {"width": 2.0, "blocks": (1, 2, 3)}, None)
     assert (tmp_path / "run.json").read_text() == before
+
+
+def test_a_run_that_goes_on_keeps_what_is_told_of_its_beginning(tmp_path):
+    """Where the weights came from decides what the pictures' owners allow."""
+    shipped = model_folder() / "inception_resnet_lite.tflite"
+    _remember(tmp_path, {"width": 1.0}, shipped)
+    before = (tmp_path / "run.json").read_text()
+    assert len(json.loads(before)["commands"]) > 1
+    (tmp_path / "checkpoint.pt").touch()
+    _remember(tmp_path, {"width": 1.0}, None)
+    assert (tmp_path / "run.json").read_text() == before
+
+
+@pytest.mark.parametrize("content", ["", "junk", "[]", '{"commands": 5}'])
+def test_a_record_that_is_none_is_one_line(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        _remember(tmp_path / "new", {}, tmp_path / "embedder.weights.h5")
+
+
+def test_a_checkpoint_that_is_none_is_one_line(tmp_path):
+    from facegate.training.loop import Checkpoint
+
+    for content in (b"", b"junk", b"PK" + bytes(100)):
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+        with pytest.raises(DataError, match="remove it to begin anew"):
+            Checkpoint(tmp_path, {}).load()
+
+
+def test_what_is_replaced_stays_when_the_work_breaks_off(tmp_path):
+    model, card = tmp_path / "m.tflite", tmp_path / "m.json"
+    model.write_bytes(b"old")
+    card.write_text("{}")
+
+    def work(stop):
+        with replacing(model) as made:
+            write_model(made, b"new")
+            write_card(made, {"new": True})
+            if stop:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(stop=True)
+    assert (model.read_bytes(), card.read_text()) == (b"old", "{}")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.tflite"]
+    work(stop=False)
+    assert (model.read_bytes(), json.loads(card.read_text())) == (b"new", {"new": True})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.tflite"]
 
 
 def test_a_model_where_a_file_is_in_the_way_is_one_line(tmp_path):

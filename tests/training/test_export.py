@@ -1,5 +1,6 @@
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -249,6 +250,21 @@ def test_a_file_of_16_bits_is_exported_and_runs(ex, run, embedder, small_data, t
     face = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     wanted = np.asarray(keras_model(ex, "embedder", folder)(to_float(face[None])))[0]
     assert runtime.embed(face).vector @ wanted / np.linalg.norm(wanted) > 0.9999
+
+
+def test_an_export_that_fails_leaves_the_model_that_was_there(run, embedder, tmp_path):
+    out, card = tmp_path / "good.tflite", tmp_path / "good.json"
+    shutil.copy(embedder[0] / "tiny.tflite", out)
+    shutil.copy(embedder[0] / "tiny.json", card)
+    before = out.read_bytes(), card.read_text()
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError, match="faces-val"):
+        run(
+            "embedder", "--weights", embedder[0] / "embedder.weights.h5", "--out", out, "--data",
+            tmp_path / "data", "--width", "0.25", "--format", "fp16",
+        )  # fmt: skip
+    assert (out.read_bytes(), card.read_text()) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "good.json", "good.tflite"]
 
 
 def test_int8_without_pictures_is_refused_with_the_reason(run, embedder, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -89,6 +90,16 @@ def test_every_refusal_has_its_line_and_its_reason(images, tmp_path):
     assert any("3  a file that is there twice" in line for line in told)
 
 
+def test_a_name_that_is_not_utf8_is_refused_before_it_is_looked_at(images, tmp_path):
+    for old, new in ((images / "P00" / "0.png", b"caf\xe9.png"), (images / "P01", b"Ren\xe9")):
+        os.rename(old, os.path.join(os.fsencode(old.parent), new))
+    reader = Reader()
+    _, report, _ = prepared(images, tmp_path / "run", reader)
+    refused = {name for name, r in report.items() if "not UTF-8" in r["reason"]}
+    assert refused == {r"P00/caf\udce9.png", *(rf"Ren\udce9/{k}.png" for k in range(4))}
+    assert reader.asked == 12 * 4 - 5
+
+
 def test_nobody_is_both_trained_on_and_held_out(images, tmp_path):
     picture(images / "Single" / "only.png", number=950)
     folder, report, _ = prepared(images, tmp_path / "run", seed=3)
@@ -100,7 +111,7 @@ def test_nobody_is_both_trained_on_and_held_out(images, tmp_path):
     assert len(kept.identity) + len(held.identity) == 49
     assert set(kept.source) == {own_pictures.SOURCE}
     assert report["Single/only.png"]["use"] == "held out"
-    pairs = read_pairs(folder / "val-pairs.csv")
+    pairs = read_pairs(folder / "val-pairs.csv", len(held.identity))
     names = np.array(held.identity)
     assert ((names[pairs.a] == names[pairs.b]) == pairs.same).all()
     assert 0 < pairs.same.sum() < len(pairs.same)

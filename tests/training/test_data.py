@@ -1,0 +1,60 @@
+"""Data sets that are none, or damaged: one line that names the file."""
+
+import numpy as np
+import pytest
+
+from facegate.errors import DataError
+
+pa = pytest.importorskip("pyarrow", reason="needs the extra [train]")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra [train]")
+
+from facegate.training.data import read_crops, read_pairs, read_scenes, read_sizes  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize("read", [lambda p: read_crops([p]), read_scenes, read_sizes])
+@pytest.mark.parametrize("content", [b"", b"junk", b"PAR1" + bytes(50), None])
+def test_a_file_that_is_no_parquet(tmp_path, read, content):
+    path = tmp_path / "set.parquet"
+    if content is None:
+        pq.write_table(pa.table({"image": [b"x"] * 500}), path)
+        content = path.read_bytes()[:-20]
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"set\.parquet: cannot be read"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [lambda p: read_crops([p]), read_scenes])
+def test_a_table_without_the_columns(tmp_path, read):
+    path = tmp_path / "set.parquet"
+    pq.write_table(pa.table({"image": [b"x"]}), path)
+    with pytest.raises(DataError, match="no column"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "expected the columns"),
+        (b"a,b\n1,2\n", "expected the columns"),
+        (b"fold,a,b,same\n0,x,1,1\n", "expected the columns"),
+        (b"fold,a,b,same\n0,1,\xe9,1\n", "expected the columns"),
+        (b"fold,a,b,same\n0,0,1,1\n0,1,5,0\n", "line 3: b is 5, but the crops are numbered 0 to 4"),
+        (b"fold,a,b,same\n0,-1,1,1\n", "line 2: a is -1"),
+    ],
+)
+def test_pairs_that_are_none(tmp_path, content, told):
+    path = tmp_path / "val-pairs.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        read_pairs(path, 5)
+
+
+def test_pairs(tmp_path):
+    path = tmp_path / "val-pairs.csv"
+    path.write_text("fold,a,b,same\n0,0,1,1\n1,4,2,0\n")
+    pairs = read_pairs(path, 5)
+    assert (pairs.a.tolist(), pairs.b.tolist(), pairs.fold.tolist()) == ([0, 4], [1, 2], [0, 1])
+    assert pairs.same.tolist() == [True, False]
+    assert pairs.same.dtype == np.bool_
