@@ -11,7 +11,6 @@ BACKUPS=/var/backups/facegate
 UNITS=/etc/systemd/system
 TIMERS="facegate-verify.timer facegate-backup.timer"
 SHIPPED_UNITS="facegate.service facegate-verify.service facegate-backup.service $TIMERS"
-KEEP_RELEASES=2
 # A new version has to run so long before the old one is given up.
 SETTLE_S=5
 
@@ -94,20 +93,40 @@ sys.exit(kept_model(settings.store_path) not in (None, embedder_model(settings))
 PY
 }
 
-# Back to the version, the units and the store that ran.
+# Back to the version, the units and the store that ran; true if it runs again.
 roll_back() {
+    down=no
     systemctl stop facegate.service || true
-    put_files "$previous"
+    put_files "$previous" || true
     if [ -f "$work/people.db" ]; then
         rm -f "$STATE"/people.db-*
-        cp -a "$work/people.db" "$STATE/people.db"
+        cp -a "$work/people.db" "$STATE/people.db" || true
     fi
-    rm -rf "$release"
-    start || fail "neither the new version starts nor the old one: journalctl -u facegate"
-    fail "the new version does not start, or finds no camera; back to $previous." \
-        "See: journalctl -u facegate"
+    start
 }
 
+# However it ends: no door stays without its gate, and no half-made version on the card.
+finish() {
+    status=$?
+    trap - EXIT
+    if [ "$down" = yes ]; then
+        say "broken off; back to $previous" >&2
+        roll_back || say "$previous does not start: journalctl -u facegate" >&2
+    fi
+    if [ "$dry" = no ] && [ -n "$release" ] && [ "$(readlink "$PREFIX/venv")" != "$release" ]; then
+        rm -rf "$release"
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+
+umask 022  # root's own may keep the service's user from what is installed
+if [ -n "$wheels" ]; then
+    given="$wheels"
+    wheels="$(realpath -e "$given" 2> /dev/null)" || fail "$given: no such folder"
+    ls "$wheels"/facegate-*.whl > /dev/null 2>&1 ||
+        fail "$wheels: no wheel of facegate in it; see deploy/wheels.sh"
+fi
 cd "$(dirname "$0")/.."
 if [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then fail "needs root: sudo deploy/install.sh"; fi
 if [ -f /etc/overlayroot.local.conf ] && findmnt --noheadings --types overlay / > /dev/null; then
@@ -126,7 +145,14 @@ if [ "$uninstall" = yes ]; then
     run journalctl --update-catalog
     if booted; then run systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
-        run rm -rf "$CONFIG" "$STATE" "$BACKUPS"
+        for path in "$CONFIG" "$STATE" "$BACKUPS"; do
+            if mountpoint --quiet "$path"; then  # of deploy/read-only.sh
+                run find "$path" -mindepth 1 -delete
+                run umount "$path"
+                run sed -i "\\: $path none bind:d" /etc/fstab
+            fi
+            run rm -rf "$path"
+        done
         if getent passwd facegate > /dev/null; then run userdel facegate; fi
         if getent group facegate > /dev/null; then run groupdel facegate; fi
         say "removed, with settings and enrolled people. Kept: the journal, Debian's packages."
@@ -149,11 +175,6 @@ case "${VERSION_CODENAME:-}" in
     bookworm | trixie) ;;
     *) say "warning: ${PRETTY_NAME:-this system} is untried; bookworm and trixie are supported" ;;
 esac
-if [ -n "$wheels" ]; then
-    wheels="$(realpath -e "$wheels")" || fail "$wheels: no such folder"
-    ls "$wheels"/facegate-*.whl > /dev/null 2>&1 ||
-        fail "$wheels: no wheel of facegate in it; see deploy/wheels.sh"
-fi
 
 if [ "$apt" = yes ]; then
     packages="python3 python3-venv python3-numpy python3-systemd"
@@ -177,11 +198,14 @@ fi
 
 # The program, in a folder of its own beside the one that runs. System packages stay visible for
 # numpy, picamera2 and systemd; what facegate needs else is its own, and each file's hash is known.
+release="" down=no
+work="$(mktemp -d)"
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 release="$PREFIX/releases/$(date -u +%Y%m%dT%H%M%S)"
 say "program: $release"
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-run mkdir -p "$PREFIX/releases"
+run install -d -m 755 "$PREFIX" "$PREFIX/releases"
 run "$python" -m venv --system-site-packages "$release"
 if [ -z "$wheels" ]; then
     wheels="$work/wheels"
@@ -210,7 +234,6 @@ vision = parts.load_vision(Config())
 print(f"facegate: networks load, {vision.embedder.model.delegate}")
 PY
     then
-        rm -rf "$release"
         fail "the new version fails its own check; nothing was switched, the old one goes on"
     fi
 fi
@@ -228,11 +251,11 @@ else
         ran=yes
         if sees; then saw=yes; fi
         if [ "$dry" = no ] && ! knows_everybody; then
-            rm -rf "$release"
             fail "the new version brings another face network, to which nobody is known: nothing" \
                 "was switched, the old one goes on. See 'A new network' in docs/operating.md"
         fi
     fi
+    if [ "$dry" = no ]; then down="$ran"; fi
     run systemctl stop facegate.service 2> /dev/null || true
     # A new version may bring the store into a form that the old one cannot read.
     if [ "$ran" = yes ] && [ -f "$STATE/people.db" ]; then
@@ -245,14 +268,19 @@ else
     run systemctl --quiet enable --now $TIMERS
     run systemctl --quiet enable facegate.service
     if ! start || { [ "$saw" = yes ] && [ "$dry" = no ] && ! sees; }; then
-        if [ "$ran" = yes ]; then roll_back; fi
+        if [ "$ran" = yes ]; then
+            roll_back || fail "neither the new version starts nor the old one: journalctl -u facegate"
+            fail "the new version does not start, or finds no camera; back to $previous." \
+                "See: journalctl -u facegate"
+        fi
         say "installed, but it does not start yet: see facegate doctor, set it up in" \
             "$CONFIG/config.yaml, then: systemctl restart facegate"
         exit 0
     fi
 fi
-if [ "$dry" = no ]; then
-    find "$PREFIX/releases" -mindepth 1 -maxdepth 1 | sort | head -n "-$KEEP_RELEASES" |
-        xargs -r rm -rf
+down=no
+if [ "$dry" = no ]; then  # the one before stays, to go back to by hand
+    find "$PREFIX/releases" -mindepth 1 -maxdepth 1 ! -path "$release" ! -path "$previous" \
+        -exec rm -rf {} +
 fi
 say "done. Next: facegate doctor; then add operators: adduser NAME facegate"

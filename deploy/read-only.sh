@@ -53,15 +53,31 @@ fi
 
 # Without an identity every boot would take a new one, and begin another journal.
 systemd-machine-id-setup > /dev/null
-# Moved while nobody writes to them; the copies of an earlier time there are not overwritten.
+# Moved while nobody writes to them; what lies there from an earlier time is not overwritten. What was
+# moved is wiped here: nobody who is forgotten later may be left below the mount.
 systemctl stop facegate.service 2> /dev/null || true
 for path in $KEPT; do
     place="$DATA$path"
+    moved=no
     mkdir -p "$path" "$(dirname "$place")"
-    [ -e "$place" ] || cp -a "$path" "$place"
+    mountpoint --quiet "$path" && continue
+    if [ ! -e "$place" ]; then
+        rm -rf "$place.part"  # of a copy that was broken off
+        cp -a "$path" "$place.part"
+        sync --file-system "$DATA"
+        mv "$place.part" "$place"
+        moved=yes
+    fi
     grep -q " $path none bind" /etc/fstab ||
         echo "$place $path none bind,x-systemd.requires-mounts-for=$DATA 0 0" >> /etc/fstab
+    sync --file-system "$DATA" /etc/fstab
+    if [ "$moved" = yes ]; then
+        find "$path" -type f -exec shred --iterations=1 --remove {} +
+        find "$path" -mindepth 1 -delete
+    fi
+    mount "$path"
 done
+systemctl try-restart systemd-journald.service 2> /dev/null || true
 # recurse=0: only the root is covered, not the partition that is meant to be written to.
 echo 'overlayroot="tmpfs:recurse=0"' > "$OVERLAY"
 say "from the next boot on only $KEPT last, on $DATA. Now: reboot"

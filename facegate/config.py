@@ -42,6 +42,10 @@ SYSTEM_STATE, SYSTEM_RUNTIME = Path("/var/lib/facegate"), Path("/run/facegate")
 CONFIG_VARIABLE = "FACEGATE_CONFIG"
 
 
+SAME_PROPORTIONS = 0.02
+"""So much may the small picture's proportions differ from the main one's, for even sizes."""
+
+
 class Config(Section):
     """All settings."""
 
@@ -113,8 +117,9 @@ class Config(Section):
             return Path(self.state.socket).expanduser()
         if given := os.environ.get("RUNTIME_DIRECTORY"):
             return Path(given.split(":")[0], "control.sock")
-        folder = SYSTEM_RUNTIME if SYSTEM_RUNTIME.exists() else self.state_folder
-        return folder / "control.sock"
+        # An installed gate's folder for it is there only while the gate runs.
+        installed = SYSTEM_RUNTIME.exists() or self.state_folder == SYSTEM_STATE
+        return (SYSTEM_RUNTIME if installed else self.state_folder) / "control.sock"
 
 
 def find_config() -> Path | None:
@@ -256,10 +261,35 @@ def _contradictions(config: Config) -> list[str]:
         wrong.append("quality.min_brightness: must be below quality.max_brightness")
     if config.door.held_open_warning_s >= config.door.held_open_alarm_s:
         wrong.append("door.held_open_warning_s: must be below door.held_open_alarm_s")
+    wrong += _other_proportions(config) + _hopeless_enrolment(config)
     unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
     if config.door.second_factor == "button" and unwired:
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
     return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
+
+
+def _other_proportions(config: Config) -> list[str]:
+    """Find small pictures that would show another part of the view than the main ones."""
+    c = config.camera
+    main, small = c.width_px / c.height_px, c.small_width_px / c.small_height_px
+    if not c.source.startswith("picamera2") or abs(main / small - 1) <= SAME_PROPORTIONS:
+        return []
+    return [
+        f"camera.small_height_px: {c.small_width_px}×{c.small_height_px} has other proportions "
+        f"than {c.width_px}×{c.height_px}, and a Pi 5 would show another part of the view in it; "
+        f"use {c.small_width_px}×{round(c.small_width_px / main / 2) * 2}"
+    ]
+
+
+def _hopeless_enrolment(config: Config) -> list[str]:
+    c = config.enrolment
+    least_s = (c.captures - 1) * c.interval_s
+    if least_s < c.timeout_s:
+        return []
+    return [
+        f"enrolment.timeout_s: {c.captures} captures, {c.interval_s:g} s apart, take {least_s:g} "
+        f"s; {c.timeout_s:g} s are never enough"
+    ]
 
 
 def _unknown_zone(name: str | None) -> list[str]:

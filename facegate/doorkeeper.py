@@ -38,6 +38,18 @@ SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """There since systemd's time service first had the network's time after the start of the machine.
 Source: systemd-timesyncd.service(8)."""
 
+AGAIN_S = {
+    "decision_too_old": 0.0,
+    "second_factor_refused": 0.0,
+    "second_factor_expired": 0.0,
+    "grant_refused": 10.0,
+}
+"""Seconds from a grant that came to nothing until the same face, still there, is judged again."""
+
+LINGERING_S = 5.0
+"""The same where the door was locked again before anybody opened it; without a contact nobody knows
+whether somebody did."""
+
 ADVICE_LASTS_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
 
@@ -84,6 +96,8 @@ class DoorKeeper:
         last_event: for the status, in the journal's words: everybody may read systemd's.
         stalled: whether a part of the gate shows no sign of life; the panel says so.
         beats: rounds of the act thread so far; it stands still when the thread does.
+        unused: tracks whose grant let nobody in, and from when, monotonic seconds, they may be
+            granted again: whoever stayed before the camera need not step aside first.
     """
 
     def __init__(
@@ -118,6 +132,8 @@ class DoorKeeper:
         self.stalled = False
         self.beats = 0
         self._flash: PanelState | None = None
+        self.unused: SimpleQueue[tuple[int, float]] = SimpleQueue()
+        self._let_in: int | None = None
         self.decisions: Channel[Decision] = Channel(
             queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
         )
@@ -333,10 +349,22 @@ class DoorKeeper:
             if event.before is not event.after:
                 about["door"] = event.after.value
             self.say(event.name, sentence(event, self._door.settings), event.person, **about)
+            self._mark_unused(event, about.get("track"))
             if event.name == "granted":
                 self._panel.show(PanelState.GRANTED)
             elif event.name in ("grant_refused", "second_factor_refused"):
                 self._panel.show(PanelState.DENIED)
+
+    def _mark_unused(self, event: DoorEvent, track: str | int | float | None) -> None:
+        """Note a grant that let nobody in."""
+        if event.name == "granted":
+            self._let_in = None if track is None else int(track)
+        elif event.name == "door_locked" and self._let_in is not None:
+            if event.cause == "pulse_over" and event.after is DoorState.LOCKED:
+                self.unused.put((self._let_in, self._clock() + LINGERING_S))
+            self._let_in = None
+        elif event.name in AGAIN_S and track is not None:
+            self.unused.put((int(track), self._clock() + AGAIN_S[event.name]))
 
     def say(
         self, name: EventName, message: str, called: str | None = None, **facts: str | int | float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from facegate import parts
@@ -88,12 +89,16 @@ class Enroller:
         threading.Thread(target=self._by_button, name="facegate-enrol", daemon=True).start()
 
     def _by_button(self) -> None:
-        name = self._store.next_name()
         role = "member" if self._roster.now.admins else "admin"
+        countdown_s = self._config.enrolment.countdown_s
         try:
-            self.enrol(name, False, lambda *_: None, self._config.enrolment.countdown_s, role)
-        except FacegateError:
-            return  # said in the journal
+            name = self._store.next_name()
+        except FacegateError as error:
+            self._journal.emit("enrolment_refused", str(error))
+            self._ended(False)
+            return
+        with suppress(FacegateError):  # said in the journal
+            self._enrol(name, False, lambda *_: None, countdown_s, role, False)
 
     def enrol(
         self,
@@ -123,6 +128,17 @@ class Enroller:
             self._store.person(name)
         else:
             self._store.check_new_name(name)
+        return self._enrol(name, allow_duplicate, progress, countdown_s, role, more)
+
+    def _enrol(
+        self,
+        name: str,
+        allow_duplicate: bool,
+        progress: Progress,
+        countdown_s: float,
+        role: str,
+        more: bool,
+    ) -> Person:
         if not self._busy.acquire(blocking=False):
             raise DaemonError("another enrolment is going on; wait for it to end")
         well = False
@@ -185,6 +201,19 @@ class Enroller:
         Raises:
             InputError: they show different people, somebody enrolled already, or the name is taken.
         """
+        with self._roster.changing():  # nobody else is enrolled between the check and the change
+            self._check(name, vectors, allow_duplicate, more)
+            change = self._store.extend if more else partial(self._store.add, role=role)
+            person = change(name, vectors)
+        self._journal.emit(
+            "enrolled",
+            f"{person.name}, {person.templates} templates",
+            called=[person.name],
+            person=person.person_id,
+        )
+        return person
+
+    def _check(self, name: str, vectors: list[F32], allow_duplicate: bool, more: bool) -> None:
         now = self._roster.now
         matches: list[Match] = [now.matcher.match(v) for v in vectors]
         if more:
@@ -201,13 +230,3 @@ class Enroller:
             now.limits.threshold,
             self._vision.calibration.midpoint,
         )
-        with self._roster.changing():
-            change = self._store.extend if more else partial(self._store.add, role=role)
-            person = change(name, vectors)
-        self._journal.emit(
-            "enrolled",
-            f"{person.name}, {person.templates} templates",
-            called=[person.name],
-            person=person.person_id,
-        )
-        return person

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty
 
 from facegate import parts
 from facegate.access.continuity import Continuity
@@ -92,7 +94,9 @@ class Recogniser:
             lambda person: self._members.names.get(person),
             clock,
         )
+        self._clock = clock
         self._refused: dict[int, tuple[str, ...]] = {}
+        self._again: dict[int, float] = {}
         self.follow()
 
     @property
@@ -118,6 +122,7 @@ class Recogniser:
             self._canary.ask_if_due()
             self._follow_if_changed()
             self._policy.forget_all_but(seen.alive)
+            self._begin_anew(seen.alive)
             self._continuity.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
             if self._enroller.active:
@@ -184,7 +189,21 @@ class Recogniser:
 
     def _follow_if_changed(self) -> None:
         """Take on who is enrolled now; the store itself is read by other threads."""
-        if self._roster.now.revision != self._members.revision:
-            self.follow()
-            people = len(self._members.names)
+        before, now = self._members, self._roster.now
+        if now is before:
+            return
+        self.follow()
+        if now.revision != before.revision or now.names != before.names:
+            people = len(now.names)
             self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
+
+    def _begin_anew(self, alive: frozenset[int]) -> None:
+        """Ask again about faces whose grant opened no door, as soon as the keeper says so."""
+        with suppress(Empty):
+            while True:
+                track_id, from_s = self._keeper.unused.get_nowait()
+                self._again[track_id] = from_s
+        due = {t for t, from_s in self._again.items() if self._clock() >= from_s}
+        for track_id in due:
+            self._policy.begin_anew(track_id)
+        self._again = {t: s for t, s in self._again.items() if t in alive - due}

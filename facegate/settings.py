@@ -59,7 +59,7 @@ Line = Annotated[str | int, AfterValidator(_possible_line)]
 class Section(BaseModel):
     """Base of all sections: read-only, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class CameraConfig(Section):
@@ -70,7 +70,7 @@ class CameraConfig(Section):
     height_px: Annotated[int, Field(ge=120, le=2592)] = 1080
     small_width_px: Annotated[int, Field(ge=160, le=1920)] = 320
     small_height_px: Annotated[int, Field(ge=120, le=1080)] = 180
-    fps: Annotated[float, Field(gt=0, le=120)] = 15.0
+    fps: Annotated[float, Field(ge=1, le=120)] = 15.0
     pacing: Literal["real-time", "fast"] = "real-time"
     loop: bool = False
     reopen_attempts: Annotated[int, Field(ge=0, le=100)] = 20

@@ -37,7 +37,7 @@ def test_all_mistakes_are_told_at_once_with_path_value_and_suggestion():
         )
     text = str(caught.value)
     assert "my.yaml: 4 mistake(s)" in text
-    assert "camera.fps: -1: input should be greater than 0" in text
+    assert "camera.fps: -1: input should be greater than or equal to 1" in text
     assert "camera.widht_px: unknown setting; did you mean 'width_px'?" in text
     assert "acess: unknown setting; did you mean 'access'?" in text
     assert "door.relay.active_low: 'yes'" in text
@@ -122,9 +122,39 @@ def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch)
     state.mkdir(mode=0o700)
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert Config().state_folder == state
-    assert Config().socket_path == state / "control.sock"
+    assert Config().socket_path == runtime / "control.sock"  # where it is while the gate runs
+    own = Config.model_validate({"state": {"folder": str(tmp_path / "own")}})
+    assert own.socket_path == tmp_path / "own" / "control.sock"
     runtime.mkdir()
-    assert Config().socket_path == runtime / "control.sock"
+    assert own.socket_path == runtime / "control.sock"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"camera": {"width_px": 1640, "height_px": 1232}}, "has other proportions than 1640×1232"),
+        ({"camera": {"small_height_px": 240}}, "use 320×180"),
+        ({"enrolment": {"captures": 20, "interval_s": 2.0}}, "take 38 s; 30 s are never enough"),
+        ({"quality": {"min_sharpness": float("inf")}}, "finite number"),
+        ({"access": {"target_fmr": float("nan")}}, "finite number"),
+    ],
+)
+def test_settings_with_which_nothing_works_are_mistakes(content, told):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(content, "x")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        {"width_px": 1640, "height_px": 1232, "small_width_px": 320, "small_height_px": 240},
+        {"source": "v4l2", "width_px": 640, "height_px": 480},  # has no small picture of its own
+        {"width_px": 1296, "height_px": 972, "small_width_px": 322, "small_height_px": 240},
+    ],
+)
+def test_pictures_of_the_same_view(camera):
+    parse_config({"camera": camera}, "x")
 
 
 def test_a_missing_file_is_told(tmp_path):

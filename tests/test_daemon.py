@@ -1,8 +1,9 @@
 """The whole gate: shipped networks, a real store, frames from files, the shipped fake relay."""
 
+import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import cv2
 import numpy as np
@@ -510,6 +511,41 @@ def test_a_face_opens_only_with_the_pin_after_it(opened, vision, films):
     assert (granted["reason"], granted["person"]) == ("pin", 1)
     assert "latency_ms" not in granted, "a person typed meanwhile"
     assert door.named("second_factor_refused")[0].fields["person"] == 1
+
+
+def test_who_typed_a_wrong_pin_need_not_step_aside_to_be_asked_again(opened, vision, films):
+    door = opened(films["friend"], loop=True, door={"second_factor": "pin"})
+    enrol_friend(door, vision)
+    door.gate.commands.set_pin("4829")
+    with door.running():
+        until(lambda: door.named("second_factor_wanted"))
+        with pytest.raises(InputError, match="wrong PIN"):
+            door.gate.commands.enter_pin("0000")
+        until(lambda: len(door.named("second_factor_wanted")) == 2)
+        door.gate.commands.enter_pin("4829")
+        until(lambda: door.relay.edges)
+
+
+def test_whoever_is_removed_gets_in_no_more_though_another_record_is_damaged(
+    opened, vision, films, tmp_path
+):
+    door = opened(films["friend"], loop=True)
+    enrol_friend(door, vision)
+    other = np.full(128, 128**-0.5, np.float32)
+    door.gate.commands.add("Cid", [other], vision.model_id)
+    with closing(sqlite3.connect(next(tmp_path.rglob("people.db")))) as rows, rows:
+        (sound,) = rows.execute("SELECT vector FROM templates ORDER BY id DESC").fetchone()
+        change = "UPDATE templates SET vector = ? WHERE vector = ?"
+        rows.execute(change, (bytes([sound[0] ^ 1]) + sound[1:], sound))
+    with door.running():
+        until(lambda: door.named("granted"))
+        door.gate.commands.remove(walkup.portraits()[0].name)
+        assert door.named("store_unread")
+        until(lambda: door.named("store_reloaded"))
+        granted = len(door.named("granted"))
+        until(lambda: door.named("unknown"))
+        assert len(door.named("granted")) == granted
+    assert door.gate.status()["people"] == 1
 
 
 def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):

@@ -12,7 +12,7 @@ from facegate.access.arming import Arming
 from facegate.access.door import Door
 from facegate.access.door_events import DoorSettings
 from facegate.access.schedule import Group, Schedule, Window
-from facegate.doorkeeper import DoorKeeper
+from facegate.doorkeeper import LINGERING_S, DoorKeeper
 from facegate.errors import DaemonError
 from facegate.hardware.fake import FakeInput, FakeOutput
 from facegate.hardware.panel import LAMPS, Panel, PanelState
@@ -213,6 +213,61 @@ def test_a_threat_outside_of_the_hours_is_still_told():
     assert kept.names() == ["duress", "grant_refused"]
     refused = kept.events[1]
     assert (refused.message, refused.fields["reason"]) == ("Ben: not within their hours", "hours")
+    assert not kept.relay.edges
+
+
+def unused(kept):
+    """The tracks that may be granted again, and in how many seconds."""
+    found = []
+    while not kept.keeper.unused.empty():
+        track, from_s = kept.keeper.unused.get()
+        found.append((track, round(from_s - time.monotonic())))
+    return found
+
+
+def test_who_was_let_in_but_came_too_late_may_be_granted_again():
+    with Kept().running() as kept:
+        kept.face()
+        pulse(kept)
+    assert unused(kept) == [(1, round(LINGERING_S))]
+    with Kept().running() as kept:
+        kept.face()
+        until(lambda: kept.relay.active)
+        kept.inputs["contact"].drive(True)  # the door opens
+        until(lambda: not kept.relay.active)
+        kept.inputs["contact"].drive(False)
+        until(lambda: "door_closed" in kept.names())
+        kept.inputs["exit_button"].press()
+        until(lambda: len(kept.relay.edges) == 4)
+    assert unused(kept) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "act", "wanted"),
+    [
+        ({"max_decision_age_s": 1e-9}, lambda _: None, ("decision_too_old", 0)),
+        (
+            {"second_factor": "pin"},
+            lambda kept: kept.keeper.command(lambda door: door.pin(False)),
+            ("second_factor_refused", 0),
+        ),
+        (
+            {"second_factor": "button", "second_factor_s": 0.1},
+            lambda _: None,
+            ("second_factor_expired", 0),
+        ),
+        ({}, None, ("grant_refused", 10)),
+    ],
+)
+def test_a_grant_that_came_to_nothing_is_judged_again(rules, act, wanted):
+    with Kept(locked=act is None, **rules).running() as kept:
+        kept.face()
+        if "second_factor" in rules:
+            until(lambda: kept.keeper.waiting or wanted[0] in kept.names())
+        if act:
+            act(kept)
+        until(lambda: wanted[0] in kept.names())
+    assert unused(kept) == [(1, wanted[1])]
     assert not kept.relay.edges
 
 

@@ -19,11 +19,13 @@ from facegate.access.database import connect, translated
 from facegate.access.files import drop_scratch, wipe, write_whole
 from facegate.access.keys import (
     KEY_BYTES,
+    SEALED_CREDENTIAL,
     Passphrase,
     ask_passphrase,
     is_credential,
     is_protected,
     load_key,
+    missing_key,
     write_key,
 )
 from facegate.access.occupancy import occupy
@@ -171,6 +173,11 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
     descriptor = occupy(places.store.parent, alone=True)
     try:
         own = load_key(places.key) if places.key.exists() else None
+        if own is None and (SEALED_CREDENTIAL.exists() or (places.store.exists() and not replace)):
+            raise StoreError(
+                f"{places.store}: its key is not at {places.key}, so nobody can say who is in it; "
+                f"{missing_key()}"
+            )
         key = backup.parts.get(KEY_PART, own)
         if key is None:
             raise StoreError(f"{places.key}: no key; a rolling backup needs the store's own")

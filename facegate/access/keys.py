@@ -52,6 +52,10 @@ def ask_passphrase() -> str:
     return getpass.getpass("Passphrase of the key: ")
 
 
+SEALED_CREDENTIAL = Path("/etc/credstore.encrypted/facegate-key")
+"""The key as a credential that only systemd can open, where somebody made one of it."""
+
+
 def from_passphrase(passphrase: str, salt: bytes) -> bytes:
     """Derive 32 bytes from a passphrase, slowly.
 
@@ -91,10 +95,7 @@ def load_key(path: Path | str, passphrase: Passphrase = ask_passphrase) -> bytes
             status = os.fstat(file.fileno())
             content = file.read(_PROTECTED_BYTES + 1)
     except FileNotFoundError:
-        raise StoreError(
-            f"{path}: no key; put back the key the store was made with, or, to begin anew, move "
-            "the store away"
-        ) from None
+        raise StoreError(f"{path}: no key; {missing_key()}") from None
     except OSError as error:
         raise StoreError(
             f"{path}: the key cannot be read: {error.strerror}; run as its owner"
@@ -112,6 +113,16 @@ def load_key(path: Path | str, passphrase: Passphrase = ask_passphrase) -> bytes
             f"{path}: a key has {KEY_BYTES} bytes, not {status.st_size}; put back the right file"
         )
     return content
+
+
+def missing_key() -> str:
+    """Say what to do where a store has no key."""
+    if SEALED_CREDENTIAL.exists():
+        return (
+            f"it is sealed in {SEALED_CREDENTIAL} for this machine: stop facegate, and put "
+            "'systemd-run --pipe --wait -p LoadCredentialEncrypted=facegate-key' before the command"
+        )
+    return "put back the key the store was made with, or, to begin anew, move the store away"
 
 
 def is_protected(path: Path) -> bool:

@@ -50,7 +50,7 @@ class _Case:
 
 
 class Policy:
-    """Decide about every track; a grant settles it for as long as the track lives.
+    """Decide about every track; a grant settles it until it ends, or is asked about anew.
 
     A face that stays unknown is looked at further (it may come closer); the verdict is said once.
 
@@ -77,6 +77,10 @@ class Policy:
         case = self._cases.get(track_id)
         return case is not None and case.settled
 
+    def begin_anew(self, track_id: int) -> None:
+        """Forget what was decided of a track: its grant opened no door, and looks count again."""
+        self._cases.pop(track_id, None)
+
     def forget_all_but(self, alive: frozenset[int]) -> None:
         """Drop what is known about tracks that have ended."""
         for track_id in [t for t in self._cases if t not in alive]:
@@ -91,6 +95,8 @@ class Policy:
             found nobody; WAIT until then, and where DENY or UNKNOWN was said of this track before.
         """
         case = self._cases.setdefault(look.track_id, _Case(deque(maxlen=self.settings.votes_of)))
+        if case.votes.maxlen != self.settings.votes_of:  # the settings were read again
+            case.votes = deque(case.votes, self.settings.votes_of)
         verdict, reason = self._vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))

@@ -174,7 +174,10 @@ class Store(StoreFile):
     def next_name(self) -> str:
         """Give a name for somebody whose name nobody typed; `person-0007` for the seventh."""
         with self._reading() as connection:
-            return f"person-{next_id(connection, 'people'):04d}"
+            number = next_id(connection, "people")
+            while self._rows.find(connection, name := f"person-{number:04d}") is not None:
+                number += 1  # somebody was called so by hand
+            return name
 
     def remove(self, name: str) -> Person:
         """Forget a person and their templates, and give them back as they were.

@@ -9,9 +9,10 @@ import typer
 
 from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.cli.output import AsJson, emit
-from facegate.config import load_config
+from facegate.config import Config, load_config
 from facegate.doctor import gate, machine, service
 from facegate.doctor.finding import Finding
+from facegate.doorkeeper import clock_synchronised
 from facegate.errors import FacegateError
 
 WORDS = {"ok": "ok  ", "warning": "look", "bad": "BAD "}
@@ -34,10 +35,11 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "gpio": lambda: gate.gpio(settings, daemon),
         "camera": lambda: gate.camera(settings, daemon, camera),
         "pin": lambda: gate.pin(settings),
-        "clock": machine.clock,
+        "clock": lambda: _clock(settings),
         "space": lambda: machine.space(settings.state_folder),
         "power": machine.power,
         "heat": machine.heat,
+        "memory": machine.memory,
         "unit": service.unit,
         "journal": service.journal,
     }
@@ -51,12 +53,20 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         raise typer.Exit(1)
 
 
+def _clock(settings: Config) -> Finding:
+    schedule = settings.schedule
+    waits = bool(schedule.unlock) and not schedule.battery_clock and not clock_synchronised()
+    return machine.clock(hours_wait=waits)
+
+
 def _run(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except FacegateError as error:
         found, _, mend = str(error).partition("; ")
         return Finding(name, "bad", found, mend or "see the message")
+    except PermissionError as error:
+        return Finding(name, "bad", f"{error.filename}: may not be looked at", "use sudo")
 
 
 def _line(f: Finding) -> str:

@@ -49,8 +49,16 @@ def system(root: Path = ROOT, machine: str | None = None, bits: int | None = Non
     return ok("system", found)
 
 
-def clock(state: Callable[[], int] | None = None, year: int | None = None) -> Finding:
-    """Check that something keeps the clock right, and that it was ever set."""
+def clock(
+    state: Callable[[], int] | None = None, year: int | None = None, hours_wait: bool = False
+) -> Finding:
+    """Check that something keeps the clock right, and that it was ever set.
+
+    Args:
+        state: what the kernel says of its clock.
+        year: it is, by the clock.
+        hours_wait: whether there are unlock hours that wait for systemd-timesyncd.
+    """
     year = year or time.gmtime().tm_year
     if year < FIRST_YEAR:
         return bad(
@@ -65,7 +73,26 @@ def clock(state: Callable[[], int] | None = None, year: int | None = None) -> Fi
             "not synchronised",
             "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server",
         )
+    if hours_wait:
+        return warning(
+            "clock",
+            "synchronised, but not by systemd-timesyncd: schedule.unlock waits for it",
+            "set schedule.battery_clock: true if the clock is right from the start, or chrony "
+            "keeps it",
+        )
     return ok("clock", "synchronised")
+
+
+def memory(root: Path = ROOT) -> Finding:
+    """Check that the kernel keeps account of memory, so that the unit's limit holds."""
+    controllers = root / "sys/fs/cgroup/cgroup.controllers"
+    if not controllers.is_file() or "memory" in _text(controllers).split():
+        return ok("memory", "the unit's limit holds")
+    return warning(
+        "memory",
+        "this kernel keeps no account of it, so the unit's MemoryMax= limits nothing",
+        "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, and reboot",
+    )
 
 
 def space(folder: Path) -> Finding:

@@ -7,7 +7,9 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +90,8 @@ def camera_stack(
     return ok("picamera2", f"installed, numpy {used}{' is the system’s' if apt else ''}")
 
 
-def unit(root: Path = ROOT) -> Finding:
-    """Check that the service is installed and starts with the machine."""
+def unit(root: Path = ROOT, state: Callable[[], str] | None = None) -> Finding:
+    """Check that the service is installed, starts with the machine, and runs."""
     places = [root / folder / UNIT for folder in UNIT_FOLDERS]
     here = next((p for p in places if os.path.lexists(p)), None)
     if here is None:
@@ -104,7 +106,26 @@ def unit(root: Path = ROOT) -> Finding:
             f"{UNIT} does not start with the machine",
             f"sudo systemctl enable --now {UNIT}",
         )
+    states = (state or _unit_state)() if root == ROOT or state else "active"
+    if not states.startswith(("active", "activating", "reloading")):
+        mend = f"journalctl -u facegate says why; then sudo systemctl restart {UNIT}"
+        return bad("unit", f"{UNIT} does not run: {states}", mend)
     return ok("unit", f"{UNIT} is installed and enabled")
+
+
+def _unit_state() -> str:
+    """Give the unit's state and last result, as systemd says them; "active" where it is not."""
+    try:
+        shown = subprocess.run(
+            ["systemctl", "show", "-p", "ActiveState", "-p", "Result", UNIT],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "active"
+    told = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+    return f"{told.get('ActiveState', 'active')} ({told.get('Result', 'unknown')})"
 
 
 def journal(root: Path = ROOT) -> Finding:

@@ -144,9 +144,7 @@ class Panel:
                 line.set(lamp in on)
 
     def _playing(self) -> tuple[PanelState, float]:
-        if self._once is not None:
-            state, since_s = self._once
-            if self._clock() - since_s < PATTERNS[state].seconds:
-                return self._once
-            self._once = None
+        once = self._once  # other threads ask for the state; what they see they never change
+        if once is not None and self._clock() - once[1] < PATTERNS[once[0]].seconds:
+            return once
         return self._base, self._base_since_s

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stores import MODEL, vectors
 
-from facegate.access import custody
+from facegate.access import custody, keys
 from facegate.access.audit import AuditTrail, Limits, read, verify
 from facegate.access.custody import Places, change_key, restore, settled_key, take_backup
 from facegate.access.erasure import forget
@@ -133,6 +133,28 @@ def test_a_damaged_store_is_put_back_from_the_newest_good_copy(machine):
     assert path < newest
     restore(machine.places, backup, str(path), replace=True)
     assert machine.names() == ["Ann"]
+
+
+def test_people_whose_key_is_elsewhere_are_not_replaced_unasked(machine, monkeypatch, tmp_path):
+    """The key may be a credential that only the service has."""
+    backup = machine.backup()
+    with machine.store() as store:
+        store.add("Cyd", vectors(1, 3))
+    aside = machine.places.key.rename(tmp_path / "aside")
+    with pytest.raises(StoreError, match="nobody can say who is in it"):
+        restore(machine.places, backup, "b")
+    sealed = tmp_path / "facegate-key"
+    sealed.touch()
+    for module in (custody, keys):
+        monkeypatch.setattr(module, "SEALED_CREDENTIAL", sealed)
+    for replaced in (False, True):
+        with pytest.raises(StoreError, match="systemd-run --pipe"):
+            restore(machine.places, backup, "b", replace=replaced)
+    with pytest.raises(StoreError, match="systemd-run --pipe"):
+        load_key(machine.places.key)
+    assert not machine.places.key.exists()
+    aside.rename(machine.places.key)
+    assert machine.names() == ["Ann", "Bob", "Cyd"]
 
 
 def test_nothing_is_touched_when_the_backup_is_bad_or_somebody_is_at_work(machine):

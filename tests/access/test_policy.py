@@ -86,3 +86,17 @@ def test_tracks_are_separate_and_forgotten_when_they_end(policy):
     assert not policy.settled(2)
     policy.forget_all_but(frozenset({2}))
     assert not policy.settled(1)
+
+
+def test_a_track_that_is_begun_anew_is_voted_on_anew(policy):
+    verdicts(policy, [look()] * 3)
+    policy.begin_anew(1)
+    assert not policy.settled(1)
+    assert verdicts(policy, [look()] * 3) == [Verdict.WAIT, Verdict.WAIT, Verdict.GRANT]
+    policy.begin_anew(7)  # one that has ended
+
+
+def test_a_track_follows_the_settings(policy):
+    verdicts(policy, [look(distance=1.9)] * 2)
+    policy.settings = PolicySettings(1.0, 0.05, votes_needed=7, votes_of=8)
+    assert verdicts(policy, [look()] * 7)[-1] is Verdict.GRANT

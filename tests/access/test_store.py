@@ -301,3 +301,11 @@ def test_after_another_model_people_stay_and_are_enrolled_again(filled):
 def test_taking_on_the_model_that_is_there_drops_nothing(filled):
     with Store.open(filled, KEY, MODEL, take_on=True) as store:
         assert len(store.gallery().matrix) == 3
+
+
+def test_a_name_that_nobody_typed_is_one_that_nobody_has(store):
+    assert store.next_name() == "person-0001"
+    store.add("Person-0002", vectors(1))
+    assert store.next_name() == "person-0003"
+    store.add("person-0003", vectors(1, 1))
+    assert store.next_name() == "person-0004"

@@ -86,3 +86,18 @@ def test_a_read_only_card_is_bad():
     found = machine.space(Path(read_only[0]))
     assert found.state == "bad"
     assert "read-only" in found.found
+
+
+def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
+    assert machine.memory(tmp_path).state == "ok"  # no control groups of version 2
+    put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")
+    assert "cgroup_enable=memory" in machine.memory(tmp_path).mend
+    put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
+    assert machine.memory(tmp_path).state == "ok"
+
+
+def test_unlock_hours_that_wait_for_another_time_service_are_said():
+    assert machine.clock(lambda: 0, 2026, hours_wait=False).state == "ok"
+    found = machine.clock(lambda: 0, 2026, hours_wait=True)
+    assert found.state == "warning"
+    assert "battery_clock" in found.mend

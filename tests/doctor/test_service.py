@@ -47,6 +47,14 @@ def test_the_unit_installed_enabled_masked(tmp_path):
     wants.mkdir()
     (wants / "facegate.service").symlink_to("/etc/systemd/system/facegate.service")
     assert service.unit(tmp_path).state == "ok"
+    for state, wanted in (
+        ("active (success)", "ok"),
+        ("activating (success)", "ok"),
+        ("inactive (success)", "bad"),
+        ("failed (exit-code)", "bad"),
+    ):
+        found = service.unit(tmp_path, lambda state=state: state)
+        assert (found.state, state in found.found) == (wanted, wanted == "bad")
     (tmp_path / "etc/systemd/system/facegate.service").unlink()
     (tmp_path / "etc/systemd/system/facegate.service").symlink_to("/dev/null")
     assert service.unit(tmp_path).found == "facegate.service is masked"

@@ -83,3 +83,23 @@ def test_a_broken_lamp_is_told(clock, lamps):
     panel.show(PanelState.LOOKING)
     with pytest.raises(LineError, match="no such device"):
         panel.tick()
+
+
+def test_whoever_asks_for_the_state_changes_nothing(clock, lamps):
+    """Other threads ask while the act thread is in the middle of playing."""
+    panel = Panel(lamps, clock)
+    panel.show(PanelState.GRANTED)
+    asked = []
+
+    def ticking():
+        now_s = clock()
+        if not asked:
+            asked.append(now_s)
+            clock.now_s += 5.0  # the pattern is over for whoever asks meanwhile
+            assert panel.state is PanelState.IDLE
+            clock.now_s -= 5.0
+        return now_s
+
+    panel._clock = ticking
+    panel.tick()
+    assert panel.state is PanelState.GRANTED

@@ -23,6 +23,7 @@ def image(lives):
     tree = life.tree
     (tree / "boot/firmware").mkdir(parents=True)
     (tree / "boot/firmware/config.txt").write_text("dtparam=audio=on\n")
+    (tree / "boot/firmware/cmdline.txt").write_text("console=tty1 rootwait\n")
     chroot = " ".join((*NSPAWN, "-D", str(tree), "--console=pipe", "/bin/bash", "-e"))
     script = f"on_chroot() {{ {chroot}; }}; export -f on_chroot; exec ./01-run.sh"
     done = subprocess.run(
@@ -63,6 +64,16 @@ def test_the_stage_leaves_an_enabled_gate_and_no_rubbish(image):
 
 def test_the_strike_is_held_from_the_first_second_on(image):
     assert "\ngpio=17=op,dl\n" in (image / "boot/firmware/config.txt").read_text()
+
+
+def test_the_kernel_is_told_to_keep_account_of_memory(image):
+    line = (image / "boot/firmware/cmdline.txt").read_text()
+    assert line == "console=tty1 rootwait cgroup_enable=memory\n"
+
+
+def test_what_was_moved_is_below_no_mount(boots, image):
+    for path in KEPT:
+        assert list((image / path.lstrip("/")).iterdir()) == [], path
 
 
 def test_it_boots_straight_into_a_working_gate_with_a_read_only_root(boots):

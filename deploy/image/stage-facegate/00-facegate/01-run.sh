@@ -13,6 +13,11 @@ on_chroot << 'CHROOT'
 CHROOT
 rm -rf "$source"
 
+# Raspberry Pi's kernel keeps no account of memory unless it is told to; the unit has a limit.
+if [ -f "$ROOTFS_DIR/boot/firmware/cmdline.txt" ]; then
+    sed -i '1s/$/ cgroup_enable=memory/' "$ROOTFS_DIR/boot/firmware/cmdline.txt"
+fi
+
 # The relay's line is held down from the first second on, before the kernel knows of it.
 if [ -f "$ROOTFS_DIR/boot/firmware/config.txt" ]; then
     printf '\n[all]\n# facegate: the strike stays locked while the Pi boots\ngpio=17=op,dl\n' \
