@@ -216,6 +216,8 @@ def detector(
     """
     if (data is None) == (images is None) or (images is None) != (boxes is None):
         raise DataError("give either --data DIR, or --images DIR with --boxes FILE")
+    if card and data is None:
+        raise DataError("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
     from facegate.training import boxfile, detection
     from facegate.training import plots as drawing

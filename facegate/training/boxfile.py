@@ -49,7 +49,7 @@ def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print)
         raise DataError(f"{boxes}: no such file")
     faces: dict[str, list[list[float]]] = {}
     try:
-        with boxes.open(newline="", encoding="utf-8") as file:
+        with boxes.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
             header = [name.strip() for name in next(lines, [])]
             if tuple(header[:5]) != COLUMNS or len(header) not in (5, 15):
@@ -67,6 +67,8 @@ def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print)
     for name in faces:
         if name not in there:
             raise DataError(f"{boxes}: {name} is not in {images}")
+        if Path(name).suffix.lower() not in PICTURES:
+            raise DataError(f"{boxes}: {name} is none of {', '.join(PICTURES)}")
     names = sorted(n for n in there if Path(n).suffix.lower() in PICTURES)
     if not names:
         raise DataError(f"{images}: no pictures ({', '.join(PICTURES)})")

@@ -167,7 +167,7 @@ def _held_out(rate: float, found: list[tuple[int, int]]) -> dict[str, Any]:
 
 
 def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float, float]:
-    """Fit P(same | distance) on binned distances: Newton's method with halved steps.
+    """Fit P(same | distance) on binned distances.
 
     A logistic curve of the logarithms of both ends of the scale: a straight logistic in the
     distance is far off where impostors' distances end sharply and genuine ones trail off.
@@ -179,7 +179,22 @@ def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float
     g = np.histogram(genuine, edges)[0] / max(1, len(genuine))
     i = np.histogram(impostor, edges)[0] / len(impostor)
     x = np.stack([np.ones_like(share), np.log(share), np.log(1 - share)], axis=1)
-    ridge = 1e-6 * np.eye(3)  # keeps the curve finite where the two kinds do not overlap
+    constant, near, far = _logistic(x, g, i)
+    if far < 0:
+        # A few genuine pairs as far apart as strangers (a wrong name) let it rise again at the far
+        # end. The source's own rule: without the term that has the wrong sign.
+        (constant, near), far = _logistic(x[:, :2], g, i), 0.0
+    return float(constant), float(near), float(far)
+
+
+def _logistic(x: np.ndarray, g: np.ndarray, i: np.ndarray) -> np.ndarray:
+    """Fit a logistic regression: Newton's method with halved steps.
+
+    Args:
+        x: float (N, K), rows of terms.
+        g, i: float (N,), how much of the one and of the other kind is in each row.
+    """
+    ridge = 1e-6 * np.eye(x.shape[1])  # keeps it finite where the two kinds do not overlap
 
     def loss(beta: np.ndarray) -> float:
         z = x @ beta
@@ -187,7 +202,7 @@ def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float
             beta @ ridge @ beta / 2
         )
 
-    beta = np.zeros(3)
+    beta = np.zeros(x.shape[1])
     for _ in range(100):
         p = 1 / (1 + np.exp(-np.clip(x @ beta, -60, 60)))
         gradient = x.T @ (i * p - g * (1 - p)) + ridge @ beta
@@ -199,4 +214,4 @@ def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float
         beta = beta - size * step
         if np.abs(size * step).max() < 1e-9:
             break
-    return float(beta[0]), float(beta[1]), float(beta[2])
+    return beta

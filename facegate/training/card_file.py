@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facegate.errors import InputError
-from facegate.vision.card import card_path
+from facegate.vision.card import card_path, strict
 
 
 def write_model(path: Path, content: bytes) -> None:
@@ -36,7 +35,7 @@ def write_model(path: Path, content: bytes) -> None:
 
 def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card beside its model; figures that could not be measured are null."""
-    text = json.dumps(_strict(card), indent=1, allow_nan=False)
+    text = json.dumps(strict(card), indent=1, allow_nan=False)
     write_model(card_path(path), (text + "\n").encode())
 
 
@@ -55,12 +54,3 @@ def replacing(path: Path) -> Iterator[Path]:
         for half_done in (made, card_path(made)):
             with suppress(OSError):
                 half_done.unlink(missing_ok=True)
-
-
-def _strict(value: Any) -> Any:
-    """Replace what JSON has no word for: NaN and infinity."""
-    if isinstance(value, dict):
-        return {k: _strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -57,12 +57,13 @@ def tilted(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def covered(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Draw a mask or scarf over every face."""
+    """Draw a mask or scarf over every face; those without landmarks are not counted."""
     pixels = scene.pixels.copy()
-    for marks in scene.landmarks:
-        if np.isfinite(marks).all():
-            cover_lower_face(pixels, marks, rng)
-    return replace(scene, pixels=pixels)
+    known = np.isfinite(scene.landmarks).all(axis=(1, 2))
+    for marks in scene.landmarks[known]:
+        cover_lower_face(pixels, marks, rng)
+    scores = np.where(known, scene.scores, 0).astype(np.float32)
+    return replace(scene, pixels=pixels, scores=scores)
 
 
 CONDITIONS: dict[str, Condition] = {"dark": darkened, "tilted": tilted, "covered": covered}

@@ -70,7 +70,10 @@ class Scene:
 
 def decode(data: bytes, where: str) -> U8:
     """Decode one picture to RGB uint8 (H, W, 3)."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # nothing at all
+        image = None
     if image is None:
         raise DataError(f"{where}: not a picture that can be decoded")
     return image.astype(np.uint8, copy=False)
@@ -158,7 +161,7 @@ def read_pairs(path: Path, crops: int) -> Pairs:
     if not path.is_file():
         raise DataError(f"no such file: {path}")
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
         if not {"fold", "a", "b", "same"} <= set(reader.fieldnames or ()):

@@ -112,7 +112,7 @@ def train(
         step_at, weights = state["step"], state["weights"]
         learner.go_on(state)
         say(f"going on at step {step_at}")
-    steps = settings.views // settings.batch
+    steps = max(1, settings.views // settings.batch)
     say(f"{len(scenes)} pictures, {steps} steps of {settings.batch}")
     centres, strides = (
         torch.from_numpy(a).to(device) for a in cell_centres(settings.height_px, settings.width_px)

@@ -112,7 +112,7 @@ def read_groups(path: Path, people: set[str]) -> dict[str, str]:
         raise DataError(f"{path}: no such file")
     group: dict[str, str] = {}
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as text: {error}") from error
     for number, line in enumerate(lines, start=1):

@@ -54,6 +54,7 @@ class RankedPairs:
     Attributes:
         same: bool (N,), whether a pair shows one person.
         people: int64 (N, 2), who is in it, numbered from 0.
+        number: of people, those too whom no pair here shows.
         correct: float (N,), 1 where the pair was told rightly, or None if nobody asks.
         impostor_weight: gives the weight of all impostor pairs, those left out of N too, when
             each person counts as often as the given (P,) array says.
@@ -61,6 +62,7 @@ class RankedPairs:
 
     same: np.ndarray
     people: I64
+    number: int
     correct: F32 | None
     impostor_weight: Callable[[np.ndarray], float]
 
@@ -76,7 +78,8 @@ class RankedPairs:
         def weight(count: np.ndarray) -> float:
             return float((count[a] * count[b]).sum())
 
-        return cls(same, people, None if correct is None else correct[order], weight)
+        told = None if correct is None else correct[order]
+        return cls(same, people, int(people.max()) + 1, told, weight)
 
 
 def bootstrap(
@@ -95,7 +98,7 @@ def bootstrap(
     products.
     """
     rng = np.random.default_rng(seed)
-    number = int(pairs.people.max()) + 1
+    number = pairs.number
     a, b = pairs.people.T
     found: dict[str, list[float]] = {}
     for _ in range(replicates):

@@ -69,12 +69,17 @@ def read_named_pairs(images: Path, pairs: Path) -> NamedPairs:
             f"{pairs}: {len(found.same)} pairs, but its first line promises {wanted} "
             f"({folds} fold(s) of {per_kind} of one person and {per_kind} of two)"
         )
+    if sum(found.same) * 2 != wanted:
+        raise DataError(
+            f"{pairs}: {sum(found.same)} pairs of one person and {wanted - sum(found.same)} of "
+            f"two, but its first line promises as many of each"
+        )
     return found
 
 
 def _text(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as text: {error}") from error
 

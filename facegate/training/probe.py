@@ -18,11 +18,15 @@ def portrait_distances(reader: FaceReader, first: U8, second: U8) -> dict[str, f
         first, second: uint8 (H, W, 3) pictures of two people.
 
     Returns:
-        Distances of the first person to herself in dim light, and to the second person.
+        Distances of the first person to herself in dim light, and to the second person; NaN where
+        no face is found.
     """
 
     def embed(pixels: U8) -> F32:
-        return reader.embed(reader.look(pixels, reader.find(pixels)[0])).vector
+        found = reader.find(pixels)
+        if not found:
+            return np.full(1, np.nan, np.float32)
+        return reader.embed(reader.look(pixels, found[0])).vector
 
     plain = embed(first)
     dim = embed((first * DIM).astype(np.uint8))

@@ -243,7 +243,7 @@ def train(
         step_at, lessons.weights = state["step"], state["weights"].numpy()
         learner.go_on(state)
         say(f"going on at step {step_at}")
-    steps = settings.views // settings.batch
+    steps = max(1, settings.views // settings.batch)
     say(f"{len(lessons.background)} candidates are no faces; {steps} steps of {settings.batch}")
     mine_every = max(1, MINE_EVERY_VIEWS // settings.batch)
     batches: Iterator[Batch] = iter(())

@@ -98,13 +98,15 @@ def figures(v: Verification) -> dict[str, Any]:
     two; in EER and TAR it is a pair that is never accepted.
 
     Returns:
-        `accuracy` (mean over folds), `accuracy_std` (between folds), each of the `folds` with its
+        `accuracy` (of all pairs; where folds are equally large, the mean over folds),
+        `accuracy_std` (between folds), each of the `folds` with its
         threshold, `eer`, `tar_at_far`; 95 %
         `intervals` of them, and which FARs so many impostor pairs have `resolved`. Where one is
         not, the TAR is that with as many false matches as the rate allows: few, or none.
     """
     correct = fold_correct(v.similarity, v.same, v.fold)
     accuracy = np.array([correct[v.fold == f].mean() for f in np.unique(v.fold)])
+    right = float(correct.mean())
     never = np.nan_to_num(v.similarity, nan=-np.inf)
     tar = {name: tar_at_far(never, v.same, far) for name, far in FARS.items()}
     eer = equal_error_rate(never, v.same)
@@ -115,7 +117,7 @@ def figures(v: Verification) -> dict[str, Any]:
         drawn = bootstrap(ranked, FARS)
     few = min(genuine, impostor)
     return {
-        "accuracy": float(accuracy.mean()),
+        "accuracy": right,
         "accuracy_std": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0,
         "folds": {
             "accuracy": accuracy.tolist(),
@@ -209,4 +211,4 @@ def _alike(vectors: F32, person: I64, least: float) -> RankedPairs:
         each = count * pictures
         return float((each.sum() ** 2 - (each**2).sum()) / 2)
 
-    return RankedPairs(same_[order], people_[order], None, weight)
+    return RankedPairs(same_[order], people_[order], len(pictures), None, weight)

@@ -1,6 +1,7 @@
 """What a distance means: the curve against truth that is known, and the command."""
 
 import json
+import math
 import shutil
 
 import cv2
@@ -178,3 +179,31 @@ def test_the_curves_are_drawn_without_a_reliability_too(tmp_path):
     assert len(plots.calibration_plots(tmp_path, table)) == 2
     del table["reliability"]
     assert len(plots.calibration_plots(tmp_path, table)) == 1
+
+
+@pytest.mark.parametrize(("people", "most"), [(12, 0.03), (100, 0.01)])
+def test_a_small_set_is_not_extended_by_two_pairs_that_lie_anyhow(people, most):
+    """Impostor cosines of a known kind: which share of strangers a threshold really lets in."""
+    middle, spread, wanted, enrolled = 0.05, 0.12, 1e-3, 20
+    pairs = people * (people - 1) // 2 * 9
+    let_in = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        genuine = rng.normal(0.6, 0.1, 3 * people).astype(np.float32)
+        table = calibration.calibrate(genuine, rng.normal(middle, spread, pairs).astype(np.float32))
+        distance = Calibration.of(table).threshold(wanted, enrolled)
+        one = math.erfc((1 - distance**2 / 2 - middle) / spread / math.sqrt(2)) / 2
+        let_in.append(1 - (1 - one) ** enrolled)
+    assert np.quantile(let_in, 0.95) < most
+
+
+@pytest.mark.parametrize("wrong", [0, 2, 10])
+def test_a_few_wrong_names_make_nobody_sure_of_a_stranger(wrong):
+    rng = np.random.default_rng(0)
+    genuine = rng.normal(0.65, 0.1, 90).astype(np.float32)
+    genuine[:wrong] = -0.2
+    table = calibration.calibrate(genuine, rng.normal(0, 0.1, 4000).astype(np.float32))
+    said = Calibration.of(table).probabilities(np.linspace(0, 1.99, 400))
+    assert (np.diff(said) <= 1e-9).all()
+    assert said[0] > 0.9
+    assert said[-1] < 0.1

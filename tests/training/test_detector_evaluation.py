@@ -134,6 +134,16 @@ def test_the_sheet_shows_the_largest_miss_first():
 # --- a folder of one's own
 
 
+def test_faces_that_cannot_be_covered_are_not_counted_as_covered():
+    """A box file without landmarks does not say where a mask would sit."""
+    known, unknown = scene([(100, 100, 160, 160)]), scene([(20, 30, 80, 90)])
+    unknown = replace(unknown, landmarks=np.full((1, 5, 2), np.nan, np.float32))
+    plain = detection.look_at(BrightSquares(), [known, unknown])
+    assert conditions.under_conditions(BrightSquares(), plain)["covered"]["loss"]["ge24"] == 1
+    plain = detection.look_at(BrightSquares(), [unknown])
+    assert conditions.under_conditions(BrightSquares(), plain)["covered"]["loss"] == {}
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name, boxes in (("a", [(100, 100, 160, 160)]), ("b", []), ("sub/c", [(20, 20, 60, 60)])):

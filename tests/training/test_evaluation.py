@@ -77,6 +77,7 @@ def test_a_name_with_dots_and_spaces_is_found(tmp_path):
         ("1\nAnn_A 1 Eve 1\n", "line 2: .*Eve_0001.jpg: no such picture"),
         ("1\nAnn_A 1 2\n", "1 pairs, but its first line promises 2"),
         ("2 1\nAnn_A 1 2\nAnn_A 1 Bob 1\n", "2 pairs, but its first line promises 4"),
+        ("1\nAnn_A 1 2\nAnn_A 1 2\n", "2 pairs of one person and 0 of two"),
     ],
 )
 def test_a_bad_pairs_file_is_refused_with_its_line(tmp_path, content, said):

@@ -64,6 +64,8 @@ def test_groups_are_read_and_a_missing_person_is_named(tmp_path):
     assert identity_folder.read_groups(file, {"Ann"}) == {"Ann": "old", "Bob, J.": "young"}
     with pytest.raises(DataError, match="no group for 'Cy' and 1 others"):
         identity_folder.read_groups(file, {"Ann", "Cy", "Di"})
+    file.write_text("Ann,old\n", encoding="utf-8-sig")  # as Excel writes it
+    assert identity_folder.read_groups(file, {"Ann"}) == {"Ann": "old"}
     file.write_text("Ann\n")
     with pytest.raises(DataError, match="line 1: expected `NAME,GROUP`"):
         identity_folder.read_groups(file, {"Ann"})

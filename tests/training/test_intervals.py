@@ -108,3 +108,27 @@ def test_groups_are_counted_as_a_double_loop_does():
     across = [c > limit for c, g, h in impostor if g != h]
     assert found["between"]["false_matches"] == sum(across)
     assert found["between"]["impostors"] == len(across)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_people_with_one_picture_count_though_they_resemble_nobody(seed):
+    rng = np.random.default_rng(seed)
+    pictures = rng.normal(size=(34, 16)).astype(np.float32)
+    pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
+    person = np.array([p for p in range(12) for _ in range(1 if p in (3, 11) else 3)][:32])
+    found = everybody(pictures[: len(person)], person)["all_pairs"]
+    assert found["people"] == 12
+    for name, rate in found["tar_at_far"].items():
+        low, high = found["intervals"]["tar_at_far"][name]
+        assert low <= rate <= high
+
+
+def test_pairs_count_alike_however_unequal_the_folds_are():
+    fold = np.array([0] * 98 + [1] * 2)
+    same = np.arange(100) % 2 == 0
+    similarity = np.where(same, 0.9, 0.1).astype(np.float32)
+    similarity[98] = 0.0  # one wrong pair, in the small fold
+    found = figures(Verification(similarity, same, fold, 0))
+    assert found["accuracy"] == pytest.approx(0.99)
+    low, high = found["intervals"]["accuracy"]
+    assert low < 0.99 < high
