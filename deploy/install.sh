@@ -95,20 +95,23 @@ PY
 
 # Back to the version, the units and the store that ran; true if it runs again.
 roll_back() {
-    down=no
+    trap '' INT TERM HUP
     systemctl stop facegate.service || true
     put_files "$previous" || true
     if [ -f "$work/people.db" ]; then
         rm -f "$STATE"/people.db-*
         cp -a "$work/people.db" "$STATE/people.db" || true
     fi
-    start
+    start || return 1
+    down=no
 }
 
 # However it ends: no door stays without its gate, and no half-made version on the card.
 finish() {
     status=$?
+    set +e  # nobody may be there any more to be told
     trap - EXIT
+    trap '' INT TERM HUP
     if [ "$down" = yes ]; then
         say "broken off; back to $previous" >&2
         roll_back || say "$previous does not start: journalctl -u facegate" >&2
@@ -259,7 +262,8 @@ else
     run systemctl stop facegate.service 2> /dev/null || true
     # A new version may bring the store into a form that the old one cannot read.
     if [ "$ran" = yes ] && [ -f "$STATE/people.db" ]; then
-        run cp -a "$STATE/people.db" "$work/"
+        run cp -a "$STATE/people.db" "$work/people.db.part"
+        run mv "$work/people.db.part" "$work/people.db"
     fi
     put_files "$release"
     run systemctl restart systemd-journald.service
@@ -269,7 +273,10 @@ else
     run systemctl --quiet enable facegate.service
     if ! start || { [ "$saw" = yes ] && [ "$dry" = no ] && ! sees; }; then
         if [ "$ran" = yes ]; then
-            roll_back || fail "neither the new version starts nor the old one: journalctl -u facegate"
+            if ! roll_back; then
+                down=no
+                fail "neither the new version starts nor the old one: journalctl -u facegate"
+            fi
             fail "the new version does not start, or finds no camera; back to $previous." \
                 "See: journalctl -u facegate"
         fi

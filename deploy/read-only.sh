@@ -58,22 +58,25 @@ systemd-machine-id-setup > /dev/null
 systemctl stop facegate.service 2> /dev/null || true
 for path in $KEPT; do
     place="$DATA$path"
-    moved=no
+    # There from before the copy is whole until what was copied is wiped, through any power cut.
+    unwiped="$place.unwiped"
     mkdir -p "$path" "$(dirname "$place")"
     mountpoint --quiet "$path" && continue
     if [ ! -e "$place" ]; then
         rm -rf "$place.part"  # of a copy that was broken off
+        touch "$unwiped"
         cp -a "$path" "$place.part"
         sync --file-system "$DATA"
         mv "$place.part" "$place"
-        moved=yes
     fi
     grep -q " $path none bind" /etc/fstab ||
         echo "$place $path none bind,x-systemd.requires-mounts-for=$DATA 0 0" >> /etc/fstab
     sync --file-system "$DATA" /etc/fstab
-    if [ "$moved" = yes ]; then
+    if [ -e "$unwiped" ]; then
         find "$path" -type f -exec shred --iterations=1 --remove {} +
         find "$path" -mindepth 1 -delete
+        sync --file-system "$path"
+        rm "$unwiped"
     fi
     mount "$path"
 done

@@ -180,16 +180,18 @@ class Commands:
             StoreError: that cannot be noted. It begins nevertheless, but a restart would end it;
                 it does not end.
         """
-        if not on:
-            self._lockdown.set(False)
+        unnoted = None
+        try:
+            self._lockdown.set(on)
+        except StoreError as error:
+            if not on:
+                raise
+            unnoted = error
         self._keeper.command(lambda door: door.lockdown(on))
-        if on:
-            try:
-                self._lockdown.set(True)
-            except StoreError as error:
-                raise StoreError(
-                    f"the door is in lockdown, but only until a restart: {error}"
-                ) from error
+        if unnoted is not None:
+            raise StoreError(
+                f"the door is in lockdown, but only until a restart: {unnoted}"
+            ) from unnoted
 
     def people(self) -> list[Person]:
         """List who is enrolled."""

@@ -117,9 +117,12 @@ class Config(Section):
             return Path(self.state.socket).expanduser()
         if given := os.environ.get("RUNTIME_DIRECTORY"):
             return Path(given.split(":")[0], "control.sock")
-        # An installed gate's folder for it is there only while the gate runs.
-        installed = SYSTEM_RUNTIME.exists() or self.state_folder == SYSTEM_STATE
-        return (SYSTEM_RUNTIME if installed else self.state_folder) / "control.sock"
+        # An installed gate's folder for it is there only while the gate runs. Whoever has a state
+        # folder of their own, and may not enter that one, has a gate of their own.
+        installed = self.state_folder == SYSTEM_STATE
+        if installed or (SYSTEM_RUNTIME.is_dir() and os.access(SYSTEM_RUNTIME, os.X_OK)):
+            return SYSTEM_RUNTIME / "control.sock"
+        return self.state_folder / "control.sock"
 
 
 def find_config() -> Path | None:

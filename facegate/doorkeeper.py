@@ -39,16 +39,13 @@ SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 Source: systemd-timesyncd.service(8)."""
 
 AGAIN_S = {
-    "decision_too_old": 0.0,
+    "decision_too_old": 5.0,
     "second_factor_refused": 0.0,
     "second_factor_expired": 0.0,
     "grant_refused": 10.0,
+    "door_locked": 5.0,
 }
 """Seconds from a grant that came to nothing until the same face, still there, is judged again."""
-
-LINGERING_S = 5.0
-"""The same where the door was locked again before anybody opened it; without a contact nobody knows
-whether somebody did."""
 
 ADVICE_LASTS_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
@@ -96,8 +93,9 @@ class DoorKeeper:
         last_event: for the status, in the journal's words: everybody may read systemd's.
         stalled: whether a part of the gate shows no sign of life; the panel says so.
         beats: rounds of the act thread so far; it stands still when the thread does.
-        unused: tracks whose grant let nobody in, and from when, monotonic seconds, they may be
-            granted again: whoever stayed before the camera need not step aside first.
+        unused: tracks whose grant let nobody in, from when, monotonic seconds, they may be granted
+            again, and by which event: whoever stayed before the camera need not step aside first.
+            `door_locked` says that the pulse was over and nobody was seen to open the door.
     """
 
     def __init__(
@@ -119,7 +117,7 @@ class DoorKeeper:
         self._schedule, self._arming, self._enroller = schedule, arming, enroller
         self._journal, self._clock, self._wall_clock = journal, clock, wall_clock
         self._synchronised, self._locked_down = synchronised, locked_down
-        self._unsure = False
+        self._believed = self._unsure = False
         self._bell = Bell()
         self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
@@ -132,7 +130,7 @@ class DoorKeeper:
         self.stalled = False
         self.beats = 0
         self._flash: PanelState | None = None
-        self.unused: SimpleQueue[tuple[int, float]] = SimpleQueue()
+        self.unused: SimpleQueue[tuple[int, float, EventName]] = SimpleQueue()
         self._let_in: int | None = None
         self.decisions: Channel[Decision] = Channel(
             queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
@@ -320,7 +318,9 @@ class DoorKeeper:
         if not self._schedule.unlocked(self._wall_clock()):
             self._unsure = False
             return False
-        if self._schedule.battery_clock or self._synchronised():
+        # Once is enough: the file is gone for a while when systemd-timesyncd is started again.
+        self._believed = self._believed or self._schedule.battery_clock or self._synchronised()
+        if self._believed:
             return True
         if not self._unsure:
             self._unsure = True
@@ -359,12 +359,13 @@ class DoorKeeper:
         """Note a grant that let nobody in."""
         if event.name == "granted":
             self._let_in = None if track is None else int(track)
-        elif event.name == "door_locked" and self._let_in is not None:
-            if event.cause == "pulse_over" and event.after is DoorState.LOCKED:
-                self.unused.put((self._let_in, self._clock() + LINGERING_S))
-            self._let_in = None
-        elif event.name in AGAIN_S and track is not None:
-            self.unused.put((int(track), self._clock() + AGAIN_S[event.name]))
+            return
+        if event.name in ("door_opened", "door_locked"):
+            track, self._let_in = self._let_in, None
+            if event.name == "door_opened" or event.cause != "pulse_over":
+                return
+        if event.name in AGAIN_S and track is not None:
+            self.unused.put((int(track), self._clock() + AGAIN_S[event.name], event.name))
 
     def say(
         self, name: EventName, message: str, called: str | None = None, **facts: str | int | float

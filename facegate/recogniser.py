@@ -34,6 +34,10 @@ SAME_FACE = 0.9
 more alike than the pictures behind the calibration. At even odds one stranger in 37 who steps into
 somebody's place would pass unnoticed at a look, at this one in 240 (the shipped card's rates)."""
 
+MOST_LINGERING = 2
+"""So often whoever was let in and did not open the door is let in again while they stay. More would
+hold the door open for as long as somebody stands in view of it."""
+
 
 @dataclass(frozen=True)
 class FacesSeen:
@@ -97,6 +101,7 @@ class Recogniser:
         self._clock = clock
         self._refused: dict[int, tuple[str, ...]] = {}
         self._again: dict[int, float] = {}
+        self._lingers: dict[int, int] = {}
         self.follow()
 
     @property
@@ -201,9 +206,12 @@ class Recogniser:
         """Ask again about faces whose grant opened no door, as soon as the keeper says so."""
         with suppress(Empty):
             while True:
-                track_id, from_s = self._keeper.unused.get_nowait()
-                self._again[track_id] = from_s
+                track_id, from_s, event = self._keeper.unused.get_nowait()
+                lingers = self._lingers.get(track_id, 0) + (event == "door_locked")
+                if lingers <= MOST_LINGERING:
+                    self._lingers[track_id], self._again[track_id] = lingers, from_s
         due = {t for t, from_s in self._again.items() if self._clock() >= from_s}
         for track_id in due:
             self._policy.begin_anew(track_id)
         self._again = {t: s for t, s in self._again.items() if t in alive - due}
+        self._lingers = {t: n for t, n in self._lingers.items() if t in alive}

@@ -6,7 +6,7 @@ from facegate.access.door import Door
 from facegate.access.door_events import DoorSettings
 from facegate.commands import Commands
 from facegate.config import Config
-from facegate.errors import StoreError
+from facegate.errors import LineError, StoreError
 from facegate.hardware.fake import FakeOutput
 
 
@@ -33,6 +33,18 @@ def test_a_lockdown_that_cannot_be_noted_is_on_and_says_so(commands, tmp_path):
     (tmp_path / "state").mkdir()
     commands.lockdown(True)
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["lockdown"]
+
+
+def test_a_lockdown_outlives_the_restart_that_its_own_command_causes(commands, tmp_path):
+    (tmp_path / "state").mkdir()
+
+    def broken(_):
+        raise LineError("the relay cannot be driven")
+
+    commands._keeper.command = broken
+    with pytest.raises(LineError):
+        commands.lockdown(True)
+    assert (tmp_path / "state" / "lockdown").exists()
 
 
 def test_a_lockdown_whose_mark_stays_goes_on(commands, tmp_path):

@@ -120,12 +120,15 @@ def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch)
     assert Config().state_folder == tmp_path / "home" / "facegate"
     assert Config().socket_path == tmp_path / "home" / "facegate" / "control.sock"
     state.mkdir(mode=0o700)
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    entered = [False]
+    monkeypatch.setattr(os, "access", lambda *_: entered[0])
     assert Config().state_folder == state
     assert Config().socket_path == runtime / "control.sock"  # where it is while the gate runs
     own = Config.model_validate({"state": {"folder": str(tmp_path / "own")}})
     assert own.socket_path == tmp_path / "own" / "control.sock"
     runtime.mkdir()
+    assert own.socket_path == tmp_path / "own" / "control.sock"
+    entered[0] = True  # an installed gate whose state lies elsewhere
     assert own.socket_path == runtime / "control.sock"
 
 

@@ -1,5 +1,6 @@
 """The whole gate: shipped networks, a real store, frames from files, the shipped fake relay."""
 
+import itertools
 import sqlite3
 import threading
 import time
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate import parts
+from facegate import doorkeeper, parts, recogniser
 from facegate.access.continuity import CHECK_EVERY_S
 from facegate.config import parse_config
 from facegate.daemon import Gate
@@ -453,6 +454,24 @@ def test_a_lockdown_outlives_a_restart(opened, films):
         assert not last.named("lockdown_began")
 
 
+class Standing:
+    """A camera before which somebody stands still."""
+
+    description = "file of somebody who stays"
+
+    def __init__(self, path):
+        self.pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+    def frames(self, stopping):
+        for seq in itertools.count():
+            if stopping.wait(0.05):
+                return
+            yield Frame(self.pixels, time.monotonic(), seq)
+
+    def close(self):
+        pass
+
+
 class Visits:
     """A camera before which the friend comes and goes once for every cue."""
 
@@ -524,6 +543,20 @@ def test_who_typed_a_wrong_pin_need_not_step_aside_to_be_asked_again(opened, vis
         until(lambda: len(door.named("second_factor_wanted")) == 2)
         door.gate.commands.enter_pin("4829")
         until(lambda: door.relay.edges)
+
+
+def test_whoever_does_not_open_the_door_is_let_in_a_few_times_and_no_more(
+    opened, vision, films, monkeypatch
+):
+    monkeypatch.setitem(doorkeeper.AGAIN_S, "door_locked", 0.1)
+    door = opened(camera=Standing(sorted(films["friend"].iterdir())[-1]))
+    enrol_friend(door, vision)
+    with door.running():
+        until(lambda: len(door.relay.edges) == 6)
+        time.sleep(PULSE_S + 1.5)
+    tracks = [e.fields["track"] for e in door.named("granted")]
+    assert tracks == [tracks[0]] * (1 + recogniser.MOST_LINGERING)
+    assert len(door.relay.edges) == 2 * len(tracks)
 
 
 def test_whoever_is_removed_gets_in_no_more_though_another_record_is_damaged(

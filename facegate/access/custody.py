@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -16,14 +17,14 @@ from facegate.access.audit_check import head_path
 from facegate.access.backup import Backup
 from facegate.access.binding import key_fits
 from facegate.access.database import connect, translated
-from facegate.access.files import drop_scratch, wipe, write_whole
+from facegate.access.files import drop_scratch, sync_folder, wipe, write_whole
 from facegate.access.keys import (
     KEY_BYTES,
-    SEALED_CREDENTIAL,
     Passphrase,
     ask_passphrase,
     is_credential,
     is_protected,
+    is_sealed,
     load_key,
     missing_key,
     write_key,
@@ -117,8 +118,16 @@ def _finish(places: Places, old: bytes, new: bytes) -> None:
 def _replace_key(places: Places) -> None:
     """Put the new key in the old one's place, which may be on another file system."""
     try:
-        write_whole(places.key, places.next_key.read_bytes())
-        wipe(places.next_key)
+        try:
+            os.replace(places.next_key, places.key)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            owner = places.key.stat()
+            write_whole(places.key, places.next_key.read_bytes())
+            os.chown(places.key, owner.st_uid, owner.st_gid)
+            wipe(places.next_key)
+        sync_folder(places.key.parent)
     except OSError as error:
         raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
 
@@ -173,7 +182,7 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
     descriptor = occupy(places.store.parent, alone=True)
     try:
         own = load_key(places.key) if places.key.exists() else None
-        if own is None and (SEALED_CREDENTIAL.exists() or (places.store.exists() and not replace)):
+        if own is None and (is_sealed() or (places.store.exists() and not replace)):
             raise StoreError(
                 f"{places.store}: its key is not at {places.key}, so nobody can say who is in it; "
                 f"{missing_key()}"

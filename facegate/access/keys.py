@@ -115,9 +115,17 @@ def load_key(path: Path | str, passphrase: Passphrase = ask_passphrase) -> bytes
     return content
 
 
+def is_sealed() -> bool:
+    """Whether there is such a credential, as far as this user may look."""
+    try:
+        return SEALED_CREDENTIAL.exists()
+    except PermissionError:
+        return False
+
+
 def missing_key() -> str:
     """Say what to do where a store has no key."""
-    if SEALED_CREDENTIAL.exists():
+    if is_sealed():
         return (
             f"it is sealed in {SEALED_CREDENTIAL} for this machine: stop facegate, and put "
             "'systemd-run --pipe --wait -p LoadCredentialEncrypted=facegate-key' before the command"

@@ -167,6 +167,14 @@ def test_a_version_that_fails_its_check_is_not_switched_to(seen):
     assert unchecked["release"] == seen["upgrades"]["good"]["release"]
 
 
+def test_an_upgrade_that_is_broken_off_leaves_no_door_without_its_gate(seen):
+    broken_off = seen["upgrades"]["broken_off"]
+    assert broken_off["code"] == 1
+    assert "broken off; back to" in broken_off["said"]
+    assert broken_off["active"] == "active"
+    assert broken_off["release"] == seen["upgrades"]["good"]["release"]
+
+
 def test_a_version_whose_network_knows_nobody_is_not_switched_to(seen):
     unknown = seen["upgrades"]["unknown"]
     assert unknown["code"] == 1
