@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facegate.training.intervals import resolved, wilson
-from facegate.training.metrics import threshold_at_far
+from facegate.training.metrics import cosine_blocks, threshold_at_far
 from facegate.types import F32, I64
 
 GROUPS_FAR = 1e-3
@@ -32,15 +32,16 @@ def false_matches_by_group(
     label = np.array(group)
     names = sorted(set(group))
     code = np.searchsorted(names, label)
-    cosine = vectors @ vectors.T
-    rows, columns = np.triu_indices(len(vectors), 1)
-    impostor = person[rows] != person[columns]
-    rows, columns = rows[impostor], columns[impostor]
-    similarity = cosine[rows, columns]
-    wrong = similarity > threshold_at_far(similarity, far)
-    inside = code[rows] == code[columns]
-    pairs = np.bincount(code[rows[inside]], minlength=len(names))
-    errors = np.bincount(code[rows[inside & wrong]], minlength=len(names))
+    impostors = [b[upper & ~same] for b, same, upper, _ in cosine_blocks(vectors, person)]
+    limit = threshold_at_far(np.concatenate(impostors), far)
+    counted = np.zeros((2, len(names) ** 2), np.int64)  # all, and those taken for one person
+    for block, same, upper, rows in cosine_blocks(vectors, person):
+        at, other = np.nonzero(upper & ~same)
+        both = code[rows[at]] * len(names) + code[other]
+        for k, those in enumerate((both, both[block[at, other] > limit])):
+            counted[k] += np.bincount(those, minlength=len(names) ** 2)
+    everywhere, everywhere_wrong = counted.sum(1).tolist()
+    pairs, errors = counted.reshape(2, len(names), len(names)).diagonal(axis1=1, axis2=2)
     return {
         "far": far,
         "within": {
@@ -48,7 +49,7 @@ def false_matches_by_group(
             for k, name in enumerate(names)
             if pairs[k]
         },
-        "between": _rate(int((wrong & ~inside).sum()), int((~inside).sum()), far),
+        "between": _rate(everywhere_wrong - int(errors.sum()), everywhere - int(pairs.sum()), far),
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from facegate.types import F32, I64
 
 Bools = np.ndarray
+BLOCK_ROWS = 512
 
 
 def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
@@ -97,3 +100,21 @@ def tar_at_far(similarity: F32, same: Bools, far: float) -> float:
     if np.isnan(threshold):
         return float("nan")
     return float((np.nan_to_num(similarity[same], nan=-np.inf) > threshold).mean())
+
+
+def cosine_blocks(vectors: F32, person: I64) -> Iterator[tuple[F32, Bools, Bools, I64]]:
+    """Compare everybody with everybody, some rows at a time.
+
+    Args:
+        vectors: float32 (N, D), unit length.
+        person: int64 (N,), who is in each row.
+
+    Yields:
+        Cosines of the rows with all, (n, N); whether both are one person; whether the pair lies
+        above the diagonal, so that each counts once; and the rows' numbers.
+    """
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = vectors[start : start + BLOCK_ROWS] @ vectors.T
+        rows = np.arange(start, start + len(block))
+        upper = np.arange(len(vectors))[None] > rows[:, None]
+        yield block, person[rows][:, None] == person[None], upper, rows

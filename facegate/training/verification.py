@@ -5,7 +5,6 @@ Everything runs through the shipped TFLite models and the runtime's own code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from facegate.training.intervals import (
 )
 from facegate.training.looks import several_looks
 from facegate.training.metrics import (
+    cosine_blocks,
     equal_error_rate,
     fold_correct,
     fold_thresholds,
@@ -143,19 +143,10 @@ def figures(v: Verification) -> dict[str, Any]:
 def all_pairs(vectors: F32, person: I64) -> tuple[F32, F32]:
     """Compare everybody with everybody: genuine and impostor cosines."""
     genuine, impostor = [], []
-    for block, same, upper, _ in _blocks(vectors, person):
+    for block, same, upper, _ in cosine_blocks(vectors, person):
         genuine.append(block[upper & same])
         impostor.append(block[upper & ~same])
     return np.concatenate(genuine), np.concatenate(impostor)
-
-
-def _blocks(vectors: F32, person: I64) -> Iterator[tuple[F32, np.ndarray, np.ndarray, I64]]:
-    """Yield cosines of some rows with all: (n, N), whether same, whether above the diagonal."""
-    for start in range(0, len(vectors), 512):
-        block = vectors[start : start + 512] @ vectors.T
-        rows = np.arange(start, start + len(block))
-        upper = np.arange(len(vectors))[None] > rows[:, None]
-        yield block, person[rows][:, None] == person[None], upper, rows
 
 
 def everybody(vectors: F32, person: I64) -> dict[str, Any]:
@@ -198,7 +189,7 @@ def _low_far(vectors: F32, person: I64, genuine: F32, impostor: F32) -> dict[str
 def _alike(vectors: F32, person: I64, least: float) -> RankedPairs:
     """Rank all genuine pairs, and the impostor pairs at least so alike."""
     cosine, same, people = [], [], []
-    for block, one_person, upper, rows in _blocks(vectors, person):
+    for block, one_person, upper, rows in cosine_blocks(vectors, person):
         at, other = np.nonzero(upper & (one_person | (block >= least)))
         cosine.append(block[at, other])
         same.append(one_person[at, other])
