@@ -8,8 +8,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -181,6 +184,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+"""YAML 1.1 wants 1.0e-3; people write 1e-3, as YAML 1.2 has it."""
+
+
 def load_config(path: Path | None = None) -> Config:
     """Read the configuration.
 
@@ -214,6 +223,8 @@ def parse_config(content: Any, where: str) -> Config:
     """
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected settings by section, found {type(content).__name__}")
+    # A section of which every line is commented out is there, and empty.
+    content = {name: part for name, part in content.items() if part is not None}
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -226,11 +237,18 @@ def parse_config(content: Any, where: str) -> Config:
 
 
 def _anchored(config: Config, folder: Path) -> Config:
-    """Let paths of networks that are not absolute begin at the settings' own folder."""
-    names = ("detector", "refiner", "embedder")
-    given = {name: path for name in names if (path := getattr(config.models, name))}
-    found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
-    return config.model_copy(update={"models": config.models.model_copy(update=found)})
+    """Let paths that are not absolute begin at the settings' own folder, wherever one stands."""
+    places = {
+        "models": ("detector", "refiner", "embedder"),
+        "state": ("folder", "key_file", "socket"),
+    }
+    changed = {}
+    for section, names in places.items():
+        part = getattr(config, section)
+        given = {name: path for name in names if (path := getattr(part, name))}
+        found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
+        changed[section] = part.model_copy(update=found)
+    return config.model_copy(update=changed)
 
 
 def _problem(error: Exception) -> str:
@@ -240,17 +258,33 @@ def _problem(error: Exception) -> str:
 def _explain(error: dict[str, Any]) -> str:
     path = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        section: Any = Config()
-        for part in error["loc"][:-1]:
-            section = getattr(section, str(part), section)
-        known = list(type(section).model_fields)
+        known = list(_section_at(error["loc"][:-1]).model_fields)
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"{path}: unknown setting; {hint}"
+    if error["type"] == "missing":
+        return f"{path}: is missing"
+    if error["type"].startswith("date") and isinstance(error["input"], str):
+        return f"{path}: {error['input']!r}: must be a date without quotes, as 2026-12-25"
     if error["loc"][-1] in ("start", "end"):
         return f'{path}: {error["input"]!r}: must be a time of day in quotes, as "08:00"'
     message = str(error["msg"])
     return f"{path}: {error['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _section_at(place: Iterable[str | int]) -> type[Section]:
+    """Find the section that a path leads into, through lists of sections too."""
+    found: type[Section] = Config
+    for part in place:
+        field = found.model_fields.get(str(part))
+        found = (_section_in(field.annotation) if field else None) or found
+    return found
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((s for a in get_args(annotation) if (s := _section_in(a))), None)
 
 
 def _contradictions(config: Config) -> list[str]:
@@ -268,6 +302,9 @@ def _contradictions(config: Config) -> list[str]:
     unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
     if config.door.second_factor == "button" and unwired:
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
+    names = Counter(g.name.casefold() for g in config.schedule.groups if g.name is not None)
+    for name in (name for name, times in names.items() if times > 1):
+        wrong.append(f"schedule.groups: {name!r} is there twice; give it more windows instead")
     return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
 
 
@@ -306,15 +343,18 @@ def _unknown_zone(name: str | None) -> list[str]:
 
 def _shared_lines(config: Config) -> list[str]:
     """Find lines that two settings claim."""
-    users: dict[str | int, str] = {}
+    users: dict[str, str] = {}
     wrong = []
     for section in ("door", "panel"):
-        for name, part in getattr(config, section):
+        for setting, part in getattr(config, section):
             line = getattr(part, "line", None)
             if line is None:
                 continue
-            path = f"{section}.{name}.line"
-            if line in users:
-                wrong.append(f"{path}: {line} is already {users[line]}")
-            users[line] = path
+            path = f"{section}.{setting}.line"
+            # On the header GPIO17, "17" and 17 are one line.
+            name = str(line)
+            name = name.removeprefix("GPIO") if config.gpio.chip == "header" else name
+            if name in users:
+                wrong.append(f"{path}: {line} is already {users[name]}")
+            users[name] = path
     return wrong

@@ -258,11 +258,12 @@ class Gate:
 
     def obey(self, wanted: Config) -> None:
         """Take on changed settings, as far as they need no restart; say which do."""
-        self._config, waiting = merge(self._config, wanted)
-        self.commands.config = self._config
-        self._roster.obey(self._config)
+        merged, waiting = merge(self._config, wanted)
+        # The door first: where it does not answer, nothing has changed.
+        self._keeper.obey(parts.door_settings(merged), parts.schedule(merged))
+        self._config = self.commands.config = merged
+        self._roster.obey(merged)
         self._recogniser.follow()
-        self._keeper.obey(parts.door_settings(self._config), parts.schedule(self._config))
         later = f"; a restart is needed for {', '.join(waiting)}" if waiting else ""
         self._keeper.say("settings_reloaded", f"access, door and hours are in force{later}")
 

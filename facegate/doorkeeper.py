@@ -170,9 +170,14 @@ class DoorKeeper:
         groups: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         """Take on who is an administrator, whose coming means a threat, and the groups."""
-        self._admins, self._groups = admins, groups
-        self._duress = duress
-        self._door.settings = replace(self._door.settings, duress=duress)
+        self._admins, self._groups, self._duress = admins, groups, duress
+
+        def take(door: Door) -> list[DoorEvent]:
+            door.settings = replace(door.settings, duress=self._duress)
+            return []
+
+        self._commands.put((take, Future()))  # the act thread alone touches the door's rules
+        self._bell.ring()
 
     def obey(self, settings: DoorSettings, schedule: Schedule) -> None:
         """Take on other rules and hours.
@@ -250,7 +255,7 @@ class DoorKeeper:
         elif name == "exit_button":
             self._report(self._door.exit_requested())
         elif name == "factor_button":
-            self._report(self._door.button())
+            self._report(self._door.button(edge.at_s))
         elif name == "enrol_button":
             self._enrol_pressed()
 
@@ -307,9 +312,10 @@ class DoorKeeper:
         elif verdict is Verdict.UNKNOWN:
             self.say("unknown", "nobody enrolled looks like this", None, **facts)
             self._panel.show(PanelState.DENIED)
+        self._report(self._door.tick())  # what is due is about whoever came before
         events = self._door.apply(decision, self._admits(decision))
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
-        if self._door.waiting:
+        if any(event.name == "second_factor_wanted" for event in events):
             self._asked = facts
         self._report(events, facts)
 
@@ -319,8 +325,8 @@ class DoorKeeper:
             self._unsure = False
             return False
         # Once is enough: the file is gone for a while when systemd-timesyncd is started again.
-        self._believed = self._believed or self._schedule.battery_clock or self._synchronised()
-        if self._believed:
+        self._believed = self._believed or self._synchronised()
+        if self._believed or self._schedule.battery_clock:
             return True
         if not self._unsure:
             self._unsure = True

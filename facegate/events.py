@@ -142,9 +142,11 @@ EVENTS: dict[EventName, EventKind] = {
     "grant_refused": EventKind(
         "900024c57fe449369eaf984068e85765",
         5,
-        "A known person was not let in",
-        "The face was recognised, but lockdown, tamper, a lockout or the hours kept it out. "
-        "See FACEGATE_REASON; `facegate status` shows what is in force.",
+        "A known person, or a command, was not let in",
+        "The face was recognised, but lockdown, tamper, a lockout or the hours kept it out; where "
+        "there are groups, whoever is in none of schedule.groups has no hours. Without a person it "
+        "was `facegate door unlock`. See FACEGATE_REASON; `facegate status` shows what is in "
+        "force.",
     ),
     "denied": EventKind(
         "b2b2f5b6a0d54d9b928c4281ff0819f7",
@@ -164,8 +166,9 @@ EVENTS: dict[EventName, EventKind] = {
         "0db148c2b53b4148a67ba38a4e515b44",
         6,
         "A face was not good enough to be compared",
-        "FACEGATE_REASONS says why: size, light, blur or pose. Often: more light, or the "
-        "camera lower.",
+        "FACEGATE_REASONS says why: too_small, blurred, too_dark, too_bright, turned_away, "
+        "occluded (a mask, a hand), cut_off by the picture's edge, short_embedding (the network "
+        "saw too little of it). Often: more light, or the camera lower.",
     ),
     "person_changed": EventKind(
         "d51751e848e145208d54bd52c1a8e95a",
@@ -205,7 +208,7 @@ EVENTS: dict[EventName, EventKind] = {
         "c4549f5b36ba4424b170f74d63dbeaab",
         6,
         "The strike stays released longer",
-        "A second grant came during the pulse.",
+        "A second grant, the exit button or a command came during the pulse.",
     ),
     "door_locked": EventKind("46d2000100354f65a7115cbc965c0a7b", 6, "The strike is held again"),
     "door_opened": EventKind("c1cde5aa9c5f4baebfd4e24e211d7233", 6, "The door was opened"),
@@ -296,7 +299,7 @@ EVENTS: dict[EventName, EventKind] = {
         "d5b3da79af2248a2b1cfbcbd4c0a6f6c",
         5,
         "The door has a new PIN",
-        "Whoever may talk to the daemon can set it, with `facegate door pin`.",
+        "Root set it, with `sudo facegate door pin`.",
     ),
     "settings_reloaded": EventKind(
         "7dd5151189d440da80f9a35c330bde65",
@@ -372,7 +375,8 @@ EVENTS: dict[EventName, EventKind] = {
         "A change of the enrolment store is not in force",
         "The store was changed and cannot be read again: a record in it is damaged. Whoever was "
         "enrolled before is known as before, but for people removed meanwhile. It is tried again "
-        "and again; `facegate restore` puts the newest good copy back.",
+        "and again; `facegate restore --latest --replace`, with facegate stopped, puts the newest "
+        "good copy back.",
     ),
     "commanded": EventKind(
         "875de0c16a96482f98ae83d0aa23c05c",

@@ -18,10 +18,15 @@ def merge(running: Config, wanted: Config) -> tuple[Config, list[str]]:
     """
     lines = {name: getattr(running.door, name) for name in LINES}
     waiting = [f"door.{n}" for n in sorted(LINES) if getattr(wanted.door, n) != lines[n]]
+    door = wanted.door.model_copy(update=lines)
+    unwired = running.gpio.driver == "gpiod" and door.factor_button.line is None
+    if door.second_factor == "button" and unwired:  # its line, too, waits for a restart
+        door = door.model_copy(update={"second_factor": running.door.second_factor})
+        waiting.append("door.second_factor")
     merged = running.model_copy(
         update={
             "access": wanted.access,
-            "door": wanted.door.model_copy(update=lines),
+            "door": door,
             "schedule": wanted.schedule,
         }
     )

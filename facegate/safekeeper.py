@@ -14,6 +14,8 @@ from facegate.journal import Journal
 
 LOOK_S = 2.0
 """Seconds between two looks; a store that changed since the last one is left to finish."""
+MOST_PAUSE_S = 3600.0
+"""A copy that could not be made is tried again after twice the time each time, up to this."""
 
 
 class SafeKeeper(Closing):
@@ -49,19 +51,24 @@ class SafeKeeper(Closing):
         self._thread.join()
 
     def _run(self) -> None:
-        copied, seen, due_s, told = self._backups.latest_mark(), "", 0.0, False
-        due_s = self._clock() + self._every_s
+        copied, seen, failed = self._backups.latest_mark(), "", ""
+        due_s, again_s, pause_s = self._clock() + self._every_s, 0.0, self._look_s
+        told = False
         while not self._stopping.is_set():
             try:
                 mark = self._store.mark
                 settled, seen = mark == seen, mark
-                if settled and (mark != copied or self._clock() >= due_s):
+                rests = mark == failed and self._clock() < again_s
+                if settled and not rests and (mark != copied or self._clock() >= due_s):
                     due_s = self._clock() + self._every_s
                     path = self._backups.make(self._store)
-                    copied, told = mark, False
+                    copied, failed, told, pause_s = mark, "", False, self._look_s
                     if path is not None:
                         self._journal.emit("backup_made", path.name)
             except StoreError as error:
+                # Each try writes a whole copy: a full or dying card gets fewer and fewer.
+                failed, pause_s = seen, min(2 * pause_s, MOST_PAUSE_S)
+                again_s = self._clock() + pause_s
                 if not told:
                     told = True
                     self._journal.emit("backup_failed", str(error))

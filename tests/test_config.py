@@ -149,6 +149,49 @@ def test_settings_with_which_nothing_works_are_mistakes(content, told):
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "schedule: {groups: [{name: a, window: []}]}",
+            "schedule.groups.0.window: unknown setting; did you mean 'windows'?",
+        ),
+        (
+            "schedule: {unlock: [{day: [mon]}]}",
+            "schedule.unlock.0.day: unknown setting; did you mean 'days'?",
+        ),
+        (
+            "schedule: {groups: [{windows: [{form: 1}]}]}",
+            "schedule.groups.0.windows.0.form: unknown setting; known here: days",
+        ),
+        (
+            "schedule: {unlock: [{days: [mon], start: '08:00'}]}",
+            "schedule.unlock.0.end: is missing",
+        ),
+        ("schedule: {holidays: ['2026-12-25']}", "without quotes, as 2026-12-25"),
+        ("schedule: {groups: [{name: Staff}, {name: staff}]}", "'staff' is there twice"),
+        ("door: {relay: {lin: 1}}", "door.relay.lin: unknown setting; did you mean 'line'?"),
+        ("door: {exit_button: {line: 17}}", "door.exit_button.line: 17 is already door.relay.line"),
+        ("panel: {red: {line: '17'}}", "panel.red.line: 17 is already door.relay.line"),
+    ],
+)
+def test_mistakes_deep_inside_are_told_like_others(tmp_path, content, told):
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert told in str(caught.value)
+
+
+def test_what_people_write_is_read(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("access: {target_fmr: 1e-3}\ndoor:\n  # pulse_s: 3.0\nstate: {folder: own}\n")
+    read = load_config(path)
+    assert read.access.target_fmr == 0.001
+    assert read.door == Config().door
+    assert read.state_folder == tmp_path / "own"  # wherever one stands
+
+
+@pytest.mark.parametrize(
     "camera",
     [
         {"width_px": 1640, "height_px": 1232, "small_width_px": 320, "small_height_px": 240},

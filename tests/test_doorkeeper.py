@@ -227,6 +227,19 @@ def test_a_threat_outside_of_the_hours_is_still_told():
     assert not kept.relay.edges
 
 
+def test_whoever_the_second_factor_is_of_is_named_whoever_comes_meanwhile():
+    with Kept(second_factor="pin").running() as kept:
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: kept.keeper.waiting)
+        kept.face(Verdict.UNKNOWN, None, None)
+        kept.face(Verdict.DENY, MEMBER, "Ben")
+        until(lambda: "denied" in kept.names())
+        kept.keeper.command(lambda door: door.pin(True))
+        until(lambda: "granted" in kept.names())
+    (granted,) = [e for e in kept.events if e.name == "granted"]
+    assert granted.fields["person"] == ADMIN
+
+
 def unused(kept):
     """The tracks that may be granted again, and in how many seconds."""
     found = []

@@ -52,6 +52,26 @@ def test_a_copy_is_made_from_time_to_time(tmp_path):
     assert len(copies.files()) == 3
 
 
+class Counting(RollingBackups):
+    tries = 0
+
+    def make(self, store):
+        self.tries += 1
+        raise StoreError("a record is damaged")
+
+
+def test_a_copy_that_fails_is_tried_less_and_less_and_anew_after_a_change(tmp_path):
+    copies = Counting(tmp_path / "backups", KEY, 3)
+    with kept(tmp_path, copies) as (store, _, events):
+        until(lambda: copies.tries >= 3)
+        time.sleep(0.3)
+        tries = copies.tries
+        assert tries <= 6  # of about 30 looks
+        store.add("Ann", person(1))
+        until(lambda: copies.tries > tries, 2.0)
+    assert [e.name for e in events] == ["backup_failed"]
+
+
 class FullDisk(RollingBackups):
     full = True
 

@@ -172,8 +172,10 @@ class AuditTrail(Closing):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if is_file_at(descriptor, self.path):
                 break
-            os.close(descriptor)  # somebody put another file in its place
+            # Somebody put another file in its place. First that one: if it cannot be opened, the
+            # number of the old one must not be closed twice.
             self._descriptor, self._size = open_file(self.path), -1
+            os.close(descriptor)
         try:
             if os.fstat(descriptor).st_size != self._size:
                 cut_torn_end(descriptor)
@@ -225,7 +227,8 @@ class AuditTrail(Closing):
         """Take the oldest records out where the limits say so, and record that."""
         keep_s, size = self._limits.keep_s, self.path.stat().st_size
         too_large = size > self._limits.max_bytes
-        if not too_large and (keep_s is None or now_s < self._look_again_s):
+        looked = self._look_again_s - DAY_S <= now_s < self._look_again_s  # the clock may go back
+        if not too_large and (keep_s is None or looked):
             return
         self._look_again_s = now_s + DAY_S
         if not too_large and (keep_s is None or not self._begins_before(now_s - keep_s)):

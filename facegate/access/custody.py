@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from facegate.access.audit import AuditTrail
+from facegate.access.audit import AuditTrail, read
 from facegate.access.audit_check import head_path
 from facegate.access.backup import Backup
 from facegate.access.binding import key_fits
 from facegate.access.database import connect, translated
-from facegate.access.files import drop_scratch, sync_folder, wipe, write_whole
+from facegate.access.files import drop_scratch, sync_folder, wipe, wiping_old, write_whole
 from facegate.access.keys import (
     KEY_BYTES,
     Passphrase,
@@ -32,6 +32,7 @@ from facegate.access.keys import (
 from facegate.access.occupancy import occupy
 from facegate.access.rolling import STORE_PART, RollingBackups
 from facegate.access.store import Store
+from facegate.access.store_file import last_number
 from facegate.errors import StoreError
 
 KEY_PART, TRAIL_PART, HEAD_PART, PIN_PART = "key", "audit.jsonl", "audit.head", "pin"
@@ -118,15 +119,16 @@ def _finish(places: Places, old: bytes, new: bytes) -> None:
 def _replace_key(places: Places) -> None:
     """Put the new key in the old one's place, which may be on another file system."""
     try:
-        try:
-            os.replace(places.next_key, places.key)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            owner = places.key.stat()
-            write_whole(places.key, places.next_key.read_bytes())
-            os.chown(places.key, owner.st_uid, owner.st_gid)
-            wipe(places.next_key)
+        with wiping_old(places.key):  # it opens what is left of the forgotten in freed blocks
+            try:
+                os.replace(places.next_key, places.key)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                owner = places.key.stat()
+                write_whole(places.key, places.next_key.read_bytes())
+                os.chown(places.key, owner.st_uid, owner.st_gid)
+                wipe(places.next_key)
         sync_folder(places.key.parent)
     except OSError as error:
         raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
@@ -201,6 +203,8 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
                 )
             if not taken_on and own is not None and own != key:
                 copy.rekey(own)
+            if not taken_on:
+                copy.give_no_number_up_to(_last_number(places))
             _, image = copy.image()
         try:
             for path in (places.store, places.key, *(path for _, path in _beside(places))):
@@ -215,6 +219,17 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
     finally:
         os.close(descriptor)
     return people
+
+
+def _last_number(places: Places) -> int:
+    """Give the highest number that a person of this machine ever had, as far as can be told."""
+    numbers = [0]
+    with suppress(StoreError):
+        facts = (record.facts.get("person") for record in read(places.trail))
+        numbers += [number for number in facts if isinstance(number, int)]
+    with suppress(StoreError, OSError):
+        numbers.append(last_number(places.store))
+    return max(numbers)
 
 
 def _beside(places: Places) -> tuple[tuple[str, Path], ...]:

@@ -85,6 +85,7 @@ class Door:
         self._held_at_s = float("-inf")
         self._open_since_s = clock()
         self._waiting: tuple[str | None, float] | None = None
+        self._asked_at_s = float("-inf")
         self._lockout = Lockout(
             settings.lockout_attempts, settings.lockout_within_s, settings.lockout_s
         )
@@ -130,7 +131,7 @@ class Door:
         if why is not None:
             return [*events, self._event("grant_refused", why, person)]
         if self.settings.second_factor is not None:
-            self._waiting = (person, now_s + self.settings.second_factor_s)
+            self._waiting, self._asked_at_s = (person, now_s + self.settings.second_factor_s), now_s
             return [
                 *events,
                 self._event("second_factor_wanted", self.settings.second_factor, person),
@@ -139,11 +140,17 @@ class Door:
         events.append(self._event("granted", "grant", person))
         return events + self._unlock("grant", person)
 
-    def button(self) -> list[DoorEvent]:
-        """Take a press as the second factor; no events if the door waits for none."""
+    def button(self, at_s: float | None = None) -> list[DoorEvent]:
+        """Take a press as the second factor; no events if the door waited for none.
+
+        Args:
+            at_s: when it was pressed, by the kernel's time stamp, monotonic seconds; None is now.
+        """
         events = self.tick()
         if self._waiting is None or self.settings.second_factor != "button":
             return events
+        if at_s is not None and at_s < self._asked_at_s:
+            return events  # before the face
         return events + self._confirm("button")
 
     def pin(self, correct: bool) -> list[DoorEvent]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from facegate.access.person import Person
 from facegate.access.rolling import STORE_PART, RollingBackups
-from facegate.access.store import Store
+from facegate.access.store import Store, Traces
 from facegate.errors import StoreError
 
 
@@ -72,25 +71,22 @@ def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Er
     return Erasure(person, len(traces), before, search(folder, backups, traces))
 
 
-def search(folder: Path, backups: RollingBackups, traces: Iterable[bytes]) -> tuple[Searched, ...]:
-    """Look for byte strings in every file below a folder, and in the stores inside backups.
+def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searched, ...]:
+    """Look for a person in every file below a folder, and in the stores inside backups.
 
     Raises:
         StoreError: a file cannot be read, so that nothing can be said.
     """
-    wanted = list(traces)
     searched = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
             content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # the daemon has put it in its place, or it was a part of the store's log
         except OSError as error:
             raise StoreError(f"{path}: cannot be searched: {error.strerror}") from error
-        searched.append(_count(str(path), content, wanted))
+        searched.append(Searched(str(path), len(content), traces.found_in(content)))
     for path in backups.files():
         image = backups.read(path).parts[STORE_PART]
-        searched.append(_count(f"{path}, opened", image, wanted))
+        searched.append(Searched(f"{path}, opened", len(image), traces.found_in(image)))
     return tuple(searched)
-
-
-def _count(where: str, content: bytes, traces: list[bytes]) -> Searched:
-    return Searched(where, len(content), sum(trace in content for trace in traces))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 SCRATCH_BYTES = 8
 """Of chance in the name that a file has until it is whole."""
@@ -83,6 +85,29 @@ def hand_to_owner(descriptor: int, folder: Path) -> None:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
+@contextmanager
+def wiping_old(path: Path) -> Iterator[None]:
+    """Overwrite what a file was before the block put another in its place.
+
+    Raises:
+        OSError: the old one cannot be overwritten.
+    """
+    try:
+        old = path.open("r+b")
+    except FileNotFoundError:
+        yield
+        return
+    with old:
+        yield
+        if is_replaced(old.fileno(), path):
+            _overwrite(old)
+
+
+def is_replaced(descriptor: int, path: Path) -> bool:
+    """Whether an open file is no longer the one that lies at a path."""
+    return not path.exists() or not os.path.samestat(os.fstat(descriptor), path.stat())
+
+
 def wipe(path: Path) -> None:
     """Overwrite a file, then remove it; one that is not there is fine.
 
@@ -93,10 +118,15 @@ def wipe(path: Path) -> None:
     """
     with suppress(FileNotFoundError):
         with path.open("r+b") as file:
-            size = os.fstat(file.fileno()).st_size
-            for start in range(0, size, 1 << 20):
-                file.write(bytes(min(1 << 20, size - start)))
-            file.flush()
-            os.fsync(file.fileno())
+            _overwrite(file)
         path.unlink()
         sync_folder(path.parent)
+
+
+def _overwrite(file: BinaryIO) -> None:
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    for start in range(0, size, 1 << 20):
+        file.write(bytes(min(1 << 20, size - start)))
+    file.flush()
+    os.fsync(file.fileno())

@@ -8,13 +8,14 @@ import secrets
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from facegate.access.files import write_whole
+from facegate.access.files import wiping_old, write_whole
 from facegate.errors import InputError, StoreError
 
 KEY_BYTES = 32
@@ -189,7 +190,8 @@ def _opened(path: Path, content: bytes, passphrase: str) -> bytes:
 
 def _write(path: Path, content: bytes, *, replace: bool) -> None:
     try:
-        write_whole(path, content, replace=replace)
+        with wiping_old(path) if replace else nullcontext():
+            write_whole(path, content, replace=replace)
     except OSError as error:
         raise StoreError(
             f"{path}: the key cannot be made: {error.strerror}; the folder must exist and be "

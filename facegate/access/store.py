@@ -9,9 +9,10 @@ What is deleted is overwritten.
 from __future__ import annotations
 
 import difflib
+import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +32,26 @@ __all__ = ["Gallery", "Person", "Store", "create_key", "load_key"]
 
 SHORTEST_TRACE = 4
 """Bytes; shorter ones are found by chance in anything encrypted."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a person could be found by: bytes anywhere, and words that stand by themselves."""
+
+    blobs: tuple[bytes, ...]
+    words: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.blobs) + len(self.words)
+
+    def found_in(self, content: bytes) -> int:
+        """Count those that are in some bytes; "Grant" is not in "granted"."""
+        found = sum(blob in content for blob in self.blobs)
+        letter = rb"[0-9A-Za-z\x80-\xff]"
+        for word in self.words:
+            alone = rb"(?<!%b)%b(?!%b)" % (letter, re.escape(word), letter)
+            found += re.search(alone, content) is not None
+        return found
 
 
 class Store(StoreFile):
@@ -209,8 +230,8 @@ class Store(StoreFile):
         person_ids.setflags(write=False)
         return Gallery(matrix, person_ids, MappingProxyType(names))
 
-    def traces(self, name: str) -> list[bytes]:
-        """Give the bytes by which a person could be found in a file, plain and sealed.
+    def traces(self, name: str) -> Traces:
+        """Give the bytes by which a person could be found in a file.
 
         Raises:
             InputError: nobody is called so.
@@ -228,8 +249,11 @@ class Store(StoreFile):
             plain = list(self._rows.templates(connection, self.model_id, person.person_id))
         found = [*blobs, *(blob for row in sealed for blob in row)]
         found += [t.vector.tobytes()[at : at + 16] for t in plain for at in (0, 256, 496)]
-        found += [text.encode() for text in {person.name, person.name.casefold(), person.note}]
-        return [blob for blob in found if blob and len(blob) >= SHORTEST_TRACE]
+        words = [text.encode() for text in {person.name, person.name.casefold(), person.note}]
+        return Traces(
+            tuple(blob for blob in found if blob and len(blob) >= SHORTEST_TRACE),
+            tuple(word for word in words if len(word) >= SHORTEST_TRACE),
+        )
 
     def _update(self, who: str, /, **facts: Any) -> Person:
         with self._reading() as connection, transaction(connection):

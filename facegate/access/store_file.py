@@ -22,6 +22,7 @@ from facegate.access.database import (
     check_whole,
     connect,
     migrate,
+    next_id,
     transaction,
     translated,
 )
@@ -180,6 +181,16 @@ class StoreFile(Closing):
             self._use(sealer)
         self._tidy()
 
+    def give_no_number_up_to(self, last: int) -> None:
+        """Let the next person get a higher number than `last`: none is ever given again."""
+        with self._reading() as connection, transaction(connection):
+            if next_id(connection, "people") > last:
+                return
+            total = read_content(self.path, connection, self._sealer)
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'people'")
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('people', ?)", (last,))
+            write_content(connection, self._sealer, total)
+
     def close(self) -> None:
         """Let the file go; may be called again."""
         with self._lock, translated(self.path):
@@ -223,6 +234,16 @@ class StoreFile(Closing):
                 connection.execute(statement)
 
 
+def last_number(path: Path) -> int:
+    """Say which number was given to a person last in a store's file, without the key.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with _looking(path) as connection:
+        return next_id(connection, "people") - 1
+
+
 def kept_model(path: Path) -> str | None:
     """Say which embedder the templates in a store's file are of, without the key.
 
@@ -234,12 +255,16 @@ def kept_model(path: Path) -> str | None:
     """
     if not path.exists():
         return None
-    with (
-        translated(path),
-        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection,
-    ):
+    with _looking(path) as connection:
         row = connection.execute("SELECT model_id FROM templates LIMIT 1").fetchone()
     return None if row is None else str(row[0])
+
+
+@contextmanager
+def _looking(path: Path) -> Iterator[sqlite3.Connection]:
+    where = f"file:{quote(str(path))}?mode=ro"
+    with translated(path), closing(sqlite3.connect(where, uri=True)) as connection:
+        yield connection
 
 
 def _without_log(image: bytes) -> bytes:

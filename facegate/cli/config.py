@@ -10,8 +10,9 @@ import yaml
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
-from facegate.config import find_config, load_config
+from facegate.config import Config, find_config, load_config
 from facegate.errors import InputError
+from facegate.settings import WindowConfig
 from facegate.vision.card import read_card
 
 app = typer.Typer(help="Check the settings.", no_args_is_help=True)
@@ -40,5 +41,23 @@ def check(
     source = file or find_config()
     content = settings.model_dump()
     lines = [f"{source}: right" if source else "no settings file: all defaults", ""]
+    lines += [*_hours(settings), ""] if settings.schedule.unlock or settings.schedule.groups else []
     lines += yaml.safe_dump(content, sort_keys=False).splitlines()
     emit(content, as_json, lines)
+
+
+def _hours(settings: Config) -> list[str]:
+    """Say hours in words: a window across midnight is easily meant otherwise."""
+    lines = [f"unlocked for anybody: {_window(w)}" for w in settings.schedule.unlock]
+    for group in settings.schedule.groups:
+        who = group.name or ("everybody" if group.people is None else ", ".join(group.people))
+        windows = [_window(w) for w in group.windows] or ["at all times"]
+        lines += [f"{who}: {window}" for window in windows]
+    return lines
+
+
+def _window(window: WindowConfig) -> str:
+    start, end = (int(t[:2]) * 60 + int(t[3:]) for t in (window.start, window.end))
+    hours = ((end - start) % (24 * 60) or 24 * 60) / 60
+    next_day = " of the next day" if end <= start else ""
+    return f"{', '.join(window.days)} {window.start} to {window.end}{next_day}, {hours:g} hours"

@@ -97,7 +97,12 @@ def run(
                 return
             reloading.clear()
             try:
-                gate.obey(with_overrides(load_config(config), camera, fake_relay))
+                wanted = with_overrides(load_config(config), camera, fake_relay)
+            except Exception as error:  # whatever is wrong with the file, the door goes on
+                journal.emit("settings_refused", str(error))
+                return
+            try:
+                gate.obey(wanted)
             except FacegateError as error:
                 journal.emit("settings_refused", str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from facegate import parts
 from facegate.access.custody import change_key, settled_key
 from facegate.access.keys import (
     PASSPHRASE_CREDENTIAL,
+    ask_passphrase,
     check_passphrase,
     is_credential,
     write_key,
@@ -19,6 +21,10 @@ from facegate.access.keys import (
 from facegate.cli.options import ConfigFile, back_up, embedder_model
 from facegate.config import load_config
 from facegate.errors import InputError
+
+PassphraseFile = Annotated[
+    Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
+]
 
 app = typer.Typer(help="Change or protect the store's key.", no_args_is_help=True)
 
@@ -35,9 +41,7 @@ def rotate(config: ConfigFile = None) -> None:
 
 @app.command()
 def protect(
-    passphrase_file: Annotated[
-        Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
-    ] = None,
+    passphrase_file: PassphraseFile = None,
     config: ConfigFile = None,
 ) -> None:
     """Seal the key file by a passphrase; protecting it again changes the passphrase."""
@@ -46,26 +50,33 @@ def protect(
         raise InputError(f"{settings.key_path}: systemd guards this key already")
     key = settled_key(parts.places(settings))
     if passphrase_file is not None:
-        try:
-            passphrase = passphrase_file.read_text().partition("\n")[0]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{passphrase_file}: cannot be read: {error}") from error
+        passphrase = _first_line(passphrase_file)
     elif sys.stdin.isatty():
         passphrase = str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True))
     else:
         raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
     write_key(settings.key_path, key, check_passphrase(passphrase))
     typer.echo(
-        f"Protected. Give the service the passphrase as the credential {PASSPHRASE_CREDENTIAL}, "
-        "or it will not start."
+        "Protected. Without the passphrase the service does not start; as root, give it that:\n"
+        "  install -d -m 700 /etc/credstore.encrypted\n"
+        f"  systemd-creds encrypt --name={PASSPHRASE_CREDENTIAL} PASSPHRASE-FILE "
+        f"/etc/credstore.encrypted/{PASSPHRASE_CREDENTIAL}"
     )
 
 
 @app.command()
-def unprotect(config: ConfigFile = None) -> None:
+def unprotect(passphrase_file: PassphraseFile = None, config: ConfigFile = None) -> None:
     """Take the passphrase off the key file."""
     settings = load_config(config)
     if is_credential(settings.key_path):
         raise InputError(f"{settings.key_path}: systemd guards this key; it has no passphrase")
-    write_key(settings.key_path, settled_key(parts.places(settings)))
+    ask = ask_passphrase if passphrase_file is None else partial(_first_line, passphrase_file)
+    write_key(settings.key_path, settled_key(parts.places(settings), ask))
     typer.echo("The key file needs no passphrase any more.")
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error

@@ -127,6 +127,10 @@ def group(
     as_json: AsJson = False,
 ) -> None:
     """Put a person into a group, whose hours then hold for them."""
+    known = {g.name.casefold() for g in load_config(config).schedule.groups if g.name is not None}
+    if group and known and group.casefold() not in known:
+        why = f"no group of schedule.groups is called {group}, so it lets nobody in"
+        typer.echo(f"facegate: {why}; there are: {', '.join(sorted(known))}", err=True)
     _change(
         lambda d: d.set_group(name, group or None),
         lambda p: f"{p.name} is now in {p.group or 'no group'}.",

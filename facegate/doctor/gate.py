@@ -80,7 +80,7 @@ def pin(settings: Config) -> Finding:
     return bad(
         "pin",
         "door.second_factor is pin, but there is none: no face opens",
-        "start facegate, then `facegate door pin`",
+        "start facegate, then `sudo facegate door pin`",
     )
 
 

@@ -357,3 +357,41 @@ def test_a_restore_broken_off_by_a_power_cut_leaves_nothing_when_done_again(
     assert restore(new.places, backup, "b") == 2
     assert not left.exists()
     assert new.names() == ["Ann", "Bob"]
+
+
+def test_no_number_is_given_again_after_a_restore(machine):
+    with machine.store() as store:
+        machine.backups().make(store)
+        cyd = store.add("Cyd", vectors(1, 3))
+    machine.record("granted", person=cyd.person_id)
+    _, backup = machine.backups().newest_good()
+    restore(machine.places, backup, "b", replace=True)
+    with machine.store() as store:
+        assert store.add("Dan", vectors(1, 4)).person_id == cyd.person_id + 1
+    # The trail alone, where the store is beyond reading.
+    machine.record("granted", person=77)
+    machine.places.store.write_bytes(b"damaged")
+    restore(machine.places, backup, "b", replace=True)
+    with machine.store() as store:
+        assert store.add("Eve", vectors(1, 5)).person_id == 78
+        assert len(store.gallery().matrix) == 6
+
+
+def test_a_key_that_was_changed_is_left_in_no_freed_block(machine):
+    with machine.places.key.open("rb") as old:
+        change_key(machine.places, MODEL, never)
+        assert old.read() == bytes(32)
+    with machine.places.key.open("rb") as plain:
+        write_key(machine.places.key, machine.key, "correct horse")
+        assert plain.read() == bytes(32)
+
+
+@pytest.mark.parametrize("name", ["Grant", "Edda"])
+def test_a_name_that_is_part_of_other_words_is_erased_all_the_same(machine, name):
+    with machine.store() as store:
+        person = store.add(name, vectors(1, 3))
+        machine.record("granted", person=person.person_id, hint="0123eddacafe")
+        assert forget(store, machine.backups(), name, machine.folder).clean
+        store.add(name, vectors(1, 3))
+        (machine.folder / "note.txt").write_text(f"call {name}, please")
+        assert not forget(store, machine.backups(), name, machine.folder).clean

@@ -321,6 +321,15 @@ def test_the_button_confirms_a_face(make, relay, clock):
     assert door.button() == []
 
 
+def test_a_press_before_the_face_is_none_however_late_it_is_told(make, relay, clock):
+    door = make(second_factor="button")
+    pressed_s = clock.now_s
+    clock.now_s += 0.2
+    door.apply(decision(at_s=clock.now_s))
+    assert door.button(pressed_s) == []
+    assert names(door.button(clock.now_s + 0.1)) == ["granted", "door_unlocked"]
+
+
 def test_a_second_factor_comes_too_late(make, relay, clock):
     door = make(second_factor="button")
     door.apply(decision())
