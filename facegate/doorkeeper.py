@@ -11,8 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import Protocol
@@ -30,22 +29,11 @@ from facegate.pipeline.bell import Bell
 from facegate.pipeline.queue import Channel, ChannelClosed
 from facegate.sentences import sentence
 from facegate.types import Decision, Verdict
+from facegate.unlock_hours import UnlockHours, clock_synchronised, wall_clock
+from facegate.unused_grants import UnusedGrants
 
 TICK_S = 0.5
 """Hours and the panel's advice are looked at so often when nothing else happens."""
-
-SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
-"""There since systemd's time service first had the network's time after the start of the machine.
-Source: systemd-timesyncd.service(8)."""
-
-AGAIN_S = {
-    "decision_too_old": 5.0,
-    "second_factor_refused": 0.0,
-    "second_factor_expired": 0.0,
-    "grant_refused": 10.0,
-    "door_locked": 5.0,
-}
-"""Seconds from a grant that came to nothing until the same face, still there, is judged again."""
 
 ADVICE_LASTS_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
@@ -65,11 +53,6 @@ class Enrolling(Protocol):
     def press(self) -> None:
         """Begin an enrolment, or cancel the one that goes on; returns at once."""
         ...
-
-
-def clock_synchronised() -> bool:
-    """Whether the time of day came from the network since this machine started."""
-    return SYNCHRONISED.exists()
 
 
 class DoorKeeper:
@@ -93,9 +76,7 @@ class DoorKeeper:
         last_event: for the status, in the journal's words: everybody may read systemd's.
         stalled: whether a part of the gate shows no sign of life; the panel says so.
         beats: rounds of the act thread so far; it stands still when the thread does.
-        unused: tracks whose grant let nobody in, from when, monotonic seconds, they may be granted
-            again, and by which event: whoever stayed before the camera need not step aside first.
-            `door_locked` says that the pulse was over and nobody was seen to open the door.
+        unused: which faces are judged again, because their grant let nobody in.
     """
 
     def __init__(
@@ -109,15 +90,15 @@ class DoorKeeper:
         journal: Journal,
         clock: Callable[[], float],
         queue_length: int = 16,
-        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wall_clock: Callable[[], datetime] = wall_clock,
         synchronised: Callable[[], bool] = clock_synchronised,
         locked_down: bool = False,
     ) -> None:
         self._door, self._inputs, self._panel = door, inputs, panel
         self._schedule, self._arming, self._enroller = schedule, arming, enroller
         self._journal, self._clock, self._wall_clock = journal, clock, wall_clock
-        self._synchronised, self._locked_down = synchronised, locked_down
-        self._believed = self._unsure = False
+        self._locked_down = locked_down
+        self._unlock_hours = UnlockHours(self._unsure, wall_clock, synchronised)
         self._bell = Bell()
         self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
@@ -130,8 +111,7 @@ class DoorKeeper:
         self.stalled = False
         self.beats = 0
         self._flash: PanelState | None = None
-        self.unused: SimpleQueue[tuple[int, float, EventName]] = SimpleQueue()
-        self._let_in: int | None = None
+        self.unused = UnusedGrants(clock)
         self.decisions: Channel[Decision] = Channel(
             queue_length, keep=lambda d: d.verdict is Verdict.GRANT, ring=self._bell.ring
         )
@@ -232,7 +212,7 @@ class DoorKeeper:
             self._take_commands()
             more = self._take_decisions()
             if more:
-                self._report(self._door.hours(self._stands_unlocked()))
+                self._report(self._door.hours(self._unlock_hours.hold(self._schedule)))
             self._show()
             if not more and self._door.deadline_s is None:
                 return
@@ -319,19 +299,8 @@ class DoorKeeper:
             self._asked = facts
         self._report(events, facts)
 
-    def _stands_unlocked(self) -> bool:
-        """Whether it is within unlock hours, by a clock that can be believed."""
-        if not self._schedule.unlocked(self._wall_clock()):
-            self._unsure = False
-            return False
-        # Once is enough: the file is gone for a while when systemd-timesyncd is started again.
-        self._believed = self._believed or self._synchronised()
-        if self._believed or self._schedule.battery_clock:
-            return True
-        if not self._unsure:
-            self._unsure = True
-            self.say("hours_unsure", "the time was not confirmed since this machine started")
-        return False
+    def _unsure(self) -> None:
+        self.say("hours_unsure", "the time was not confirmed since this machine started")
 
     def _admits(self, decision: Decision) -> bool:
         group = self._groups.get(decision.person_id or 0)
@@ -355,23 +324,12 @@ class DoorKeeper:
             if event.before is not event.after:
                 about["door"] = event.after.value
             self.say(event.name, sentence(event, self._door.settings), event.person, **about)
-            self._mark_unused(event, about.get("track"))
+            track = about.get("track")
+            self.unused.note(event, None if track is None else int(track))
             if event.name == "granted":
                 self._panel.show(PanelState.GRANTED)
             elif event.name in ("grant_refused", "second_factor_refused"):
                 self._panel.show(PanelState.DENIED)
-
-    def _mark_unused(self, event: DoorEvent, track: str | int | float | None) -> None:
-        """Note a grant that let nobody in."""
-        if event.name == "granted":
-            self._let_in = None if track is None else int(track)
-            return
-        if event.name in ("door_opened", "door_locked"):
-            track, self._let_in = self._let_in, None
-            if event.name == "door_opened" or event.cause != "pulse_over":
-                return
-        if event.name in AGAIN_S and track is not None:
-            self.unused.put((int(track), self._clock() + AGAIN_S[event.name], event.name))
 
     def say(
         self, name: EventName, message: str, called: str | None = None, **facts: str | int | float

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty
 
 from facegate import parts
 from facegate.access.continuity import Continuity
@@ -33,10 +31,6 @@ SAME_FACE = 0.9
 """Probability from which two looks at one track are taken for one person. Looks seconds apart are
 more alike than the pictures behind the calibration. At even odds one stranger in 37 who steps into
 somebody's place would pass unnoticed at a look, at this one in 240 (the shipped card's rates)."""
-
-MOST_LINGERING = 2
-"""So often whoever was let in and did not open the door is let in again while they stay. More would
-hold the door open for as long as somebody stands in view of it."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +92,7 @@ class Recogniser:
             lambda person: self._members.names.get(person),
             clock,
         )
-        self._clock = clock
         self._refused: dict[int, tuple[str, ...]] = {}
-        self._again: dict[int, float] = {}
-        self._lingers: dict[int, int] = {}
         self.follow()
 
     @property
@@ -127,7 +118,8 @@ class Recogniser:
             self._canary.ask_if_due()
             self._follow_if_changed()
             self._policy.forget_all_but(seen.alive)
-            self._begin_anew(seen.alive)
+            for track_id in self._keeper.unused.due(seen.alive):
+                self._policy.begin_anew(track_id)
             self._continuity.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
             if self._enroller.active:
@@ -201,17 +193,3 @@ class Recogniser:
         if now.revision != before.revision or now.names != before.names:
             people = len(now.names)
             self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)
-
-    def _begin_anew(self, alive: frozenset[int]) -> None:
-        """Ask again about faces whose grant opened no door, as soon as the keeper says so."""
-        with suppress(Empty):
-            while True:
-                track_id, from_s, event = self._keeper.unused.get_nowait()
-                lingers = self._lingers.get(track_id, 0) + (event == "door_locked")
-                if lingers <= MOST_LINGERING:
-                    self._lingers[track_id], self._again[track_id] = lingers, from_s
-        due = {t for t, from_s in self._again.items() if self._clock() >= from_s}
-        for track_id in due:
-            self._policy.begin_anew(track_id)
-        self._again = {t: s for t, s in self._again.items() if t in alive - due}
-        self._lingers = {t: n for t, n in self._lingers.items() if t in alive}

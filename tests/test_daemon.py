@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate import doorkeeper, parts, recogniser
+from facegate import parts, unused_grants
 from facegate.access.continuity import CHECK_EVERY_S
 from facegate.config import parse_config
 from facegate.daemon import Gate
@@ -548,14 +548,14 @@ def test_who_typed_a_wrong_pin_need_not_step_aside_to_be_asked_again(opened, vis
 def test_whoever_does_not_open_the_door_is_let_in_a_few_times_and_no_more(
     opened, vision, films, monkeypatch
 ):
-    monkeypatch.setitem(doorkeeper.AGAIN_S, "door_locked", 0.1)
+    monkeypatch.setitem(unused_grants.AGAIN_S, "door_locked", 0.1)
     door = opened(camera=Standing(sorted(films["friend"].iterdir())[-1]))
     enrol_friend(door, vision)
     with door.running():
         until(lambda: len(door.relay.edges) == 6)
         time.sleep(PULSE_S + 1.5)
     tracks = [e.fields["track"] for e in door.named("granted")]
-    assert tracks == [tracks[0]] * (1 + recogniser.MOST_LINGERING)
+    assert tracks == [tracks[0]] * (1 + unused_grants.MOST_LINGERING)
     assert len(door.relay.edges) == 2 * len(tracks)
 
 

@@ -241,11 +241,11 @@ def test_whoever_the_second_factor_is_of_is_named_whoever_comes_meanwhile():
 
 
 def unused(kept):
-    """The tracks that may be granted again, and in how many seconds."""
-    found = []
-    while not kept.keeper.unused.empty():
-        track, from_s, _ = kept.keeper.unused.get()
-        found.append((track, round(from_s - time.monotonic())))
+    """The tracks that are judged again, and in how many seconds."""
+    found, began_s, later_s = [], time.monotonic(), 0
+    kept.keeper.unused._clock = lambda: began_s + later_s
+    for later_s in range(12):
+        found += [(track, later_s) for track in kept.keeper.unused.due(frozenset({1}))]
     return found
 
 

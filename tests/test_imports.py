@@ -28,11 +28,14 @@ ALLOWED = {
     "journal": {"events"},
     "repeats": {"events", "journal"},
     "settings": {"types"},
-    "config": {"errors", "settings"},
+    "mistakes": {"settings", "config"},  # of the latter the type alone
+    "config": {"errors", "settings", "mistakes"},
     "parts": {
         "types", "errors", "closing", "settings", "config", "hardware", "vision", "access",
     },
     "sentences": {"access"},
+    "unlock_hours": {"access"},
+    "unused_grants": {"access"},
     "outbox": {"closing", "journal"},
     "recorder": {"errors", "closing", "events", "journal", "outbox", "access"},
     "safekeeper": {"errors", "closing", "journal", "access"},
@@ -40,7 +43,8 @@ ALLOWED = {
     "hold": {"errors", "config", "hardware"},
     "roster": {"errors", "config", "parts", "vision", "access"},
     "doorkeeper": {
-        "types", "errors", "events", "journal", "sentences", "hardware", "access", "pipeline",
+        "types", "errors", "events", "journal", "sentences", "unlock_hours", "unused_grants",
+        "hardware", "access", "pipeline",
     },
     "enroller": {"types", "errors", "config", "journal", "parts", "roster", "vision", "access"},
     "commands": {

@@ -12,8 +12,8 @@ from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
 from facegate.doctor import gate, machine, service
 from facegate.doctor.finding import Finding
-from facegate.doorkeeper import clock_synchronised
 from facegate.errors import FacegateError
+from facegate.unlock_hours import clock_synchronised
 
 WORDS = {"ok": "ok  ", "warning": "look", "bad": "BAD "}
 
