@@ -178,7 +178,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]\d+$"), list("-+0123456789")
 )
 """YAML 1.1 wants 1.0e-3; people write 1e-3, as YAML 1.2 has it."""
 
@@ -217,7 +217,8 @@ def parse_config(content: Any, where: str) -> Config:
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected settings by section, found {type(content).__name__}")
     # A section of which every line is commented out is there, and empty.
-    content = {name: part for name, part in content.items() if part is not None}
+    empty = [n for n, part in content.items() if part is None and n in Config.model_fields]
+    content = {name: part for name, part in content.items() if name not in empty}
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -230,18 +231,11 @@ def parse_config(content: Any, where: str) -> Config:
 
 
 def _anchored(config: Config, folder: Path) -> Config:
-    """Let paths that are not absolute begin at the settings' own folder, wherever one stands."""
-    places = {
-        "models": ("detector", "refiner", "embedder"),
-        "state": ("folder", "key_file", "socket"),
-    }
-    changed = {}
-    for section, names in places.items():
-        part = getattr(config, section)
-        given = {name: path for name in names if (path := getattr(part, name))}
-        found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
-        changed[section] = part.model_copy(update=found)
-    return config.model_copy(update=changed)
+    """Let paths of networks that are not absolute begin at the settings' own folder."""
+    names = ("detector", "refiner", "embedder")
+    given = {name: path for name in names if (path := getattr(config.models, name))}
+    found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
+    return config.model_copy(update={"models": config.models.model_copy(update=found)})
 
 
 def _problem(error: Exception) -> str:

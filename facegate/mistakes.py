@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
@@ -70,9 +69,6 @@ def contradictions(config: Config) -> list[str]:
     unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
     if config.door.second_factor == "button" and unwired:
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
-    names = Counter(g.name.casefold() for g in config.schedule.groups if g.name is not None)
-    for name in (name for name, times in names.items() if times > 1):
-        wrong.append(f"schedule.groups: {name!r} is there twice; give it more windows instead")
     return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
 
 

@@ -55,20 +55,22 @@ class SafeKeeper(Closing):
         due_s, again_s, pause_s = self._clock() + self._every_s, 0.0, self._look_s
         told = False
         while not self._stopping.is_set():
+            trying = False
             try:
                 mark = self._store.mark
                 settled, seen = mark == seen, mark
                 rests = mark == failed and self._clock() < again_s
-                if settled and not rests and (mark != copied or self._clock() >= due_s):
+                trying = settled and not rests and (mark != copied or self._clock() >= due_s)
+                if trying:
                     due_s = self._clock() + self._every_s
                     path = self._backups.make(self._store)
                     copied, failed, told, pause_s = mark, "", False, self._look_s
                     if path is not None:
                         self._journal.emit("backup_made", path.name)
             except StoreError as error:
-                # Each try writes a whole copy: a full or dying card gets fewer and fewer.
-                failed, pause_s = seen, min(2 * pause_s, MOST_PAUSE_S)
-                again_s = self._clock() + pause_s
+                if trying:  # each try writes a whole copy: a full card gets fewer and fewer
+                    failed, pause_s = seen, min(2 * pause_s, MOST_PAUSE_S)
+                    again_s = self._clock() + pause_s
                 if not told:
                     told = True
                     self._journal.emit("backup_failed", str(error))

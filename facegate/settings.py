@@ -37,6 +37,13 @@ def _possible_path(text: str) -> str:
     return text
 
 
+def _fixed_path(text: str) -> str:
+    """Refuse what would be elsewhere for everybody who stands elsewhere: another store each."""
+    if not text.startswith(("/", "~")):
+        raise PydanticCustomError("path", "must begin with / or ~")
+    return text
+
+
 def _possible_camera(source: str) -> str:
     if not CAMERA.fullmatch(source):
         raise PydanticCustomError(
@@ -52,6 +59,7 @@ def _possible_line(line: str | int) -> str | int:
 
 
 FilePath = Annotated[str, AfterValidator(_possible_path)]
+FixedPath = Annotated[FilePath, AfterValidator(_fixed_path)]
 CameraSource = Annotated[str, AfterValidator(_possible_camera)]
 Line = Annotated[str | int, AfterValidator(_possible_line)]
 
@@ -245,6 +253,6 @@ class MetricsConfig(Section):
 class StateConfig(Section):
     """Where facegate keeps things; null means the place that fits who runs it."""
 
-    folder: FilePath | None = None
-    key_file: FilePath | None = None
-    socket: FilePath | None = None
+    folder: FixedPath | None = None
+    key_file: FixedPath | None = None
+    socket: FixedPath | None = None

@@ -38,6 +38,9 @@ from facegate.errors import StoreError
 KEY_PART, TRAIL_PART, HEAD_PART, PIN_PART = "key", "audit.jsonl", "audit.head", "pin"
 SETTINGS_PART = "config.yaml"
 
+HIGHEST_NUMBER = 2**31
+"""No gate counts people beyond; a record that says so was written by somebody else."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -203,7 +206,7 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
                 )
             if not taken_on and own is not None and own != key:
                 copy.rekey(own)
-            if not taken_on:
+            if not (taken_on and KEY_PART in backup.parts):  # the trail here goes on
                 copy.give_no_number_up_to(_last_number(places))
             _, image = copy.image()
         try:
@@ -226,7 +229,7 @@ def _last_number(places: Places) -> int:
     numbers = [0]
     with suppress(StoreError):
         facts = (record.facts.get("person") for record in read(places.trail))
-        numbers += [number for number in facts if isinstance(number, int)]
+        numbers += [n for n in facts if isinstance(n, int) and n <= HIGHEST_NUMBER]
     with suppress(StoreError, OSError):
         numbers.append(last_number(places.store))
     return max(numbers)

@@ -85,7 +85,8 @@ def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searc
             continue  # the daemon has put it in its place, or it was a part of the store's log
         except OSError as error:
             raise StoreError(f"{path}: cannot be searched: {error.strerror}") from error
-        searched.append(Searched(str(path), len(content), traces.found_in(content)))
+        found = traces.found_in(content, prose=path.suffix == ".jsonl")
+        searched.append(Searched(str(path), len(content), found))
     for path in backups.files():
         image = backups.read(path).parts[STORE_PART]
         searched.append(Searched(f"{path}, opened", len(image), traces.found_in(image)))

@@ -93,7 +93,11 @@ def wiping_old(path: Path) -> Iterator[None]:
         OSError: the old one cannot be overwritten.
     """
     try:
-        old = path.open("r+b")
+        try:
+            old = path.open("r+b")
+        except PermissionError:
+            path.chmod(0o600)  # its owner may read it only, and is about to replace it
+            old = path.open("r+b")
     except FileNotFoundError:
         yield
         return

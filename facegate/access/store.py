@@ -36,7 +36,7 @@ SHORTEST_TRACE = 4
 
 @dataclass(frozen=True)
 class Traces:
-    """What a person could be found by: bytes anywhere, and words that stand by themselves."""
+    """What a person could be found by: sealed and plain bytes, and words."""
 
     blobs: tuple[bytes, ...]
     words: tuple[bytes, ...]
@@ -44,9 +44,11 @@ class Traces:
     def __len__(self) -> int:
         return len(self.blobs) + len(self.words)
 
-    def found_in(self, content: bytes) -> int:
-        """Count those that are in some bytes; "Grant" is not in "granted"."""
+    def found_in(self, content: bytes, prose: bool = False) -> int:
+        """Count those that are in some bytes; in prose "Grant" is not in "granted"."""
         found = sum(blob in content for blob in self.blobs)
+        if not prose:
+            return found + sum(word in content for word in self.words)
         letter = rb"[0-9A-Za-z\x80-\xff]"
         for word in self.words:
             alone = rb"(?<!%b)%b(?!%b)" % (letter, re.escape(word), letter)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stores import MODEL, vectors
+from users import as_user
 
 from facegate.access import custody, keys
 from facegate.access.audit import AuditTrail, Limits, read, verify
@@ -368,6 +369,17 @@ def test_no_number_is_given_again_after_a_restore(machine):
     restore(machine.places, backup, "b", replace=True)
     with machine.store() as store:
         assert store.add("Dan", vectors(1, 4)).person_id == cyd.person_id + 1
+    # Nor where the store was moved away, or nobody is left; a trail is believed within reason.
+    machine.places.store.unlink()
+    machine.record("granted", person=10**20)
+    restore(machine.places, backup, "b")
+    with machine.store() as store:
+        assert store.add("Dan", vectors(1, 4)).person_id == cyd.person_id + 1
+        for person in store.people():
+            store.remove(person.name)
+    restore(machine.places, backup, "b")
+    with machine.store() as store:
+        assert store.add("Dan", vectors(1, 4)).person_id == cyd.person_id + 2
     # The trail alone, where the store is beyond reading.
     machine.record("granted", person=77)
     machine.places.store.write_bytes(b"damaged")
@@ -375,6 +387,21 @@ def test_no_number_is_given_again_after_a_restore(machine):
     with machine.store() as store:
         assert store.add("Eve", vectors(1, 5)).person_id == 78
         assert len(store.gallery().matrix) == 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_a_key_that_may_only_be_read_can_be_changed(machine):
+    for path in (machine.folder.parent, machine.folder, *machine.folder.rglob("*")):
+        os.chown(path, 65_534, 65_534)
+    for path in machine.folder.parents:
+        if "pytest" in str(path):
+            path.chmod(0o755)
+    machine.places.key.chmod(0o400)
+
+    def work():
+        return b"%d" % (change_key(machine.places, MODEL, never) == machine.key)
+
+    assert as_user(65_534, 65_534, work) == b"1"
 
 
 def test_a_key_that_was_changed_is_left_in_no_freed_block(machine):
