@@ -221,7 +221,7 @@ def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> N
 
     Where the run begins with the weights of another, that one's commands come first.
     """
-    from facegate.training.recipe import RUN_FILE, made_by
+    from facegate.training.card_file import RUN_FILE, made_by
 
     if (out / "checkpoint.pt").is_file() and (out / RUN_FILE).is_file():
         return  # the run goes on; what is told of it holds, or training refuses the folder

@@ -1,4 +1,4 @@
-"""Write models and their cards: each file is there whole or not at all."""
+"""Models, their cards, and what is told of weights: each file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 from facegate.errors import InputError
 from facegate.vision.card import card_path, strict
+
+RUN_FILE = "run.json"
+"""In a run's folder: the commands that led there, and its settings."""
 
 
 def write_model(path: Path, content: bytes) -> None:
@@ -54,3 +57,27 @@ def replacing(path: Path) -> Iterator[Path]:
         for half_done in (made, card_path(made)):
             with suppress(OSError):
                 half_done.unlink(missing_ok=True)
+
+
+def made_by(weights: Path) -> dict[str, Any]:
+    """Read how weights came to be: from an exported model's card, or from the run they lie in.
+
+    Returns:
+        `commands`, and a card's `arguments` or a run's `settings`; nothing where nothing is told.
+
+    Raises:
+        InputError: what is there cannot be read.
+    """
+    path = card_path(weights) if weights.suffix == ".tflite" else weights.parent / RUN_FILE
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text())
+        if not isinstance(told, dict) or not isinstance(told.get("commands", []), list):
+            raise ValueError("not what training or export writes")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {error}; it says how {weights.name} came to be: put the "
+            "right one back, or take it away"
+        ) from error
+    return told

@@ -20,11 +20,11 @@ import tensorflow as tf
 
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training import architectures, own_pictures
+from facegate.training.card_file import made_by
 from facegate.training.chatter import hushed
 from facegate.training.data import read_crops, read_scenes, source_names
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
-from facegate.training.recipe import made_by
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from facegate.errors import InputError
 from facegate.training import architectures, losses
+from facegate.training.card_file import made_by
 from facegate.training.mining import MINING
-from facegate.vision.card import card_path
-
-RUN_FILE = "run.json"
-"""In a run's folder: the commands that led there, and its settings."""
 
 
 @dataclass(frozen=True)
@@ -86,30 +82,6 @@ def default_stages(architecture: str, teacher: bool = True) -> tuple[Stage, ...]
         return stages
     least = architectures.EMBEDDERS[architecture].shape.smallest_px
     return tuple(replace(s, side=max(s.side, least)) for s in stages)
-
-
-def made_by(weights: Path) -> dict[str, Any]:
-    """Read how weights came to be: from an exported model's card, or from the run they lie in.
-
-    Returns:
-        `commands`, and a card's `arguments` or a run's `settings`; nothing where nothing is told.
-
-    Raises:
-        InputError: what is there cannot be read.
-    """
-    path = card_path(weights) if weights.suffix == ".tflite" else weights.parent / RUN_FILE
-    if not path.is_file():
-        return {}
-    try:
-        told = json.loads(path.read_text())
-        if not isinstance(told, dict) or not isinstance(told.get("commands", []), list):
-            raise ValueError("not what training or export writes")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}; it says how {weights.name} came to be: put the "
-            "right one back, or take it away"
-        ) from error
-    return told
 
 
 def blocks_behind(weights: Path) -> tuple[int, int, int] | None:

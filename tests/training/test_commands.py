@@ -119,6 +119,7 @@ def test_a_record_that_is_none_is_one_line(tmp_path, content):
 
 
 def test_a_checkpoint_that_is_none_is_one_line(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra [train]")
     from facegate.training.loop import Checkpoint
 
     for content in (b"", b"junk", b"PK" + bytes(100)):
