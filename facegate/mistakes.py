@@ -66,10 +66,15 @@ def contradictions(config: Config) -> list[str]:
     if config.door.held_open_warning_s >= config.door.held_open_alarm_s:
         wrong.append("door.held_open_warning_s: must be below door.held_open_alarm_s")
     wrong += _other_proportions(config) + _hopeless_enrolment(config)
-    unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
-    if config.door.second_factor == "button" and unwired:
+    if lacks_button(config):
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
     return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
+
+
+def lacks_button(config: Config) -> bool:
+    """Whether the second factor is a button that is wired nowhere."""
+    unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
+    return config.door.second_factor == "button" and unwired
 
 
 def _other_proportions(config: Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facegate.config import Config
+from facegate.mistakes import lacks_button
 
 SECTIONS = ("access", "door", "schedule")
 """What changes without a restart; of `door` the rules, not the lines."""
@@ -19,17 +20,13 @@ def merge(running: Config, wanted: Config) -> tuple[Config, list[str]]:
     lines = {name: getattr(running.door, name) for name in LINES}
     waiting = [f"door.{n}" for n in sorted(LINES) if getattr(wanted.door, n) != lines[n]]
     door = wanted.door.model_copy(update=lines)
-    unwired = running.gpio.driver == "gpiod" and door.factor_button.line is None
-    if door.second_factor == "button" and unwired:  # its line, too, waits for a restart
-        door = door.model_copy(update={"second_factor": running.door.second_factor})
-        waiting.append("door.second_factor")
     merged = running.model_copy(
-        update={
-            "access": wanted.access,
-            "door": door,
-            "schedule": wanted.schedule,
-        }
+        update={"access": wanted.access, "door": door, "schedule": wanted.schedule}
     )
+    if lacks_button(merged):  # it waits for a restart, as its line does
+        door = door.model_copy(update={"second_factor": running.door.second_factor})
+        merged = merged.model_copy(update={"door": door})
+        waiting.append("door.second_factor")
     for name in type(wanted).model_fields:
         if name not in SECTIONS and getattr(wanted, name) != getattr(running, name):
             waiting.append(name)

@@ -39,7 +39,7 @@ ALLOWED = {
     "outbox": {"closing", "journal"},
     "recorder": {"errors", "closing", "events", "journal", "outbox", "access"},
     "safekeeper": {"errors", "closing", "journal", "access"},
-    "reload": {"config"},
+    "reload": {"config", "mistakes"},
     "hold": {"errors", "config", "hardware"},
     "roster": {"errors", "config", "parts", "vision", "access"},
     "doorkeeper": {

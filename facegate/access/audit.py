@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from facegate.access.audit_check import Finding, head_path, verify, verify_lines, write_head
-from facegate.access.audit_file import cut_torn_end, end_of, is_file_at, newest, open_file, read
+from facegate.access.audit_file import cut_torn_end, end_of, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
     ROTATED,
@@ -37,7 +37,7 @@ from facegate.access.audit_record import (
     trail_key,
     unseal_key,
 )
-from facegate.access.files import drop_scratch, write_whole
+from facegate.access.files import drop_scratch, is_file_at, write_whole
 from facegate.closing import Closing
 from facegate.errors import StoreError
 

@@ -61,15 +61,6 @@ def open_file(path: Path) -> int:
     return descriptor
 
 
-def is_file_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one that lies at a path."""
-    try:
-        there, here = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
 def end_of(path: Path) -> tuple[int, str]:
     """Give number and hash of the last record, or those a cut stands for.
 

@@ -103,13 +103,17 @@ def wiping_old(path: Path) -> Iterator[None]:
         return
     with old:
         yield
-        if is_replaced(old.fileno(), path):
+        if not is_file_at(old.fileno(), path):
             _overwrite(old)
 
 
-def is_replaced(descriptor: int, path: Path) -> bool:
-    """Whether an open file is no longer the one that lies at a path."""
-    return not path.exists() or not os.path.samestat(os.fstat(descriptor), path.stat())
+def is_file_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one that lies at a path."""
+    try:
+        there, here = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
 def wipe(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -18,15 +17,12 @@ from facegate.access.files import write_whole
 from facegate.access.keys import check_passphrase
 from facegate.access.rolling import STORE_PART
 from facegate.access.store import Store
-from facegate.cli.options import ConfigFile, record
+from facegate.cli.options import ConfigFile, PassphraseFile, passphrase_from, record
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, find_config, load_config
 from facegate.errors import InputError, StoreError
 
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option(help="Its first line is the backup's passphrase; else it is asked for."),
-]
+PROMPT = "Passphrase of the backup"
 
 
 def backup(
@@ -42,7 +38,7 @@ def backup(
     settings = load_config(config)
     if out.exists():
         raise InputError(f"{out}: is there already; choose another name")
-    passphrase = check_passphrase(_passphrase(passphrase_file, confirm=True))
+    passphrase = check_passphrase(passphrase_from(passphrase_file, PROMPT, confirm=True))
     key = settled_key(parts.places(settings))
     facts = {"made_at_wall": time.time(), "version": version("facegate")}
     taken = take_backup(parts.places(settings), key, facts)
@@ -120,20 +116,9 @@ def _opened(file: Path, settings: Config, passphrase_file: Path | None) -> tuple
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    secret: str | bytes
     if needs_passphrase(content):
-        return open_backup(content, _passphrase(passphrase_file, confirm=False), str(file)), str(
-            file
-        )
-    return open_backup(content, settled_key(parts.places(settings)), str(file)), str(file)
-
-
-def _passphrase(file: Path | None, *, confirm: bool) -> str:
-    if file is not None:
-        try:
-            return file.read_text().partition("\n")[0]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: the passphrase cannot be read: {error}") from error
-    if not sys.stdin.isatty():
-        raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
-    typed = typer.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=confirm)
-    return str(typed)
+        secret = passphrase_from(passphrase_file, PROMPT, confirm=False)
+    else:
+        secret = settled_key(parts.places(settings))
+    return open_backup(content, secret, str(file)), str(file)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -18,13 +15,16 @@ from facegate.access.keys import (
     is_credential,
     write_key,
 )
-from facegate.cli.options import ConfigFile, back_up, embedder_model
+from facegate.cli.options import (
+    ConfigFile,
+    PassphraseFile,
+    back_up,
+    embedder_model,
+    first_line,
+    passphrase_from,
+)
 from facegate.config import load_config
 from facegate.errors import InputError
-
-PassphraseFile = Annotated[
-    Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
-]
 
 app = typer.Typer(help="Change or protect the store's key.", no_args_is_help=True)
 
@@ -49,12 +49,7 @@ def protect(
     if is_credential(settings.key_path):
         raise InputError(f"{settings.key_path}: systemd guards this key already")
     key = settled_key(parts.places(settings))
-    if passphrase_file is not None:
-        passphrase = _first_line(passphrase_file)
-    elif sys.stdin.isatty():
-        passphrase = str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True))
-    else:
-        raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
+    passphrase = passphrase_from(passphrase_file, "New passphrase", confirm=True)
     write_key(settings.key_path, key, check_passphrase(passphrase))
     typer.echo(
         "Protected. Without the passphrase the service does not start; as root, give it that:\n"
@@ -70,13 +65,6 @@ def unprotect(passphrase_file: PassphraseFile = None, config: ConfigFile = None)
     settings = load_config(config)
     if is_credential(settings.key_path):
         raise InputError(f"{settings.key_path}: systemd guards this key; it has no passphrase")
-    ask = ask_passphrase if passphrase_file is None else partial(_first_line, passphrase_file)
+    ask = ask_passphrase if passphrase_file is None else partial(first_line, passphrase_file)
     write_key(settings.key_path, settled_key(parts.places(settings), ask))
     typer.echo("The key file needs no passphrase any more.")
-
-
-def _first_line(path: Path) -> str:
-    try:
-        return path.read_text().partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,35 @@ CameraSource = Annotated[
     typer.Option("--camera", help="picamera2, v4l2:/dev/video0 or file:PATH, instead of config."),
 ]
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
+
+PassphraseFile = Annotated[
+    Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
+]
+
+
+def passphrase_from(file: Path | None, prompt: str, *, confirm: bool) -> str:
+    """Give a passphrase: the first line of a file, or what is typed.
+
+    Raises:
+        InputError: the file cannot be read, or there is no terminal to ask at.
+    """
+    if file is not None:
+        return first_line(file)
+    if not sys.stdin.isatty():
+        raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm))
+
+
+def first_line(file: Path) -> str:
+    """Give the first line of a file that holds a passphrase.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: the passphrase cannot be read: {error}") from error
 
 
 def check_events(names: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_re
 from facegate.access.erasure import Erasure
 from facegate.access.erasure import forget as erase
 from facegate.access.matcher import Matcher
+from facegate.access.names import same_name_key
 from facegate.access.store import Person
 from facegate.cli.options import (
     CameraSource,
@@ -127,10 +128,10 @@ def group(
     as_json: AsJson = False,
 ) -> None:
     """Put a person into a group, whose hours then hold for them."""
-    known = {g.name.casefold() for g in load_config(config).schedule.groups if g.name is not None}
-    if group and known and group.casefold() not in known:
+    known = [g.name for g in load_config(config).schedule.groups if g.name is not None]
+    if group and known and same_name_key(group) not in map(same_name_key, known):
         why = f"no group of schedule.groups is called {group}, so it lets nobody in"
-        typer.echo(f"facegate: {why}; there are: {', '.join(sorted(known))}", err=True)
+        typer.echo(f"facegate: {why}; there are: {', '.join(known)}", err=True)
     _change(
         lambda d: d.set_group(name, group or None),
         lambda p: f"{p.name} is now in {p.group or 'no group'}.",
