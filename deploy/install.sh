@@ -100,7 +100,7 @@ roll_back() {
     put_files "$previous" || true
     if [ -f "$work/people.db" ]; then
         rm -f "$STATE"/people.db-*
-        cp -a "$work/people.db" "$STATE/people.db" || true
+        cp -a --remove-destination "$work/people.db" "$STATE/people.db" || true
     fi
     start || return 1
     down=no

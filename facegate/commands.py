@@ -5,6 +5,7 @@ The control socket calls this from threads of its own; what touches the door goe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from facegate import parts
@@ -52,6 +53,7 @@ class Commands:
         self._journal = journal
         self._pin = PinFile(config.pin_path)
         self._lockdown = LockdownMark(config.lockdown_path)
+        self._locking_down = threading.Lock()
         self.status = status
 
     def add(
@@ -61,10 +63,11 @@ class Commands:
         model_id: str,
         allow_duplicate: bool = False,
         more: bool = False,
+        admins: bool = True,
     ) -> Person:
         """Enrol a person from embeddings made elsewhere with the same model, or add to one's."""
         self._check_model(model_id)
-        return self._enroller.add(name, vectors, allow_duplicate, more=more)
+        return self._enroller.add(name, vectors, allow_duplicate, more=more, admins=admins)
 
     def enrol(
         self,
@@ -72,9 +75,10 @@ class Commands:
         allow_duplicate: bool,
         progress: Callable[[int, str], None],
         more: bool = False,
+        admins: bool = True,
     ) -> Person:
         """Enrol the person in front of the camera, or add to their looks; blocks until done."""
-        return self._enroller.enrol(name, allow_duplicate, progress, more=more)
+        return self._enroller.enrol(name, allow_duplicate, progress, more=more, admins=admins)
 
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Say who embeddings made elsewhere with the same model are, one look each."""
@@ -181,13 +185,14 @@ class Commands:
                 it does not end.
         """
         unnoted = None
-        try:
-            self._lockdown.set(on)
-        except StoreError as error:
-            if not on:
-                raise
-            unnoted = error
-        self._keeper.command(lambda door: door.lockdown(on))
+        with self._locking_down:  # or of two commands at once one has the mark, one the door
+            try:
+                self._lockdown.set(on)
+            except StoreError as error:
+                if not on:
+                    raise
+                unnoted = error
+            self._keeper.command(lambda door: door.lockdown(on))
         if unnoted is not None:
             raise StoreError(
                 f"the door is in lockdown, but only until a restart: {unnoted}"

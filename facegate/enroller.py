@@ -9,6 +9,7 @@ from functools import partial
 
 from facegate import parts
 from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
+from facegate.access.names import clean_name, same_name_key
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import DaemonError, FacegateError, InputError
@@ -98,7 +99,7 @@ class Enroller:
             self._ended(False)
             return
         with suppress(FacegateError):  # said in the journal
-            self._enrol(name, False, lambda *_: None, countdown_s, role, False)
+            self._enrol(name, False, lambda *_: None, countdown_s, role, more=False, admins=True)
 
     def enrol(
         self,
@@ -108,6 +109,7 @@ class Enroller:
         countdown_s: float = 0.0,
         role: str = "member",
         more: bool = False,
+        admins: bool = True,
     ) -> Person:
         """Enrol the person in front of the camera; blocks until done.
 
@@ -118,17 +120,19 @@ class Enroller:
             countdown_s: seconds until the first look is taken.
             role: of the person.
             more: add to the templates of somebody enrolled.
+            admins: whether the name may be that of an administrator.
 
         Raises:
             InputError: the name is taken or unusable, the face is enrolled already, the enrolment
-                was cancelled, or time is up.
+                was cancelled, or time is up; it is an administrator.
             DaemonError: another enrolment is going on, or the camera has stopped.
         """
         if more:
             self._store.person(name)
         else:
             self._store.check_new_name(name)
-        return self._enrol(name, allow_duplicate, progress, countdown_s, role, more)
+        name = clean_name(name)
+        return self._enrol(name, allow_duplicate, progress, countdown_s, role, more, admins)
 
     def _enrol(
         self,
@@ -138,6 +142,7 @@ class Enroller:
         countdown_s: float,
         role: str,
         more: bool,
+        admins: bool,
     ) -> Person:
         if not self._busy.acquire(blocking=False):
             raise DaemonError("another enrolment is going on; wait for it to end")
@@ -146,7 +151,7 @@ class Enroller:
             self._journal.emit("enrol_began", name, called=[name])
             self._cancelled.clear()
             vectors = self._looks(name, progress, countdown_s)
-            person = self.add(name, vectors, allow_duplicate, role, more)
+            person = self.add(name, vectors, allow_duplicate, role, more, admins)
             well = True
             return person
         except FacegateError as error:
@@ -195,13 +200,17 @@ class Enroller:
         allow_duplicate: bool = False,
         role: str = "member",
         more: bool = False,
+        admins: bool = True,
     ) -> Person:
         """Enrol a person, or add to one's templates, from embeddings of the running model.
 
         Raises:
-            InputError: they show different people, somebody enrolled already, or the name is taken.
+            InputError: they show different people, somebody enrolled already, or the name is taken
+                or that of an administrator, and `admins` is not set.
         """
-        with self._roster.changing():  # nobody else is enrolled between the check and the change
+        with self._roster.changing():  # nothing else changes between the checks and the change
+            if not admins:
+                self._spare_admins(name)
             self._check(name, vectors, allow_duplicate, more)
             change = self._store.extend if more else partial(self._store.add, role=role)
             person = change(name, vectors)
@@ -212,6 +221,12 @@ class Enroller:
             person=person.person_id,
         )
         return person
+
+    def _spare_admins(self, name: str) -> None:
+        """Refuse a name of somebody who became an administrator while their looks were taken."""
+        key = same_name_key(clean_name(name))
+        if any(p.role == "admin" and same_name_key(p.name) == key for p in self._store.people()):
+            raise InputError(f"{name}: only root may enrol an administrator; use sudo")
 
     def _check(self, name: str, vectors: list[F32], allow_duplicate: bool, more: bool) -> None:
         now = self._roster.now

@@ -65,6 +65,9 @@ EventName = Literal[
     "backup_failed",
     "backup_restored",
     "audit_cut",
+    "audit_missing",
+    "store_older",
+    "records_lost",
     "store_reloaded",
     "store_unread",
     "commanded",
@@ -365,6 +368,28 @@ EVENTS: dict[EventName, EventKind] = {
         "Old records were taken out of the audit trail",
         "As audit.keep_days and audit.max_mb say. The trail begins with a signed line that names "
         "what was taken out.",
+    ),
+    "store_older": EventKind(
+        "4d1ebda2033547c3bd9b557d4b013623",
+        3,
+        "The enrolment store is older than the audit trail",
+        "It was put back from a copy, and not by `facegate restore`: whoever was forgotten since "
+        "may be in it. If nobody did that, somebody had the card: see `facegate people list`, and "
+        "put back a backup.",
+    ),
+    "audit_missing": EventKind(
+        "5c2062e16801405c9617328cf20d3205",
+        4,
+        "People are enrolled, but the audit trail is empty",
+        "It was removed, or the store was brought here without it. Recording begins anew; what "
+        "happened before is told by a backup at best.",
+    ),
+    "records_lost": EventKind(
+        "10cf816475234518b453f4902800763c",
+        3,
+        "Events are missing from the audit trail",
+        "More happened than could be written, or the disk took nothing for a while. The trail says "
+        "how many are missing and where; this journal has them. If it comes again, check the card.",
     ),
     "store_reloaded": EventKind(
         "6dfebf8c981f4124a54bd9716d15b067", 6, "The enrolment store was read again"

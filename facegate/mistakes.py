@@ -68,6 +68,11 @@ def contradictions(config: Config) -> list[str]:
     wrong += _other_proportions(config) + _hopeless_enrolment(config)
     if lacks_button(config):
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
+    if config.door.second_factor == "pin" and config.door.lockout_attempts is None:
+        wrong.append(
+            "door.second_factor: 'pin' needs door.lockout_attempts, for example 10; else whoever "
+            "has a face, or a picture of one, tries PINs without end"
+        )
     return wrong + _unknown_zone(config.schedule.time_zone) + _shared_lines(config)
 
 

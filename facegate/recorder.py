@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from facegate.access.audit import AuditTrail, newest
@@ -26,23 +27,42 @@ RECORDED: frozenset[EventName] = frozenset(
         *("pin_set", "settings_reloaded", "settings_refused"),
         *("group_changed", "note_changed", "templates_dropped", "settings_changed"),
         *("backup_restored", "store_unread"),
-        *("commanded", "command_refused"),
+        *("commanded", "command_refused", "audit_missing", "store_older"),
     }
 )
+
+CHANGES: frozenset[EventName] = frozenset(
+    {
+        *("enrolled", "person_renamed", "person_removed", "person_forgotten"),
+        *("role_changed", "group_changed", "note_changed", "templates_dropped"),
+    }
+)
+"""Of these, `revision` says what the store's was then: an older store put back shows by it."""
 
 
 class Recorder(Closing):
     """A journal sink that keeps nobody waiting; a context manager that writes what waits.
 
+    What could not be recorded leaves a record that says how many events are missing there.
+
     Args:
         trail: where records go; closed by its owner.
         failed: called once, from the thread, with why nothing can be recorded any more.
+        missed: called from the thread with how many events could not be recorded, once others can.
+        revision: of the store; called from the thread.
     """
 
-    def __init__(self, trail: AuditTrail, failed: Callable[[str], None] = lambda _: None) -> None:
-        self._trail, self._failed = trail, failed
+    def __init__(
+        self,
+        trail: AuditTrail,
+        failed: Callable[[str], None] = lambda _: None,
+        missed: Callable[[int], None] = lambda _: None,
+        revision: Callable[[], int] | None = None,
+    ) -> None:
+        self._trail, self._failed, self._missed = trail, failed, missed
+        self._revision = revision
         self._told = False
-        self._unwritten = 0
+        self._unwritten = self._owned_up_to = 0
         self._outbox = Outbox(self._write, "facegate-audit")
 
     @property
@@ -63,6 +83,13 @@ class Recorder(Closing):
         try:
             # The message may hold a name; the fields name people by number.
             facts = {k: v.item() if hasattr(v, "item") else v for k, v in event.fields.items()}
+            if self._revision is not None and event.name in CHANGES:
+                with suppress(StoreError):
+                    facts["revision"] = self._revision()
+            if missing := self.lost - self._owned_up_to:
+                self._trail.append("records_lost", {"missing": missing})
+                self._owned_up_to += missing
+                self._missed(missing)
             self._trail.append(event.name, facts, event.wall_s, event.mono_s)
             self._told = False
         except StoreError as error:
@@ -78,5 +105,21 @@ def settings_before(path: Path) -> str | None:
     Raises:
         StoreError: the trail cannot be read.
     """
-    started = (record for record in newest(path) if record.event == "started")
-    return next((str(record.facts["settings"]) for record in started), None)
+    started = (record.facts for record in newest(path) if record.event == "started")
+    return next((str(facts["settings"]) for facts in started if "settings" in facts), None)
+
+
+def revision_before(path: Path) -> int:
+    """Give the store's newest revision that a trail tells of; 0 where it tells of none.
+
+    A restored backup is older, and meant to be: what came before it does not count.
+
+    Raises:
+        StoreError: the trail cannot be read.
+    """
+    for record in newest(path):
+        if record.event == "backup_restored":
+            return 0
+        if isinstance(revision := record.facts.get("revision"), int):
+            return revision
+    return 0

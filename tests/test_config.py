@@ -234,6 +234,7 @@ def test_a_time_of_day_is_asked_for_in_quotes(start):
         ({"schedule": {"time_zone": "Mars/Base"}}, "schedule.time_zone: 'Mars/Base' is not known"),
         ({"panel": {"green": {"line": "GPIO17"}}}, "panel.green.line: GPIO17 is already door.rel"),
         ({"door": {"second_factor": "button"}}, "needs door.factor_button.line"),
+        ({"door": {"second_factor": "pin"}}, "'pin' needs door.lockout_attempts"),
         ({"door": {"held_open_warning_s": 30.0}}, "must be below door.held_open_alarm_s"),
     ],
 )

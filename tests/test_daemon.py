@@ -275,6 +275,21 @@ def test_one_face_is_not_enrolled_under_two_names(opened, vision, films):
     assert [p.name for p in door.store.people()] == ["Eileen Collins"]
 
 
+def test_whoever_becomes_an_administrator_meanwhile_is_left_to_root(opened, vision, films):
+    door = opened(films["friend"], loop=True)
+    enrol_friend(door, vision)
+    name = door.store.people()[0].name
+
+    def promote(*_):
+        door.gate.commands.set_role(name, "admin")
+
+    with door.running():
+        with pytest.raises(InputError, match="only root may enrol an administrator"):
+            door.gate.commands.enrol(name, False, promote, more=True, admins=False)
+        assert door.store.people()[0].templates == 1
+        assert door.gate.commands.enrol(name, False, promote, more=True).templates > 1
+
+
 def test_embeddings_of_another_model_are_refused(opened, films):
     door = opened(films["nobody"])
     with pytest.raises(ModelError, match="the daemon runs"):
@@ -533,7 +548,9 @@ def test_a_face_opens_only_with_the_pin_after_it(opened, vision, films):
 
 
 def test_who_typed_a_wrong_pin_need_not_step_aside_to_be_asked_again(opened, vision, films):
-    door = opened(films["friend"], loop=True, door={"second_factor": "pin"})
+    rules = {"second_factor": "pin", "second_factor_s": 60.0, "lockout_attempts": 9}
+    camera = Standing(sorted(films["friend"].iterdir())[-1])
+    door = opened(camera=camera, door=rules)
     enrol_friend(door, vision)
     door.gate.commands.set_pin("4829")
     with door.running():

@@ -1,5 +1,7 @@
 """Commands where the disk will not have them."""
 
+import threading
+
 import pytest
 
 from facegate.access.door import Door
@@ -45,6 +47,31 @@ def test_a_lockdown_outlives_the_restart_that_its_own_command_causes(commands, t
     with pytest.raises(LineError):
         commands.lockdown(True)
     assert (tmp_path / "state" / "lockdown").exists()
+
+
+def test_mark_and_door_agree_after_commands_at_once(commands, tmp_path):
+    (tmp_path / "state").mkdir()
+    at_the_door, goes_on = threading.Event(), threading.Event()
+    act = commands._keeper.command
+
+    def slow(command):
+        at_the_door.set()
+        goes_on.wait(10)
+        return act(command)
+
+    commands._keeper.command = slow
+    first = threading.Thread(target=commands.lockdown, args=(True,))
+    first.start()
+    at_the_door.wait(10)
+    commands._keeper.command = act
+    second = threading.Thread(target=commands.lockdown, args=(False,))
+    second.start()
+    second.join(0.2)  # it waits for the first, or it would be over by now
+    goes_on.set()
+    first.join(10)
+    second.join(10)
+    assert not commands._keeper.door.locked_down
+    assert not (tmp_path / "state" / "lockdown").exists()
 
 
 def test_a_lockdown_whose_mark_stays_goes_on(commands, tmp_path):

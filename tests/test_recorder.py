@@ -1,7 +1,9 @@
+import threading
+
 from facegate.access.audit import AuditTrail, read, verify
 from facegate.errors import StoreError
 from facegate.journal import Journal
-from facegate.recorder import Recorder, settings_before
+from facegate.recorder import Recorder, revision_before, settings_before
 
 KEY = bytes(32)
 
@@ -42,4 +44,49 @@ def test_the_settings_of_the_last_start_are_found(tmp_path):
         for fingerprint in ("abc", "def"):
             trail.append("started", {"settings": fingerprint})
             trail.append("granted", {"person": 1})
+        trail.append("started", {})  # by somebody else
     assert settings_before(path) == "def"
+
+
+class SlowDisk:
+    """A trail that takes nothing until it is let go."""
+
+    def __init__(self):
+        self.goes_on = threading.Event()
+        self.recorded = []
+
+    def append(self, event, facts, *_):
+        self.goes_on.wait(10)
+        self.recorded.append((event, dict(facts)))
+
+
+def test_events_for_which_there_was_no_room_are_owned_up_to(monkeypatch):
+    monkeypatch.setattr("facegate.outbox.WAITING_AT_MOST", 3)
+    trail, missed = SlowDisk(), []
+    recorder = Recorder(trail, missed=missed.append)
+    journal = Journal(recorder)
+    for person in range(20):
+        journal.emit("granted", "x", person=person)
+    lost = recorder.lost
+    assert lost > 10
+    trail.goes_on.set()
+    recorder.close()
+    assert missed == [lost]
+    assert trail.recorded.count(("records_lost", {"missing": lost})) == 1
+    assert len(trail.recorded) == 20 - lost + 1
+
+
+def test_the_newest_revision_of_the_store_is_found(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    now = iter((7, 8))
+    with AuditTrail.open(path, KEY) as trail:
+        assert revision_before(path) == 0
+        with Recorder(trail, revision=lambda: next(now)) as recorder:
+            journal = Journal(recorder)
+            journal.emit("started", "x", revision=6)
+            journal.emit("enrolled", "x", person=1)
+            journal.emit("granted", "x", person=1)
+            journal.emit("person_forgotten", "x", person=1)
+        assert revision_before(path) == 8
+        trail.append("backup_restored", {})
+        assert revision_before(path) == 0

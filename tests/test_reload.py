@@ -17,7 +17,7 @@ def test_rules_are_taken_on_and_lines_wait():
 
 
 def test_a_button_whose_line_waits_is_asked_for_by_nobody():
-    running = parse_config({"door": {"second_factor": "pin"}}, "x")
+    running = parse_config({"door": {"second_factor": "pin", "lockout_attempts": 9}}, "x")
     wanted = {"door": {"second_factor": "button", "factor_button": {"line": 5}}}
     merged, waiting = merge(running, parse_config(wanted, "x"))
     assert merged.door.second_factor == "pin"

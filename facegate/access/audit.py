@@ -22,7 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facegate.access.audit_check import Finding, head_path, verify, verify_lines, write_head
+from facegate.access.audit_check import (
+    Finding,
+    head_path,
+    read_head,
+    verify,
+    verify_lines,
+    write_head,
+)
 from facegate.access.audit_file import cut_torn_end, end_of, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
@@ -80,8 +87,9 @@ class AuditTrail(Closing):
     def open(cls, path: Path, key: bytes, limits: Limits | None = None) -> AuditTrail:
         """Open the trail to go on where it ends, or begin one. Only its end is read.
 
-        A trail that does not verify is gone on with nevertheless, from its last readable record:
-        what happens from now on must be recorded, and `verify` goes on naming what is wrong.
+        A trail that does not verify is gone on with nevertheless, behind the last record that it
+        is known to have had: what happens from now on must be recorded, and `verify` goes on naming
+        what is wrong.
 
         Args:
             path: of the file; its folder must exist.
@@ -96,9 +104,17 @@ class AuditTrail(Closing):
             with trail._alone():
                 for written in (path, head_path(path)):
                     drop_scratch(path.parent, re.escape(written.name))
+                if trail.is_new:  # from now on, a trail without its note has lost it
+                    with suppress(StoreError):  # a full disk is told when something is recorded
+                        write_head(path, trail._key, trail._reached)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; check its owner and the disk") from error
         return trail
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever recorded in it, as far as can be told."""
+        return self._reached[0] == 0
 
     def append(
         self,
@@ -138,22 +154,23 @@ class AuditTrail(Closing):
         Raises:
             StoreError: the trail cannot be written.
         """
-        self._key = key = trail_key(new)
+        key = trail_key(new)
         try:
             with self._alone():
+                self._key = key
                 lines = self.path.read_bytes().splitlines(keepends=True)
                 last = next((r for r in map(parse, reversed(lines)) if r), None)
                 if last and any(
                     r.event == ROTATED and unseal_key(key, r) for r in map(parse, lines) if r
                 ):
-                    write_head(self.path, key, last)
+                    write_head(self.path, key, (last.seq, last.hash))
                     return
                 if lines and (cut := parse_cut(lines[0])) is not None:
                     lines[0] = cut.signed(key).line
                 sealed = seal_key(key, trail_key(old))
                 record = self._record(ROTATED, {"previous": sealed}, None, None)
                 write_whole(self.path, b"".join([*lines, record.line]))
-                write_head(self.path, key, record)
+                write_head(self.path, key, (record.seq, record.hash))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -179,7 +196,7 @@ class AuditTrail(Closing):
         try:
             if os.fstat(descriptor).st_size != self._size:
                 cut_torn_end(descriptor)
-                self._reached = end_of(self.path)
+                self._reached = self._end()
             yield descriptor
             self._size = os.fstat(descriptor).st_size
         except BaseException:
@@ -187,6 +204,16 @@ class AuditTrail(Closing):
             raise
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _end(self) -> tuple[int, str]:
+        """Give what the next record goes on from; where the end was cut off, a number is left out.
+
+        Left as they are, numbers and hashes would go on as if nothing had been there.
+        """
+        found, noted = end_of(self.path), read_head(self.path, self._key)
+        if noted is None:
+            return (found[0] + 1, found[1]) if found[0] else found
+        return max(found, noted, key=lambda reached: reached[0])
 
     def _record(
         self, event: str, facts: Mapping[str, Fact], wall_s: float | None, mono_s: float | None
@@ -220,7 +247,7 @@ class AuditTrail(Closing):
             os.ftruncate(descriptor, before)
             raise
         self._reached = (record.seq, record.hash)
-        write_head(self.path, self._key, record)
+        write_head(self.path, self._key, self._reached)
         return record
 
     def _trim(self, now_s: float) -> None:
@@ -257,7 +284,7 @@ class AuditTrail(Closing):
         ).signed(self._key)
         record = self._record("audit_cut", {"removed": cut.removed, "hash": cut.hash}, now_s, None)
         write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
-        write_head(self.path, self._key, record)
+        write_head(self.path, self._key, (record.seq, record.hash))
         self.cut(cut)
 
     def _begins_before(self, wall_s: float) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from facegate.access.audit_record import (
     BEGINNING,
     ROTATED,
-    Record,
     fits,
     parse,
     parse_cut,
@@ -47,10 +46,13 @@ def verify(path: Path, key: bytes) -> Finding:
         StoreError: the file cannot be read.
     """
     newest = trail_key(key)
-    reached = read_head(path, newest)  # before the lines: the daemon may be writing
+    head = read_head(path, newest)  # before the lines: the daemon may be writing
+    reached = None if head is None else head[0]
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
+        if reached and isinstance(error, FileNotFoundError):
+            return Finding(0, f"{path.name} is missing: the trail reached record {reached}")
         raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
     finding = verify_lines(lines, newest)
     if finding.problem is not None:
@@ -127,13 +129,18 @@ def head_path(path: Path) -> Path:
     return path.with_suffix(".head")
 
 
-def write_head(path: Path, key: bytes, record: Record) -> None:
+def write_head(path: Path, key: bytes, reached: tuple[int, str]) -> None:
     """Note how far the trail reaches; after a power cut the note may be older, never newer.
+
+    Args:
+        path: of the trail.
+        key: of the trail.
+        reached: number and hash of its last record.
 
     Raises:
         StoreError: it cannot be written.
     """
-    text = f"{record.seq} {record.hash}"
+    text = f"{reached[0]} {reached[1]}"
     mac = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     head = head_path(path)
     try:
@@ -142,11 +149,11 @@ def write_head(path: Path, key: bytes, record: Record) -> None:
         raise StoreError(f"{head}: cannot be written: {error.strerror}") from error
 
 
-def read_head(path: Path, key: bytes) -> int | None:
+def read_head(path: Path, key: bytes) -> tuple[int, str] | None:
     """Give how far the trail reached; None when the note is missing or was changed."""
     try:
         seq, last, mac = head_path(path).read_text().split()
         wanted = hmac.new(key, f"{seq} {last}".encode(), hashlib.sha256).hexdigest()
-        return int(seq) if hmac.compare_digest(mac, wanted) else None
+        return (int(seq), last) if hmac.compare_digest(mac, wanted) else None
     except (OSError, ValueError, TypeError):
         return None

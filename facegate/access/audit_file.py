@@ -53,9 +53,11 @@ def open_file(path: Path) -> int:
     """Open the file to append to it, or make it with mode 0600; gives the descriptor.
 
     Raises:
-        OSError: it cannot be opened or made.
+        OSError: it cannot be opened or made, or is a symbolic link: root would make the file that
+            the folder's owner, who may not, points at.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     if os.fstat(descriptor).st_size == 0:
         hand_to_owner(descriptor, path.parent)
     return descriptor

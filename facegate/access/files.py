@@ -119,14 +119,17 @@ def is_file_at(descriptor: int, path: Path) -> bool:
 def wipe(path: Path) -> None:
     """Overwrite a file, then remove it; one that is not there is fine.
 
-    What a memory card keeps in its spare blocks cannot be reached from here.
+    Of a symbolic link only the link goes: whoever made it may not be allowed to write where it
+    leads. What a memory card keeps in its spare blocks cannot be reached from here.
 
     Raises:
         OSError: it cannot be removed.
     """
     with suppress(FileNotFoundError):
-        with path.open("r+b") as file:
-            _overwrite(file)
+        if not path.is_symlink():
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "r+b") as file:
+                _overwrite(file)
         path.unlink()
         sync_folder(path.parent)
 

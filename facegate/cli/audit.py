@@ -20,9 +20,9 @@ from facegate.access.audit import verify as verify_trail
 from facegate.access.files import write_whole
 from facegate.access.keys import load_key
 from facegate.cli.options import ConfigFile, check_events
-from facegate.cli.output import AsJson, emit
-from facegate.config import load_config
-from facegate.errors import InputError
+from facegate.cli.output import AsJson, emit, spelled_out
+from facegate.config import Config, load_config
+from facegate.errors import InputError, StoreError
 
 app = typer.Typer(help="Check, show and export the audit trail.", no_args_is_help=True)
 
@@ -56,10 +56,13 @@ def show(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what happened."""
+    """Show what happened; exit code 1 where the trail is not whole."""
     settings = load_config(config)
     records = list(read(settings.audit_path, _filter(event, person, since)))[-last:]
+    whole = _is_whole(settings)
     emit([asdict(r) for r in records], as_json, [_line(r) for r in records])
+    if not whole:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -70,9 +73,10 @@ def export(
     since: Since = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write the trail into a file."""
+    """Write the trail into a file; exit code 1 where it is not whole."""
     settings = load_config(config)
     records = list(read(settings.audit_path, _filter(event, person, since)))
+    whole = _is_whole(settings)
     if out.suffix not in (".csv", ".json"):
         raise InputError(f"{out}: say by its ending what to write: .csv or .json")
     text = io.StringIO(newline="")
@@ -83,12 +87,39 @@ def export(
         writer.writerow(["seq", "time", "event", "facts", "boot", "mono_s", "hash"])
         for r in records:
             facts = json.dumps(r.facts)
-            writer.writerow([r.seq, _time(r), r.event, facts, r.boot, r.mono_s, r.hash])
+            what, boot = _cell(r.event), _cell(r.boot)
+            writer.writerow([r.seq, _time(r), what, facts, boot, r.mono_s, _cell(r.hash)])
     try:
         write_whole(out, text.getvalue().encode())
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     print(f"{len(records)} records in {out}", file=sys.stderr)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _is_whole(settings: Config) -> bool:
+    """Say on stderr what is wrong with the trail; without its key nobody can tell."""
+    try:
+        problem = verify_trail(
+            settings.audit_path, load_key(settings.key_path, _no_passphrase)
+        ).problem
+    except StoreError as error:
+        print(f"facegate: not verified: {error}", file=sys.stderr)
+        return True
+    if problem is not None:
+        print(f"facegate: the trail was changed: {problem}", file=sys.stderr)
+    return problem is None
+
+
+def _no_passphrase() -> str:
+    raise StoreError("its key is under a passphrase; facegate audit verify asks for it")
+
+
+def _cell(text: str) -> str:
+    """Give a text that no spreadsheet takes for a formula."""
+    text = spelled_out(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _filter(

@@ -29,7 +29,7 @@ from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
 from facegate.outbox import Outbox
-from facegate.recorder import Recorder, settings_before
+from facegate.recorder import Recorder, revision_before, settings_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 
@@ -70,8 +70,19 @@ def run(
         store = stack.enter_context(parts.open_store(settings, vision.model_id))
         trail = stack.enter_context(parts.open_audit(settings))
         journal.add(
-            stack.enter_context(Recorder(trail, lambda why: journal.emit("audit_failed", why)))
+            stack.enter_context(
+                Recorder(
+                    trail,
+                    failed=lambda why: journal.emit("audit_failed", why),
+                    missed=lambda n: journal.emit("records_lost", f"{n} events", missing=n),
+                    revision=lambda: store.revision,
+                )
+            )
         )
+        if trail.is_new and (people := len(store.people())):
+            journal.emit("audit_missing", f"{people} people are enrolled", people=people)
+        if (known := revision_before(settings.audit_path)) > (revision := store.revision):
+            journal.emit("store_older", f"revision {revision}, it had reached {known}")
         trail.cut = lambda cut: journal.emit(
             "audit_cut", f"{cut.removed} records so far", removed=cut.removed
         )
@@ -87,6 +98,7 @@ def run(
             f"{vision.embedder.model.delegate}",
             model=vision.model_id,
             settings=now,
+            revision=revision,
             changed=", ".join(differences(settings)) or "nothing",
         )
         eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))

@@ -121,7 +121,7 @@ class _Recorded:
         return self._done("person_removed", self._store.remove(name))
 
     def _done(self, event: EventName, person: Person) -> Person:
-        record(self._config, event, person)
+        record(self._config, event, person, revision=self._store.revision)
         return person
 
 

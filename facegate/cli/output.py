@@ -16,12 +16,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 
 def emit(result: Any, as_json: bool, lines: Iterable[str]) -> None:
-    """Print `result` as JSON, or `lines` for people; NaN and infinity become null in JSON."""
+    """Print `result` as JSON, or `lines` for people.
+
+    NaN and infinity become null in JSON; in lines, what would command a terminal is spelled out.
+    """
     if as_json:
         typer.echo(json.dumps(_plain(result), indent=2))
     else:
         for line in lines:
-            typer.echo(line)
+            typer.echo(spelled_out(line))
+
+
+def spelled_out(text: str) -> str:
+    """Give a text with control characters as they are written in source code, but line ends."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def check_writable(path: Path | None) -> None:

@@ -180,7 +180,9 @@ def forget(
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
         erasure = erase(store, parts.rolling_backups(settings), name, settings.state_folder)
-    record(settings, "person_forgotten", erasure.person, files=len(erasure.after))
+        revision = store.revision
+    files = len(erasure.after)
+    record(settings, "person_forgotten", erasure.person, files=files, revision=revision)
     taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
@@ -207,9 +209,10 @@ def migrate(
     with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
         waiting = [p for p in store.people() if not p.templates]
         back_up(settings, store)
+        model, revision = store.model_id, store.revision
     lines = ["Nobody has to be enrolled again: the store is of this network."]
     if waiting:
-        record(settings, "templates_dropped", waiting=len(waiting), model=store.model_id)
+        record(settings, "templates_dropped", waiting=len(waiting), model=model, revision=revision)
         lines = [
             f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
             *map(_line, waiting),
@@ -334,5 +337,6 @@ def _add_offline(
         check_newcomer(name, vectors, matches, gallery.names, limit, vision.calibration.midpoint)
         person = (store.extend if more else store.add)(name, vectors)
         back_up(config, store)
-    record(config, "enrolled", person)
+        revision = store.revision
+    record(config, "enrolled", person, revision=revision)
     return person

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ValidationError
 
-from facegate.control.peers import Peer
+from facegate.control.peers import Peer, Rule
 from facegate.control.reading import Head, RequestReader
 from facegate.control.route import Call, Refusal, Route
 from facegate.control.routes import ROUTES
@@ -82,6 +82,9 @@ class Handler(socketserver.BaseRequestHandler):
         if not self.server.turnstile.request(peer.uid):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down")
         route, named = find_route(ROUTES, head)
+        recorded = route.changes and not peer.fulfils(Rule.OWNER)
+        if recorded and not self.server.turnstile.change(peer.uid):
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many changes; slow down")
         if not peer.fulfils(route.rule):
             what, who = f"{route.method} {route.path}", f"uid {peer.uid}"
             self.server.report("command_refused", f"{what} by {who}: not allowed", by=who)

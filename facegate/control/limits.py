@@ -18,10 +18,13 @@ class Limits:
         request_s: seconds from the connection to the last byte of the request, however slowly it
             drips.
         answer_s: seconds until the peer has taken one answer, or one line of it.
-        connections: at once, of all peers.
+        connections: at once, of all peers but root and the daemon's own user.
         connections_each: at once, of one user.
         requests_per_s: of one user, in the long run.
         burst: of one user, after a pause.
+        changes_per_s: of them, those that are recorded, in the long run: nobody may push the audit
+            trail's old records out with new ones.
+        changes_burst: the same, after a pause.
     """
 
     head_bytes: int = 16 * 1024
@@ -32,6 +35,8 @@ class Limits:
     connections_each: int = 8
     requests_per_s: float = 20.0
     burst: int = 60
+    changes_per_s: float = 0.5
+    changes_burst: int = 60
 
 
 class Turnstile:
@@ -48,15 +53,25 @@ class Turnstile:
         self._limits, self._clock = limits, clock
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}
-        self._buckets: dict[int, tuple[float, float]] = {}
+        self._owners: set[int] = set()
+        self._asked: dict[int, tuple[float, float]] = {}
+        self._changed: dict[int, tuple[float, float]] = {}
 
-    def enter(self, uid: int) -> bool:
-        """Take a connection in; False when there are too many, and then `leave` is not due."""
+    def enter(self, uid: int, *, owner: bool = False) -> bool:
+        """Take a connection in; False when there are too many, and then `leave` is not due.
+
+        Args:
+            uid: whose.
+            owner: root or the daemon's own user, whom others cannot keep out.
+        """
         with self._lock:
             own = self._open.get(uid, 0)
-            full = sum(self._open.values()) >= self._limits.connections
+            others = sum(n for who, n in self._open.items() if who not in self._owners)
+            full = not owner and others >= self._limits.connections
             if full or own >= self._limits.connections_each:
                 return False
+            if owner:
+                self._owners.add(uid)
             self._open[uid] = own + 1
             return True
 
@@ -69,10 +84,20 @@ class Turnstile:
 
     def request(self, uid: int) -> bool:
         """Count a request; False when this user asks too often."""
+        return self._take(self._asked, uid, self._limits.requests_per_s, self._limits.burst)
+
+    def change(self, uid: int) -> bool:
+        """Count a request that is recorded; False when this user makes too many."""
+        return self._take(
+            self._changed, uid, self._limits.changes_per_s, self._limits.changes_burst
+        )
+
+    def _take(
+        self, buckets: dict[int, tuple[float, float]], uid: int, per_s: float, burst: int
+    ) -> bool:
         with self._lock:
             now_s = self._clock()
-            tokens, at_s = self._buckets.get(uid, (float(self._limits.burst), now_s))
-            refilled = tokens + (now_s - at_s) * self._limits.requests_per_s
-            tokens = min(float(self._limits.burst), refilled)
-            self._buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now_s)
+            tokens, at_s = buckets.get(uid, (float(burst), now_s))
+            tokens = min(float(burst), tokens + (now_s - at_s) * per_s)
+            buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now_s)
             return tokens >= 1

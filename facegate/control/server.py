@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from facegate.closing import Closing
 from facegate.control.handler import Handler
 from facegate.control.limits import Limits, Turnstile
-from facegate.control.peers import GROUP, Peer, peer_of
+from facegate.control.peers import GROUP, Peer, Rule, peer_of
 from facegate.control.routes import Gatekeeper
 from facegate.errors import DaemonError
 from facegate.events import EventName
@@ -133,7 +133,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         peer = peer_of(request)
         if peer is None:
             self.shutdown_request(request)
-        elif not self.turnstile.enter(peer.uid):
+        elif not self.turnstile.enter(peer.uid, owner=peer.fulfils(Rule.OWNER)):
             with contextlib.suppress(OSError):
                 request.settimeout(0)
                 request.sendall(_FULL)

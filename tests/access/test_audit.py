@@ -76,7 +76,81 @@ def test_a_removed_record_is_found_and_its_place_is_said(path, gone):
 def test_a_record_written_with_another_key_is_found(path):
     fill(path, 2)
     fill(path, 1, key=bytes(32))
+    assert "record 4 where 3 belongs" in verify(path, KEY).problem
+    rows = lines(path)
+    path.write_bytes(b"".join(rows[:2]) + rows[2].replace(b'"seq":4', b'"seq":3'))
     assert "record 3 was changed" in verify(path, KEY).problem
+
+
+def remove_end(path, head):
+    path.write_bytes(b"".join(lines(path)[:2]))
+
+
+def remove_head(path, head):
+    head.unlink()
+
+
+def remove_end_and_head(path, head):
+    remove_end(path, head)
+    head.unlink()
+
+
+def remove_end_and_forge_head(path, head):
+    remove_end(path, head)
+    head.write_text(head.read_text().replace("6 ", "2 ", 1))
+
+
+def empty_the_trail(path, head):
+    path.write_bytes(b"")
+
+
+def remove_the_trail(path, head):
+    path.unlink()
+
+
+REMOVALS = [
+    remove_end,
+    remove_head,
+    remove_end_and_head,
+    remove_end_and_forge_head,
+    empty_the_trail,
+    remove_the_trail,
+]
+
+
+@pytest.mark.parametrize("remove", REMOVALS, ids=lambda f: f.__name__)
+def test_what_was_removed_is_named_before_and_after_more_is_recorded(path, remove):
+    fill(path, 6)
+    remove(path, path.with_suffix(".head"))
+    assert verify(path, KEY).problem is not None
+    fill(path, 2)
+    fill(path, 2)
+    assert "belongs; records were removed" in verify(path, KEY).problem
+
+
+def test_power_cuts_around_the_first_record_alarm_nobody(path):
+    AuditTrail.open(path, KEY).close()
+    head = path.with_suffix(".head")
+    before = head.read_bytes()
+    fill(path, 1)
+    head.write_bytes(before)  # the record was on disk, the note of it not yet
+    fill(path, 1)
+    assert verify(path, KEY) == Finding(2, None)
+
+
+def test_no_file_is_made_or_wiped_where_a_link_points(path, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    path.symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="symbolic links"):
+        AuditTrail.open(path, KEY)
+    assert not elsewhere.exists()
+    path.unlink()
+    elsewhere.write_bytes(b"of somebody else")
+    scratch = path.with_name(".audit.head.0123456789abcdef")
+    scratch.symlink_to(elsewhere)
+    AuditTrail.open(path, KEY).close()
+    assert elsewhere.read_bytes() == b"of somebody else"
+    assert not scratch.is_symlink()
 
 
 def test_a_lost_or_forged_head_is_found(path):

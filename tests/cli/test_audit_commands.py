@@ -75,3 +75,31 @@ def test_an_export_that_fails_leaves_what_was_there(happened, tmp_path, monkeypa
     assert f"{out}: cannot be written: No space left on device" in done.complaint
     assert out.read_text() == "as it was"
     assert [p.name for p in tmp_path.glob("*trail*")] == ["trail.csv"]
+
+
+FORGED = {
+    "seq": 5,
+    "wall_s": 1.0,
+    "mono_s": 1.0,
+    "boot": "=HYPERLINK(1)",
+    "event": "granted",
+    "facts": {"by": "\x1b]0;pwned\x07"},
+    "hash": "-1",
+}
+
+
+def test_forged_records_are_shown_as_such_and_command_nothing(happened, tmp_path):
+    (path,) = tmp_path.rglob("audit.jsonl")
+    with path.open("a") as file:
+        file.write(json.dumps(FORGED) + "\n")
+    shown = happened("audit", "show")
+    assert shown.code == 1
+    assert "the trail was changed: line 5: record 5 was changed" in shown.err
+    assert r"\x1b]0;pwned\x07" in shown.out
+    assert "\x1b" not in shown.out
+    out = tmp_path / "trail.csv"
+    assert happened("audit", "export", out).code == 1
+    with out.open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert (last["boot"], last["hash"]) == ("'=HYPERLINK(1)", "'-1")
+    assert b"\x1b" not in out.read_bytes()

@@ -138,7 +138,8 @@ def test_doctor_names_the_mend_of_what_is_amiss(facegate):
 def test_doctor_finds_that_a_pin_is_wanted_and_none_is_set(facegate, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(
-        f"gpio: {{driver: fake}}\nstate: {{folder: {tmp_path}}}\ndoor: {{second_factor: pin}}\n"
+        f"gpio: {{driver: fake}}\nstate: {{folder: {tmp_path}}}\n"
+        "door: {second_factor: pin, lockout_attempts: 9}\n"
     )
     for there in (False, True):
         done = facegate("doctor", "--config", config, "--camera", "file:/none", "--json")

@@ -228,3 +228,30 @@ def test_wrong_settings_end_it_at_once_with_their_own_code(daemon):
     done = daemon.command("run")
     assert done.returncode == 2
     assert "dor" in done.stderr
+
+
+def test_an_older_store_or_a_removed_trail_is_told_at_the_next_start(daemon, tmp_path):
+    state = tmp_path / "state"
+
+    def events():
+        daemon.start()
+        daemon.wait_for(lambda: json.loads(daemon.command("status", "--json").stdout)["camera"])
+        return daemon.stop()
+
+    picture = str(tmp_path / "eileen.png")
+    assert daemon.command("enroll", "Eileen", "--image", picture).returncode == 0
+    before = (state / "people.db").read_bytes()
+    assert daemon.command("people", "remove", "Eileen", "--yes").returncode == 0
+    assert "store_older" not in events()
+    for left in state.glob("people.db*"):
+        left.unlink()
+    (state / "people.db").write_bytes(before)
+    said = events()
+    assert "store_older" in said, said
+    assert "audit_missing" not in said
+    assert "store_older" not in events()
+    for left in state.glob("audit.*"):
+        left.unlink()
+    said = events()
+    assert "audit_missing" in said
+    assert "1 people are enrolled" in said

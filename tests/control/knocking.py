@@ -13,7 +13,7 @@ from facegate.control.limits import Limits
 from facegate.errors import InputError, NotEnrolledError, StoreError
 from facegate.types import Identity
 
-LOOSE = Limits(requests_per_s=1e6, burst=1_000_000)
+LOOSE = Limits(requests_per_s=1e6, burst=1_000_000, changes_per_s=1e6, changes_burst=1_000_000)
 
 
 def person(number, name, role="member", templates=1):
@@ -61,11 +61,12 @@ class Gate:
     def people(self):
         return list(self.rows.values())
 
-    def add(self, name, vectors, model_id, allow_duplicate=False, more=False):
-        self.added.append((name, vectors, model_id, allow_duplicate))
+    def add(self, name, vectors, model_id, allow_duplicate, more, admins):
+        self.added.append((name, vectors, model_id, allow_duplicate, admins))
         return person(2, name, templates=len(vectors))
 
-    def enrol(self, name, allow_duplicate, progress, more=False):
+    def enrol(self, name, allow_duplicate, progress, more, admins):
+        self.admins = admins
         progress(0, "look at the camera")
         progress(1, "turn a little")
         if name == "Nobody":

@@ -20,7 +20,7 @@ def test_questions_are_answered(client):
 def test_embeddings_arrive_as_sent(client, gate):
     vector = unit(np.arange(128, dtype=np.float32))
     assert client.add("Ben Ö", [vector], "m1", True).templates == 1
-    name, vectors, model_id, duplicate = gate.added[0]
+    name, vectors, model_id, duplicate, _ = gate.added[0]
     assert (name, model_id, duplicate) == ("Ben Ö", "m1", True)
     assert np.array_equal(vectors[0], vector)
 

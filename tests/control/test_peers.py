@@ -1,12 +1,14 @@
 """Who gets what: strangers nothing, the group what its routes allow, root all of it."""
 
 import grp
+import json
 import os
 import pwd
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from knocking import ask, send_raw, unit
+from knocking import LOOSE, ask, send_raw, unit
 from users import as_user
 
 from facegate.control import peers
@@ -21,11 +23,15 @@ SOMEBODY = pwd.getpwnam("daemon").pw_uid
 @pytest.fixture
 def open_path(client):
     """Open the way to the socket to everybody, so that only the server itself stands there."""
+    open_to_all(client)
+    return client
+
+
+def open_to_all(client):
     os.chmod(client.path, 0o666)
     for folder in client.path.parents:
         if "pytest" in str(folder):
             os.chmod(folder, 0o755)
-    return client
 
 
 @pytest.fixture
@@ -87,6 +93,36 @@ def test_a_member_of_the_group_gets_what_the_rule_says(open_path, group, gate, r
     else:
         assert status in (200, 503)  # 503: removing Ann meets a full disk, not a rule
     assert ask(open_path, route.method, path, takes).status in (200, 503, 404)
+
+
+def test_a_member_cannot_flood_the_audit_trail(serve, group, gate, reports):
+    path = serve(replace(LOOSE, changes_burst=3, changes_per_s=0.001))
+    open_to_all(path)
+
+    def work():
+        note, role = {"note": "x"}, {"role": "admin"}
+        notes = [ask(path, "PUT", "/v1/people/Ann/note", note).status for _ in range(2)]
+        refused = [ask(path, "PUT", "/v1/people/Ann/role", role).status for _ in range(2)]
+        return json.dumps([*notes, *refused, ask(path, "GET", "/v1/people").status]).encode()
+
+    assert json.loads(as_user(SOMEBODY, group, work)) == [200, 200, 403, 429, 200]
+    assert [r[0] for r in reports] == ["commanded", "commanded", "command_refused"]
+    for _ in range(5):  # root may remove the trail as well
+        assert ask(path, "PUT", "/v1/people/Ann/note", {"note": "x"}).status == 200
+
+
+def test_who_may_be_an_administrator_is_said_to_whoever_enrols(open_path, group, gate):
+    def work():
+        statuses = [ask(open_path, "POST", "/v1/people", bodies()["NewPerson"]).status]
+        statuses += [ask(open_path, "POST", "/v1/enrolments", {"name": "Ben"}).status]
+        return json.dumps(statuses).encode()
+
+    assert json.loads(as_user(SOMEBODY, group, work)) == [200, 200]
+    assert not gate.added[-1][-1]
+    assert not gate.admins
+    work()
+    assert gate.added[-1][-1]
+    assert gate.admins
 
 
 def test_only_root_forgets_an_administrator(open_path, group, gate):

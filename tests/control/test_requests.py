@@ -231,11 +231,22 @@ def test_a_bucket_refills_with_time_and_is_each_users_own():
     assert [turnstile.request(1) for _ in range(3)] == [True, True, False]
 
 
-def test_one_user_cannot_take_all_connections():
+def test_what_is_recorded_has_a_bucket_of_its_own():
+    now_s = [0.0]
+    limits = Limits(changes_per_s=0.5, changes_burst=2)
+    turnstile = Turnstile(limits, lambda: now_s[0])
+    assert [turnstile.change(1) for _ in range(3)] == [True, True, False]
+    assert turnstile.request(1)
+    now_s[0] = 2.0
+    assert [turnstile.change(1) for _ in range(2)] == [True, False]
+
+
+def test_users_cannot_take_all_connections():
     turnstile = Turnstile(Limits(connections=3, connections_each=2))
     assert [turnstile.enter(1) for _ in range(3)] == [True, True, False]
     assert turnstile.enter(2)
     assert not turnstile.enter(3)
+    assert [turnstile.enter(0, owner=True) for _ in range(3)] == [True, True, False]
     turnstile.leave(1)
     assert turnstile.enter(3)
 
