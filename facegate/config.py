@@ -5,6 +5,7 @@ Unknown keys are errors, and all errors are reported at once.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from facegate.errors import ConfigError
+from facegate.errors import ConfigError, HardwareError
 from facegate.mistakes import contradictions, explained
 from facegate.settings import (
     AccessConfig,
@@ -192,6 +193,7 @@ def load_config(path: Path | None = None) -> Config:
     Raises:
         ConfigError: the file cannot be read, is not YAML, or settings in it are wrong; the message
             lists every mistake with its path.
+        HardwareError: the disk fails.
     """
     path = path or find_config()
     if path is None:
@@ -199,6 +201,10 @@ def load_config(path: Path | None = None) -> Config:
     try:
         content = yaml.load(path.read_text(), _Loader)
     except OSError as error:
+        if error.errno == errno.EIO:  # no mistake in the settings: it may be gone at the next try
+            raise HardwareError(
+                f"{path}: cannot be read: the disk fails; check it (dmesg)"
+            ) from error
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)

@@ -43,6 +43,8 @@ from facegate.roster import Roster
 from facegate.types import Frame
 from facegate.vision.tracker import Tracker
 
+FRESH_S = 2.0
+"""A frame that is older tells nothing of how many come a second."""
 STOP_LOOK_S = 0.1
 """A signal only sets an event, and is noticed within so long."""
 
@@ -148,6 +150,7 @@ class Gate:
         self.decisions = self._keeper.decisions
         self._started_at_s = clock()
         self._recent: deque[float] = deque(maxlen=30)
+        self._stalled: list[str] = []
 
     def run(self, stopping: threading.Event, chores: Callable[[], None] = lambda: None) -> None:
         """Run until the camera ends, `stopping` is set, or a part fails; then lock the door.
@@ -181,12 +184,12 @@ class Gate:
                     heartbeat.beat_if_due()
                     with suppress(StoreError):  # the heartbeat tells; who is in memory stays
                         self._roster.reload_if_changed()
-                    self._keeper.stalled = heartbeat.amiss
+                    self._keeper.stalled, self._stalled = heartbeat.amiss, heartbeat.stalled
                     chores()
         finally:
-            notify_systemd("STOPPING=1")
             with suppress(LineError):  # the act thread failed by it; closing the line releases it
                 self._keeper.lock()
+            notify_systemd("STOPPING=1")
             self._keeper.close()
 
     def _heartbeat(self) -> Heartbeat:
@@ -199,6 +202,7 @@ class Gate:
                 "door": lambda: self._keeper.beats,
             },
             self._clock,
+            chain=("camera", "detector", "embedder"),
         )
         return Heartbeat(
             health,
@@ -270,10 +274,13 @@ class Gate:
     def status(self) -> dict[str, object]:
         """Say how the gate is doing."""
         recent = list(self._recent)
+        if recent and self._clock() - recent[-1] > FRESH_S:
+            recent = []
         span_s = recent[-1] - recent[0] if len(recent) > 1 else 0.0
         return {
             "camera": self._camera.description,
             "camera_lost": self._camera.lost_for,
+            "stalled": self._stalled,
             "uptime_s": self._clock() - self._started_at_s,
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,

@@ -102,7 +102,6 @@ class DoorKeeper:
         self._bell = Bell()
         self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
-        self._panel_works = True
         self._admins: frozenset[int] = frozenset()
         self._asked: Facts = {}
         self._duress: frozenset[str] = frozenset()
@@ -177,17 +176,20 @@ class DoorKeeper:
         """Have the act thread do something to the door, and wait for what comes of it.
 
         Raises:
-            DaemonError: the act thread did not get to it in time.
+            DaemonError: the act thread did not get to it in time, and will not any more; or it
+                began, and hangs.
             LineError: the relay cannot be driven.
         """
         done: Future[list[DoorEvent]] = Future()
         self._commands.put((command, done))
         self._bell.ring()
-        try:
-            return done.result(COMMAND_TIMEOUT_S)
-        except TimeoutError:
-            done.cancel()
-            raise DaemonError("the door did not answer; see `journalctl -u facegate`") from None
+        for _ in range(2):
+            try:
+                return done.result(COMMAND_TIMEOUT_S)
+            except TimeoutError:
+                if done.cancel():  # else it is being carried out just now
+                    break
+        raise DaemonError("the door did not answer; see `journalctl -u facegate`")
 
     def lock(self) -> None:
         """Hold the strike, at the end."""
@@ -339,8 +341,6 @@ class DoorKeeper:
         self._journal.emit(name, message, called=[called], **facts)
 
     def _show(self) -> None:
-        if not self._panel_works:
-            return
         self._panel.show(self._panel_state())
         flash, self._flash = self._flash, None
         if flash is not None:
@@ -348,7 +348,6 @@ class DoorKeeper:
         try:
             self._panel.tick()
         except LineError as error:  # a broken lamp keeps nobody out
-            self._panel_works = False
             self.say("panel_failed", str(error))
 
     def _panel_state(self) -> PanelState:

@@ -79,6 +79,9 @@ EventName = Literal[
     "metrics_failed",
     "stalled",
     "part_failed",
+    "stall_over",
+    "start_failed",
+    "relay_failed",
 ]
 
 
@@ -454,6 +457,21 @@ EVENTS: dict[EventName, EventKind] = {
         "A part of facegate stands still",
         "systemd restarts facegate when it goes on. The camera: check its cable, and dmesg. The "
         "store: check the card.",
+    ),
+    "stall_over": EventKind("84c19c0b3677449691741a26a8a095d8", 5, "What stood still moves again"),
+    "start_failed": EventKind(
+        "f23279a92fbe40d5b3d632972bbb976b",
+        3,
+        "facegate could not start",
+        "The message says why and what to do; `facegate doctor` looks at everything. The strike is "
+        "held. systemd tries again, unless the settings are wrong.",
+    ),
+    "relay_failed": EventKind(
+        "3b8631bfc2e648afb880062ee4d58b95",
+        2,
+        "The relay cannot be driven",
+        "The strike may be released: look at the door, and lock it by hand if need be. facegate "
+        "ends, and systemd starts it again. Check door.relay, its wiring, and dmesg.",
     ),
     "part_failed": EventKind(
         "079165f2d0064d87aff692ce87bf39e8",

@@ -28,6 +28,7 @@ class Heartbeat:
 
     Attributes:
         amiss: whether a part stands still or is lost; the panel says so.
+        stalled: the parts that stand still.
         resumed: called when what stood still moves again.
     """
 
@@ -45,7 +46,7 @@ class Heartbeat:
         self._health, self._read_store, self._camera_lost = health, read_store, camera_lost
         self._status_line, self._tell, self._journal = status_line, tell, journal
         self._clock, self._resumed = clock, resumed
-        self._stalled: list[str] = []
+        self.stalled: list[str] = []
         self._due_s = clock()
         self.amiss = False
 
@@ -63,12 +64,13 @@ class Heartbeat:
         lost = self._camera_lost()
         self.amiss = bool(stalled) or lost is not None
         if stalled:
-            if stalled != self._stalled:
+            if stalled != self.stalled:
                 self._journal.emit("stalled", f"no sign of life: {', '.join(stalled)}")
             self._tell(f"STATUS=stalled: {', '.join(stalled)}")
         else:
-            if self._stalled:
+            if self.stalled:
+                self._journal.emit("stall_over", f"moving again: {', '.join(self.stalled)}")
                 self._resumed()
             status = self._status_line() if lost is None else f"camera lost: {lost}"
             self._tell(f"WATCHDOG=1\nSTATUS={status}")
-        self._stalled = stalled
+        self.stalled = stalled

@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from facegate.errors import FacegateError
 from facegate.journal import Event
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -102,10 +101,11 @@ class Metrics:
             try:
                 self.write()
                 told = False
-            except (OSError, FacegateError) as error:
+            except Exception as error:  # whatever it is: the next writing may succeed
                 if not told:
                     told = True
-                    self._failed(f"{self._path}: {getattr(error, 'strerror', None) or error}")
+                    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                    self._failed(f"{self._path}: {why}")
 
 
 Samples = list[tuple[dict[str, str], float]]
@@ -118,7 +118,8 @@ def _families(
     info = {"version": version("facegate"), "model": str(status["model_id"])}
     yield "build_info", "gauge", "What runs.", [(info, 1)]
     yield "uptime_seconds", "gauge", "Since the gate started.", [({}, status["uptime_s"])]
-    yield "camera_up", "gauge", "Whether pictures come.", [({}, int(not status["camera_lost"]))]
+    sees = not status["camera_lost"] and "camera" not in status["stalled"]
+    yield "camera_up", "gauge", "Whether pictures come.", [({}, int(sees))]
     yield "camera_frames_per_second", "gauge", "Frames worked off.", [({}, status["detected_fps"])]
     yield "people_enrolled", "gauge", "People in the store.", [({}, status["people"])]
     yield (

@@ -52,5 +52,5 @@ class Outbox(Closing):
         while (event := self._waiting.get()) is not None:
             try:
                 self._sink(event)
-            except OSError:  # nobody reads any more; the door goes on
+            except Exception:  # nobody reads any more, or no memory is left; the door goes on
                 self.lost += 1

@@ -92,11 +92,11 @@ class Recorder(Closing):
                 self._missed(missing)
             self._trail.append(event.name, facts, event.wall_s, event.mono_s)
             self._told = False
-        except StoreError as error:
+        except Exception as error:  # whatever it is: the thread goes on with the next event
             self._unwritten += 1
             if not self._told:
                 self._told = True
-                self._failed(str(error))
+                self._failed(str(error) or type(error).__name__)
 
 
 def settings_before(path: Path) -> str | None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
 from facegate.closing import Closing
-from facegate.errors import StoreError
 from facegate.journal import Journal
 
 LOOK_S = 2.0
@@ -51,12 +50,15 @@ class SafeKeeper(Closing):
         self._thread.join()
 
     def _run(self) -> None:
-        copied, seen, failed = self._backups.latest_mark(), "", ""
+        copied: str | None = None
+        seen = failed = ""
         due_s, again_s, pause_s = self._clock() + self._every_s, 0.0, self._look_s
         told = False
         while not self._stopping.is_set():
             trying = False
             try:
+                if copied is None:
+                    copied = self._backups.latest_mark() or ""
                 mark = self._store.mark
                 settled, seen = mark == seen, mark
                 rests = mark == failed and self._clock() < again_s
@@ -67,11 +69,11 @@ class SafeKeeper(Closing):
                     copied, failed, told, pause_s = mark, "", False, self._look_s
                     if path is not None:
                         self._journal.emit("backup_made", path.name)
-            except StoreError as error:
+            except Exception as error:  # whatever it is: a later copy may succeed
                 if trying:  # each try writes a whole copy: a full card gets fewer and fewer
                     failed, pause_s = seen, min(2 * pause_s, MOST_PAUSE_S)
                     again_s = self._clock() + pause_s
                 if not told:
                     told = True
-                    self._journal.emit("backup_failed", str(error))
+                    self._journal.emit("backup_failed", str(error) or type(error).__name__)
             self._stopping.wait(self._look_s)

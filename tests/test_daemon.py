@@ -13,7 +13,7 @@ import pytest
 from facegate import parts, unused_grants
 from facegate.access.continuity import CHECK_EVERY_S
 from facegate.config import parse_config
-from facegate.daemon import Gate
+from facegate.daemon import FRESH_S, Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError, StoreError
 from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
@@ -243,6 +243,9 @@ def test_files_worked_off_fast_lose_no_frame(opened, films):
     counts = door.gate.channels["frames"].counts
     assert counts.put == counts.got == len(list(films["nobody"].iterdir()))
     assert counts.dropped == 0
+    assert door.gate.status()["detected_fps"] > 0
+    door.gate._clock = lambda: time.monotonic() + FRESH_S
+    assert door.gate.status()["detected_fps"] == 0
 
 
 def test_a_person_is_enrolled_with_the_gates_own_camera(opened, vision, films):

@@ -26,3 +26,14 @@ def test_a_part_that_stands_still_is_named_until_it_moves():
     assert stalled == ["camera"]
     g.frames += 1
     assert g.health.stalled() == []
+
+
+def test_of_parts_that_wait_for_each_other_the_first_is_named():
+    now_s, moves = [0.0], {"camera": 0, "detector": 0, "embedder": 0, "door": 0}
+    gauges = {name: (lambda name=name: moves[name]) for name in moves}
+    chain = ("camera", "detector", "embedder")
+    health = Health(gauges, lambda: now_s[0], stall_s=6.0, chain=chain)
+    for second in range(10):
+        now_s[0], moves["camera"] = float(second), second
+        stalled = health.stalled()
+    assert stalled == ["detector", "door"]

@@ -72,6 +72,8 @@ def test_going_on_ends_it_and_asks_the_canaries():
     assert all("WATCHDOG=1" in t for t in w.pass_s(10)[1:])
     assert w.resumed == 1
     assert not w.heart.amiss
+    assert [e.name for e in w.events] == ["stalled", "stall_over"]
+    assert w.heart.stalled == []
 
 
 def test_a_store_that_cannot_be_read_is_not_fed_for():

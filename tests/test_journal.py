@@ -67,3 +67,8 @@ def test_a_name_inside_a_word_or_another_name_stays_whole():
     said = without_names("A: come in; Ann is not Ann B.", ["A", "Ann", "Ann B."], "x")
     assert said == "x: come in; x is not x"
     assert without_names("Anna waits", ["Ann"], "x") == "Anna waits"
+
+
+def test_a_systemd_that_does_not_listen_ends_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
+    notify_systemd("READY=1")

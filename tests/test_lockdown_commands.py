@@ -6,6 +6,7 @@ import pytest
 
 from facegate.access.door import Door
 from facegate.access.door_events import DoorSettings
+from facegate.access.lockdown import LockdownMark
 from facegate.commands import Commands
 from facegate.config import Config
 from facegate.errors import LineError, StoreError
@@ -80,3 +81,9 @@ def test_a_lockdown_whose_mark_stays_goes_on(commands, tmp_path):
     with pytest.raises(StoreError, match="cannot be removed"):
         commands.lockdown(False)
     assert commands._keeper.door.locked_down
+
+
+def test_a_mark_that_cannot_be_looked_at_counts_as_a_lockdown(tmp_path):
+    (tmp_path / "file").touch()
+    assert LockdownMark(tmp_path / "file" / "lockdown").on
+    assert not LockdownMark(tmp_path / "lockdown").on

@@ -13,6 +13,7 @@ STATUS = {
     "model_id": 'odd "name"\\',
     "uptime_s": 12.5,
     "camera_lost": None,
+    "stalled": [],
     "detected_fps": 14.9,
     "people": 3,
     "door": "locked",
@@ -83,6 +84,13 @@ def test_events_and_latencies_are_counted(metrics):
     assert value(families, f"{name}_count") == 4
 
 
+@pytest.mark.parametrize("trouble", [{"camera_lost": "unplugged"}, {"stalled": ["camera"]}])
+def test_a_camera_that_gives_nothing_is_down(tmp_path, trouble):
+    status = {**STATUS, **trouble}
+    metrics = Metrics(tmp_path / "f.prom", 1.0, lambda: status, lambda why: None)
+    assert value(parsed(metrics.text()), "facegate_camera_up") == 0
+
+
 def test_nothing_says_who_came(metrics):
     metrics(Event("granted", "Ann: come in", {"latency_ms": 1.0, "person": 7}))
     assert "Ann" not in metrics.text()
@@ -116,3 +124,19 @@ def test_a_folder_that_is_not_there_is_told_once(tmp_path):
         time.sleep(0.1)
     assert len(told) == 1
     assert "No such file" in told[0]
+
+
+def test_after_a_failure_of_any_kind_the_file_is_written_again(tmp_path):
+    file, told = tmp_path / "f.prom", []
+
+    def status():
+        if not told:
+            raise MemoryError
+        return STATUS
+
+    with Metrics(file, 0.01, status, told.append):
+        end_s = time.monotonic() + 20
+        while not file.exists():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+    assert told == [f"{file}: MemoryError"]

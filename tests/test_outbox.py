@@ -66,3 +66,17 @@ def test_a_sink_that_fails_ends_nothing():
         emit(Journal(outbox), 4)
     assert taken == [0, 2, 3]
     assert outbox.lost == 1
+
+
+def test_no_failure_of_a_sink_ends_the_thread():
+    taken = []
+
+    def sink(event):
+        taken.append(event)
+        if len(taken) == 1:
+            raise MemoryError
+
+    with Outbox(sink, "test") as outbox:
+        emit(Journal(outbox), 3)
+    assert len(taken) == 3
+    assert outbox.lost == 1

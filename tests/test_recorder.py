@@ -90,3 +90,26 @@ def test_the_newest_revision_of_the_store_is_found(tmp_path):
         assert revision_before(path) == 8
         trail.append("backup_restored", {})
         assert revision_before(path) == 0
+
+
+class Exhausted:
+    """A trail for which there is no memory, once."""
+
+    def __init__(self):
+        self.recorded = []
+
+    def append(self, event, facts, *_):
+        if not self.recorded:
+            self.recorded.append(None)
+            raise MemoryError
+        self.recorded.append((event, dict(facts)))
+
+
+def test_after_a_failure_of_any_kind_recording_goes_on():
+    trail, told = Exhausted(), []
+    with Recorder(trail, told.append) as recorder:
+        journal = Journal(recorder)
+        for person in (1, 2):
+            journal.emit("granted", "x", person=person)
+    assert told == ["MemoryError"]
+    assert trail.recorded[1:] == [("records_lost", {"missing": 1}), ("granted", {"person": 2})]

@@ -2,6 +2,7 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
@@ -74,15 +75,18 @@ def test_a_copy_that_fails_is_tried_less_and_less_and_anew_after_a_change(tmp_pa
 
 class FullDisk(RollingBackups):
     full = True
+    error = StoreError("the disk is full")
 
     def make(self, store):
         if self.full:
-            raise StoreError("the disk is full")
+            raise self.error
         return super().make(store)
 
 
-def test_a_full_disk_is_told_once_and_tried_again(tmp_path):
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), MemoryError()])
+def test_what_fails_is_told_once_and_tried_again(tmp_path, error):
     backups = FullDisk(tmp_path / "backups", KEY, 3)
+    backups.error = error
     with kept(tmp_path, backups) as (_, _, events):
         until(lambda: events)
         time.sleep(0.2)

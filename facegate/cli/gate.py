@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from facegate import parts
-from facegate.cli.options import CameraSource, ConfigFile, running_daemon
+from facegate.cli.options import CameraSource, ConfigFile, daemon_of, running_daemon
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
-from facegate.errors import CameraError, DaemonError, FacegateError
+from facegate.errors import CameraError, DaemonError, FacegateError, LineError
+from facegate.events import EventName
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import AbsentCamera
 from facegate.hold import leave_note
@@ -55,98 +56,136 @@ def run(
     """
     use_one_arena()
     settings = with_overrides(load_config(config), camera, fake_relay)
-    stopping, reloading = threading.Event(), threading.Event()
+    asked = _Asked()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    signal.signal(signal.SIGHUP, lambda *_: reloading.set())
+        signal.signal(number, asked.to_stop)
+    signal.signal(signal.SIGHUP, asked.to_reload)
     with ExitStack() as stack:
         # Nobody waits for the journal: the strike is held on time, though its reader may stand.
         outbox = stack.enter_context(Outbox(default_sink(), "facegate-journal", JOURNAL_PATIENCE_S))
         journal = Journal(Repeats(outbox), names=settings.journal.names)
-        # The lines first: from the relay's claim on the strike is held, whatever fails after it.
-        leave_note(settings)
-        lines = stack.enter_context(parts.lines_from(settings))
-        vision = parts.load_vision(settings)
-        store = stack.enter_context(parts.open_store(settings, vision.model_id))
-        trail = stack.enter_context(parts.open_audit(settings))
-        journal.add(
-            stack.enter_context(
-                Recorder(
-                    trail,
-                    failed=lambda why: journal.emit("audit_failed", why),
-                    missed=lambda n: journal.emit("records_lost", f"{n} events", missing=n),
-                    revision=lambda: store.revision,
-                )
-            )
-        )
-        if trail.is_new and (people := len(store.people())):
-            journal.emit("audit_missing", f"{people} people are enrolled", people=people)
-        if (known := revision_before(settings.audit_path)) > (revision := store.revision):
-            journal.emit("store_older", f"revision {revision}, it had reached {known}")
-        trail.cut = lambda cut: journal.emit(
-            "audit_cut", f"{cut.removed} records so far", removed=cut.removed
-        )
-        backups = parts.rolling_backups(settings)
-        every_s = settings.backup.every_h * 3600
-        stack.enter_context(SafeKeeper(store, backups, journal, every_s))
-        before, now = settings_before(settings.audit_path), fingerprint(settings)
-        if before not in (None, now):
-            journal.emit("settings_changed", f"from {before} to {now}", settings=now)
-        journal.emit(
-            "started",
-            f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
-            f"{vision.embedder.model.delegate}",
-            model=vision.model_id,
-            settings=now,
-            revision=revision,
-            changed=", ".join(differences(settings)) or "nothing",
-        )
-        eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
+        try:
+            gate = _begin(stack, journal, settings, camera)
+        except FacegateError as error:
+            journal.emit("start_failed", str(error))
+            raise
+        stopping = threading.Event()
 
         def chores() -> None:
             journal.settle()
-            if not reloading.is_set():
+            if asked.stop:
+                stopping.set()
+            if not asked.reload:
                 return
-            reloading.clear()
+            asked.reload = False
             try:
-                wanted = with_overrides(load_config(config), camera, fake_relay)
+                gate.obey(with_overrides(load_config(config), camera, fake_relay))
             except Exception as error:  # whatever is wrong with the file, the door goes on
-                journal.emit("settings_refused", str(error))
-                return
-            try:
-                gate.obey(wanted)
-            except FacegateError as error:
-                journal.emit("settings_refused", str(error))
+                journal.emit("settings_refused", str(error) or type(error).__name__)
 
-        gate = Gate(
-            settings,
-            vision,
-            store,
-            eye,
-            lines,
-            journal,
-            reopen=lambda: parts.camera_from(settings),
-        )
-        if settings.metrics.textfile is not None:
-            metrics = Metrics(
-                Path(settings.metrics.textfile),
-                settings.metrics.every_s,
-                gate.status,
-                lambda why: journal.emit("metrics_failed", why),
-            )
-            journal.add(metrics)
-            stack.enter_context(metrics)
-        stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit))
         try:
             gate.run(stopping, chores)
-        except DaemonError as error:
-            journal.emit("part_failed", str(error))
+        except Exception as error:
+            journal.emit(*event_of(error))
             raise
         finally:
             journal.settle(at_end=True)
         counts = {name: c.counts for name, c in gate.channels.items()}
         dropped = ", ".join(f"{n} {c.dropped} of {c.put}" for n, c in counts.items())
         journal.emit("stopped", f"relay released; dropped: {dropped}")
+
+
+def event_of(error: Exception) -> tuple[EventName, str]:
+    """Give event and message for what ends the gate: a relay that is not obeyed is worse."""
+    name: EventName = "relay_failed" if isinstance(error.__cause__, LineError) else "part_failed"
+    return name, str(error) if isinstance(error, FacegateError) else repr(error)
+
+
+class _Asked:
+    """What signals ask for.
+
+    Plain attributes: a handler runs between any two steps of the thread that looks at them, and
+    would wait for ever for a lock that this thread holds.
+    """
+
+    def __init__(self) -> None:
+        self.stop = self.reload = False
+
+    def to_stop(self, *_: object) -> None:
+        self.stop = True
+
+    def to_reload(self, *_: object) -> None:
+        self.reload = True
+
+
+def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | None) -> Gate:
+    """Make the gate and all that it needs; the stack closes them.
+
+    Raises:
+        FacegateError: something cannot be had.
+    """
+    # The lines first: from the relay's claim on the strike is held, whatever fails after it.
+    leave_note(settings)
+    lines = stack.enter_context(parts.lines_from(settings))
+    if daemon_of(settings) is not None:  # before anything is recorded of this one
+        raise DaemonError(f"{settings.socket_path}: another facegate runs already; stop it first")
+    vision = parts.load_vision(settings)
+    store = stack.enter_context(parts.open_store(settings, vision.model_id))
+    trail = stack.enter_context(parts.open_audit(settings))
+    journal.add(
+        stack.enter_context(
+            Recorder(
+                trail,
+                failed=lambda why: journal.emit("audit_failed", why),
+                missed=lambda n: journal.emit("records_lost", f"{n} events", missing=n),
+                revision=lambda: store.revision,
+            )
+        )
+    )
+    if trail.is_new and (people := len(store.people())):
+        journal.emit("audit_missing", f"{people} people are enrolled", people=people)
+    if (known := revision_before(settings.audit_path)) > (revision := store.revision):
+        journal.emit("store_older", f"revision {revision}, it had reached {known}")
+    trail.cut = lambda cut: journal.emit(
+        "audit_cut", f"{cut.removed} records so far", removed=cut.removed
+    )
+    backups = parts.rolling_backups(settings)
+    every_s = settings.backup.every_h * 3600
+    stack.enter_context(SafeKeeper(store, backups, journal, every_s))
+    before, now = settings_before(settings.audit_path), fingerprint(settings)
+    if before not in (None, now):
+        journal.emit("settings_changed", f"from {before} to {now}", settings=now)
+    journal.emit(
+        "started",
+        f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
+        f"{vision.embedder.model.delegate}",
+        model=vision.model_id,
+        settings=now,
+        revision=revision,
+        changed=", ".join(differences(settings)) or "nothing",
+    )
+    eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
+
+    gate = Gate(
+        settings,
+        vision,
+        store,
+        eye,
+        lines,
+        journal,
+        reopen=lambda: parts.camera_from(settings),
+    )
+    if settings.metrics.textfile is not None:
+        metrics = Metrics(
+            Path(settings.metrics.textfile),
+            settings.metrics.every_s,
+            gate.status,
+            lambda why: journal.emit("metrics_failed", why),
+        )
+        journal.add(metrics)
+        stack.enter_context(metrics)
+    stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit))
+    return gate
 
 
 def _eye(settings: Config, journal: Journal, must_be_there: bool) -> Camera:

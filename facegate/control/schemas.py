@@ -173,6 +173,7 @@ class Status(BaseModel):
     camera_lost: Annotated[
         str | None, Field(description="why there is no picture, while the camera is opened again")
     ]
+    stalled: Annotated[list[str], Field(description="parts that show no sign of life")]
     false_accepts_per_1000: Annotated[
         float, Field(description="strangers who would pass one look, of 1,000")
     ]

@@ -114,6 +114,8 @@ def camera(settings: Config, daemon: ControlClient | None, source: str | None) -
         status = daemon.status()
         if lost := status.get("camera_lost"):
             return bad("camera", f"lost: {lost}", "check its cable and power, and dmesg")
+        if "camera" in status["stalled"]:
+            return bad("camera", "no sign of life", "check its cable and power, and dmesg")
         return ok("camera", f"{status['camera']}: {status['detected_fps']:.1f} frames a second")
     with parts.camera_from(settings, source) as eye:
         frame = next(iter(eye.frames(threading.Event())), None)

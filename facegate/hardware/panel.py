@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from facegate.errors import LineError
 from facegate.hardware.lines import OutputLine
 
 Lamp = Literal["green", "red", "blue", "buzzer"]
@@ -106,7 +107,7 @@ class Panel:
     """
 
     def __init__(self, lines: Mapping[Lamp, OutputLine], clock: Callable[[], float]) -> None:
-        self._lines, self._clock = lines, clock
+        self._lines, self._clock = dict(lines), clock
         self._base, self._base_since_s = PanelState.IDLE, clock()
         self._once: tuple[PanelState, float] | None = None
 
@@ -135,13 +136,20 @@ class Panel:
         """Set the lamps as the pattern wants them now.
 
         Raises:
-            LineError: a lamp cannot be driven.
+            LineError: a lamp cannot be driven. It is left alone from now on; the others go on.
         """
         state, since_s = self._playing()
         on, _ = PATTERNS[state].at(self._clock() - since_s)
-        for lamp, line in self._lines.items():
-            if line.active != (lamp in on):
-                line.set(lamp in on)
+        failed: list[LineError] = []
+        for lamp, line in list(self._lines.items()):
+            try:
+                if line.active != (lamp in on):
+                    line.set(lamp in on)
+            except LineError as error:
+                del self._lines[lamp]
+                failed.append(error)
+        if failed:
+            raise LineError("; ".join(map(str, failed)))
 
     def _playing(self) -> tuple[PanelState, float]:
         once = self._once  # other threads ask for the state; what they see they never change

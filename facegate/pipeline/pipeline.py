@@ -9,6 +9,9 @@ from types import TracebackType
 
 from facegate.errors import DaemonError
 
+STOP_S = 3.0
+"""Less than systemd waits (`TimeoutStopSec=`): what did not stop is still written down."""
+
 
 class Stage:
     """One named thread.
@@ -105,9 +108,8 @@ class Pipeline:
             self._changed.clear()
             for stage in self.stages:
                 if stage.error is not None:
-                    raise DaemonError(
-                        f"{stage.name} failed: {stage.error or type(stage.error).__name__}"
-                    ) from stage.error
+                    why = str(stage.error) or type(stage.error).__name__
+                    raise DaemonError(f"{stage.name} failed: {why}") from stage.error
             if not any(stage.alive for stage in self.stages):
                 return True
             left_s = None if until_s is None else until_s - time.monotonic()
@@ -115,7 +117,7 @@ class Pipeline:
                 return False
             self._changed.wait(left_s)
 
-    def stop(self, timeout_s: float = 5.0) -> None:
+    def stop(self, timeout_s: float = STOP_S) -> None:
         """Tell all stages to stop, then wait for each.
 
         Raises:

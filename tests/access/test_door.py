@@ -390,3 +390,68 @@ def test_other_rules_leave_a_lockout_and_a_pulse_alone(make, relay, clock):
     door.tick()
     assert not door.locked_out
     assert relay.edges == [True, False]
+
+
+def refused(door, clock, *times_s):
+    for clock.now_s in times_s:
+        events = door.apply(decision(Verdict.UNKNOWN, clock.now_s))
+    return names(events)
+
+
+def test_an_old_refusal_does_not_hide_those_that_follow_quickly(make, clock):
+    door = make(lockout_attempts=3, lockout_within_s=60.0)
+    refused(door, clock, 100.0, 300.0, 301.0, 302.0)
+    assert door.locked_out
+
+
+def test_a_refusal_during_a_lockout_does_not_prolong_it(make, clock):
+    door = make(lockout_attempts=1, lockout_within_s=60.0, lockout_s=60.0)
+    assert refused(door, clock, 100.0, 130.0) == []
+    clock.now_s = 160.0
+    door.tick()
+    assert not door.locked_out
+
+
+def test_after_a_lockout_the_count_begins_anew(make, clock):
+    door = make(lockout_attempts=3, lockout_within_s=600.0, lockout_s=60.0)
+    assert refused(door, clock, 100.0, 100.0, 100.0, 160.0) == ["lockout_ended"]
+    assert not door.locked_out
+
+
+def test_a_command_does_not_unlock_in_tamper_but_in_a_lockout(make, relay):
+    door = make(lockout_attempts=1)
+    door.tamper(True)
+    assert names(door.command_unlock()) == ["grant_refused"]
+    assert not any(relay.levels)
+    door.tamper(False)
+    door.apply(decision(Verdict.UNKNOWN))
+    assert door.locked_out
+    assert names(door.command_unlock()) == ["door_unlocked"]
+
+
+def test_taking_on_rules_takes_on_all_of_them(door, clock):
+    door.obey(DoorSettings(second_factor="button", max_decision_age_s=0.5, pulse_s=1.0))
+    assert names(door.apply(decision(at_s=99.0))) == ["decision_too_old"]
+    assert names(door.apply(decision())) == ["second_factor_wanted"]
+    door.button()
+    assert door.deadline_s == clock.now_s + 1.0
+
+
+def test_the_time_a_door_may_stand_open_begins_when_it_opens(make, clock):
+    door = make(pulse_s=30.0)
+    door.apply(decision())
+    clock.now_s += 19
+    door.contact(True)
+    clock.now_s += 19
+    assert "door_held_open_warning" not in names(door.tick())
+
+
+def test_the_events_of_a_second_factor_name_whose_it_was(make, clock):
+    door = make(second_factor="pin")
+    door.apply(decision())
+    assert [e.person for e in door.pin(False)] == ["Ann"]
+    door.apply(decision())
+    clock.now_s += 60
+    assert [e.person for e in door.tick()] == ["Ann"]
+    door.apply(decision(at_s=clock.now_s))
+    assert door.pin(True)[0].person == "Ann"

@@ -187,3 +187,10 @@ def test_a_named_group_holds_for_whom_the_store_puts_into_it():
         ((), "Ben", None, True),
     ):
         assert Schedule(UTC, groups=groups).admits(name, at, group) == admitted, (name, group)
+
+
+def test_a_group_without_hours_waits_for_the_clock_where_holidays_close_it():
+    before = CLOCK_UNSET_BEFORE - timedelta(days=1)
+    holiday = frozenset({date(2027, 1, 1)})
+    assert not Schedule(ZoneInfo("UTC"), holiday, (Group(),)).admits("Ann", before)
+    assert Schedule(ZoneInfo("UTC"), holiday, (Group(),)).admits("Ann", CLOCK_UNSET_BEFORE)

@@ -14,6 +14,9 @@ import cv2
 import pytest
 import yaml
 
+from facegate.cli.gate import event_of
+from facegate.errors import DaemonError, LineError
+
 walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
 pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
 pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
@@ -166,6 +169,8 @@ def test_metrics_are_written_where_they_are_asked_for(daemon, tmp_path):
 def test_a_second_one_is_refused(daemon):
     daemon.start()
     second = daemon.command("run")
+    trail = (daemon.config.parent / "state" / "audit.jsonl").read_text()
+    assert trail.count('"event":"started"') == 1
     assert second.returncode in (5, 7)
     assert len(second.stderr.strip().splitlines()) == 1
     daemon.stop()
@@ -255,3 +260,35 @@ def test_an_older_store_or_a_removed_trail_is_told_at_the_next_start(daemon, tmp
     said = events()
     assert "audit_missing" in said
     assert "1 people are enrolled" in said
+
+
+def test_a_storm_of_signals_is_obeyed(daemon):
+    daemon.start()
+    for _ in range(60):
+        daemon.process.send_signal(signal.SIGHUP)
+    for _ in range(20):
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.send_signal(signal.SIGHUP)
+    said, _ = daemon.process.communicate(timeout=30)
+    assert daemon.process.returncode == 0, said
+    assert "stopped" in said
+
+
+def test_why_it_could_not_start_is_in_the_journal(daemon, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "people.db").write_bytes(b"no database" * 1000)
+    (state / "key").write_bytes(bytes(32))
+    (state / "key").chmod(0o600)
+    done = daemon.command("run")
+    assert done.returncode == 5
+    assert "start_failed" in done.stdout
+    assert "people.db" in done.stdout
+
+
+def test_a_relay_that_is_not_obeyed_is_worse_than_another_part():
+    error = DaemonError("act failed: stuck")
+    assert event_of(error) == ("part_failed", "act failed: stuck")
+    error.__cause__ = LineError("stuck")
+    assert event_of(error) == ("relay_failed", "act failed: stuck")
+    assert event_of(ValueError("x")) == ("part_failed", "ValueError('x')")

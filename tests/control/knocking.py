@@ -37,6 +37,7 @@ STATUS = {
     "camera": "file",
     "uptime_s": 1.0,
     "camera_lost": None,
+    "stalled": [],
     "false_accepts_per_1000": 0.3,
     "detected_fps": 15.0,
     "last_event": "none",

@@ -67,3 +67,14 @@ def test_a_finish_that_fails_counts_as_the_stage_failing():
         Pipeline([Stage("x", lambda _s: None, fail)]) as pipeline,
     ):
         pipeline.wait(5)
+
+
+def test_a_failure_without_words_is_named_by_its_kind():
+    def fail(_stopping):
+        raise MemoryError
+
+    with (
+        pytest.raises(DaemonError, match="detect failed: MemoryError"),
+        Pipeline([Stage("detect", fail)]) as pipeline,
+    ):
+        pipeline.wait(5)
