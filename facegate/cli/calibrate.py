@@ -15,6 +15,7 @@ from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError
 from facegate.vision.card import Calibration, amend_card, card_path, read_card
+from facegate.vision.tflite import model_folder
 
 if TYPE_CHECKING:
     from facegate.types import F32, I64
@@ -47,6 +48,11 @@ def calibrate(
     settings = load_config(config)
     make_folder(plots)
     path = named_model(model) if model else parts.embedder_path(settings)
+    if images is not None and out is None and path.parent == model_folder():
+        raise InputError(
+            f"{path} is the network that ships: give --out own.tflite, or every gate with it takes "
+            "on the thresholds of these few people"
+        )
     card = read_card(path, "embedder").raw
     written: list[Path] = []
     if data is not None or images is not None:
@@ -56,9 +62,7 @@ def calibrate(
             **calibrate_people(*_faces(settings, path, data, images)),
             "pictures": "faces-val.parquet" if data is not None else "a folder of one's own",
         }
-        if out is not None:
-            path = _copy(path, out)
-        amend_card(path, {"calibration": card["calibration"]})
+        path = _write(path, out or path, card["calibration"])
         written.append(card_path(path))
     elif out is not None:
         raise DataError("--out belongs to --data DIR or --images DIR")
@@ -121,13 +125,23 @@ def _faces(settings: Config, path: Path, data: Path | None, images: Path | None)
     return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable])
 
 
-def _copy(model: Path, out: Path) -> Path:
+def _write(model: Path, out: Path, calibration: dict[str, Any]) -> Path:
+    """Write a calibration into the model's card, or both under another name; all of it or nothing.
+
+    Returns:
+        The model whose card has it.
+    """
+    from facegate.training.card_file import replacing
+
+    if out.exists() and out.samefile(model):
+        amend_card(model, {"calibration": calibration})
+        return model
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(model, out)
-        shutil.copyfile(card_path(model), card_path(out))
-    except shutil.SameFileError:
-        pass
+        with replacing(out) as made:
+            shutil.copyfile(model, made)
+            shutil.copyfile(card_path(model), card_path(made))
+            amend_card(made, {"calibration": calibration})
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     return out

@@ -41,5 +41,7 @@ def pin(config: ConfigFile = None) -> None:
             raise InputError("the two are not the same; nothing was changed")
     else:
         chosen = sys.stdin.readline().strip()
+        if not chosen:
+            raise InputError("nothing was typed; nothing was changed")
     daemon.set_pin(chosen)
     typer.echo("The door has a new PIN.")

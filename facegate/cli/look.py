@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +65,8 @@ def identify(
     settings = load_config(config)
     pictures = [(path, read_picture(path)) for path in images]
     vision = parts.load_vision(settings)
-    looks = [look for path, pixels in pictures for look in _looks(vision, path, pixels)]
+    seen_in = [_looks(vision, path, pixels) for path, pixels in pictures]
+    looks = [look for here in seen_in for look in here]
     vectors = [look.vector for look in looks]
     if client := daemon_of(settings):
         identities = client.identify(vectors, vision.model_id)
@@ -84,16 +86,16 @@ def identify(
         for look, identity in seen
     ]
     if draw:
-        first, canvas = pictures[0][0], pictures[0][1].copy()
-        for look, identity in seen:
-            if look.path == first:
-                colour = GREEN if identity.name else RED
-                draw_face(canvas, look.face.detection, identity.name or "unknown", colour)
+        canvas = pictures[0][1].copy()
+        for look, identity in seen[: len(seen_in[0])]:
+            colour = GREEN if identity.name else RED
+            draw_face(canvas, look.face.detection, identity.name or "unknown", colour)
         write_picture(draw, canvas)
     lines = []
-    for path, _ in pictures:
-        here = [_line(look, identity) for look, identity in seen if look.path == path]
-        lines += here or [f"{path}: no face found"]
+    rest = iter(seen)
+    for path, here in zip(images, seen_in, strict=True):
+        told = [_line(look, identity) for look, identity in islice(rest, len(here))]
+        lines += told or [f"{path}: no face found"]
     emit(result, as_json, lines)
 
 

@@ -63,7 +63,25 @@ def first_line(file: Path) -> str:
     try:
         return file.read_text().partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: the passphrase cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or "not a text in UTF-8"
+        raise InputError(f"{file}: the passphrase cannot be read: {why}") from error
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something that cannot be undone; an answer of no ends the command.
+
+    Args:
+        question: for whoever sits there.
+        yes: whether `--yes` was given.
+
+    Raises:
+        InputError: it was not, and there is no terminal to ask at.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("there is no terminal to ask at; give --yes if you mean it")
+    typer.confirm(question, abort=True)
 
 
 def check_events(names: Iterable[str]) -> None:

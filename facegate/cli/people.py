@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from facegate.cli.options import (
     CameraSource,
     ConfigFile,
     back_up,
+    confirm,
     daemon_of,
     directory,
     embedder_model,
@@ -159,8 +159,7 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Forget a person and all their templates."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Forget {name}?", abort=True)
+    confirm(f"Forget {name}?", yes)
     _change(lambda d: d.remove(name), lambda p: f"{p.name} is forgotten.", config, as_json)
 
 
@@ -175,8 +174,7 @@ def forget(
 
     Exit code 1 where something of them is still found.
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Erase {name} from the store and from every backup beside it?", abort=True)
+    confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
         erasure = erase(store, parts.rolling_backups(settings), name, settings.state_folder)
@@ -204,8 +202,7 @@ def migrate(
     Everybody is then enrolled again at their next visit, by an administrator.
     """
     settings = load_config(config)
-    if not yes and sys.stdin.isatty():
-        typer.confirm("Drop all templates of the old network? People stay.", abort=True)
+    confirm("Drop all templates of the old network? People stay.", yes)
     with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
         waiting = [p for p in store.people() if not p.templates]
         back_up(settings, store)

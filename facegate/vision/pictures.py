@@ -11,6 +11,8 @@ import numpy as np
 from facegate.errors import InputError
 from facegate.types import U8, Detection
 
+MOST_BYTES = 200 << 20
+"""A file of a camera's own format has 100 MB at most; a film may fill the memory."""
 GREEN, RED, YELLOW, GREY = (60, 200, 80), (230, 70, 60), (250, 210, 60), (170, 170, 170)
 """RGB colours for faces: let in, refused, undecided, not compared."""
 
@@ -27,11 +29,14 @@ def read_picture(path: Path) -> U8:
     if path.is_dir():
         raise InputError(f"{path}: a folder, not a picture")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{path}: larger than {MOST_BYTES >> 20} MB; that is no picture")
     if not data:
         raise InputError(f"{path}: the file is empty")
     try:

@@ -152,3 +152,26 @@ def test_a_name_is_found_however_its_accents_are_spelt(facegate, enrolled):
     assert facegate("people", "rename", "Eileen", "\u00c4nnchen").code == 0
     shown = json.loads(facegate("people", "show", "A\u0308nnchen", "--json").out)
     assert shown["name"] == "\u00c4nnchen"
+
+
+@pytest.mark.parametrize("words", [("remove", "Eileen"), ("forget", "Eileen"), ("migrate",)])
+def test_without_a_terminal_nothing_is_lost_unless_yes_is_said(facegate, enrolled, words):
+    done = facegate("people", *words)
+    assert done.code == 3
+    assert "--yes" in done.complaint
+    (person,) = json.loads(facegate("people", "list", "--json").out)
+    assert person["templates"] == 1
+
+
+def test_a_picture_given_twice_is_told_twice(facegate, enrolled, eileen, noise_picture):
+    said = facegate("identify", eileen, noise_picture, eileen).out.splitlines()
+    assert [line.split(":")[0] for line in said] == [
+        str(p) for p in (eileen, noise_picture, eileen)
+    ]
+    assert "no face found" in said[1]
+
+
+@pytest.fixture
+def noise_picture(write):
+    rng = np.random.default_rng(0)
+    return write("noise", rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def test_a_picture_that_is_none(facegate, tmp_path, words, kind, told):
     assert done.code == InputError.exit_code
     assert str(path) in done.complaint
     assert told in done.complaint
+
+
+def test_a_file_that_is_too_large_for_a_picture(facegate, tmp_path):
+    for path in (tmp_path / "film.avi", Path("/dev/zero")):
+        if path.parent == tmp_path:
+            with path.open("wb") as file:
+                file.truncate(300 << 20)
+        done = facegate("identify", path)
+        assert done.code == InputError.exit_code
+        assert "larger than 200 MB" in done.complaint
 
 
 def test_a_folder_where_a_picture_should_be(facegate, tmp_path):
@@ -100,7 +111,9 @@ def test_a_name_that_will_not_do(facegate, eileen, name):
     assert "name" in done.complaint
 
 
-@pytest.mark.parametrize("words", [("show", "Zoe"), ("rename", "Zoe", "Ann"), ("remove", "Zoe")])
+@pytest.mark.parametrize(
+    "words", [("show", "Zoe"), ("rename", "Zoe", "Ann"), ("remove", "Zoe", "-y")]
+)
 def test_somebody_who_is_not_enrolled(facegate, words):
     done = facegate("people", *words)
     assert done.code == InputError.exit_code

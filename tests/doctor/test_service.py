@@ -74,8 +74,11 @@ def test_the_journal(tmp_path, files, state, said):
     assert (found.state, said in found.found) == (state, True)
 
 
-def test_a_journal_without_files_to_be_seen_may_not_be_read(tmp_path):
+def test_a_journal_without_files_to_be_seen_may_not_be_read(tmp_path, monkeypatch):
     (tmp_path / "var/log/journal").mkdir(parents=True)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert "keeps no journal" in service.journal(tmp_path).found
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     found = service.journal(tmp_path)
     assert found.state == "warning"
     assert "systemd-journal" in found.mend

@@ -10,7 +10,7 @@ import pytest
 
 from facegate import parts
 from facegate.config import parse_config
-from facegate.errors import DataError
+from facegate.errors import DataError, ModelError
 from facegate.training import calibration, plots
 from facegate.vision.card import Calibration, Curve, card_path
 
@@ -119,7 +119,9 @@ def test_a_threshold_set_by_hand_shows_what_it_costs(facegate, tmp_path):
     assert one["false_accepts_per_1000"] > 500
 
 
-def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, tmp_path):
+def test_ones_own_pictures_make_a_card_of_ones_own(
+    facegate, portraits, copied, tmp_path, monkeypatch
+):
     from people import folder
 
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
@@ -140,6 +142,22 @@ def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, 
     assert again["calibration"] == found["calibration"]
     assert again["calibration"]["people"] == 12
     assert again["calibration"]["pictures"] == "a folder of one's own"
+    content = {path: path.read_bytes() for path in out.parent.iterdir()}
+    assert len(content) == 2
+
+    def full(*_):
+        raise ModelError("No space left on device")
+
+    monkeypatch.setattr("facegate.cli.calibrate.amend_card", full)
+    failed = facegate("calibrate", "--images", images, "--model", copied, "--out", out)
+    assert failed.code == 4
+    assert {path: path.read_bytes() for path in out.parent.iterdir()} == content
+
+
+def test_the_network_that_ships_keeps_its_thresholds(facegate, tmp_path):
+    done = facegate("calibrate", "--images", tmp_path)
+    assert done.code == 3
+    assert "give --out own.tflite" in done.complaint
 
 
 def test_figures_measured_anew_go_into_the_card_and_the_others_stay(facegate, small_data, copied):
@@ -162,7 +180,7 @@ def test_figures_measured_anew_go_into_the_card_and_the_others_stay(facegate, sm
     ("words", "said"),
     [
         (["--data", "d", "--images", "i"], "either --data DIR or --images DIR"),
-        (["--images", "nowhere"], "nowhere: no such folder"),
+        (["--images", "nowhere", "--out", "x.tflite"], "nowhere: no such folder"),
         (["--out", "x.tflite"], "--out belongs to"),
         (["--images", "i", "--out", "x.bin"], "ends in .tflite"),
     ],

@@ -117,7 +117,7 @@ def test_pictures_without_any_face_are_said(facegate, tmp_path):
         path = tmp_path / "images" / name[0] / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.full((90, 90, 3), 120, np.uint8))
-    for command in (("evaluate", "embedder"), ("calibrate",)):
+    for command in (("evaluate", "embedder"), ("calibrate", "--out", tmp_path / "own.tflite")):
         done = facegate(*command, "--images", tmp_path / "images")
         assert done.code == 8
         assert done.complaint.endswith("no face found in any of 4 pictures")
