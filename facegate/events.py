@@ -66,6 +66,7 @@ EventName = Literal[
     "backup_restored",
     "audit_cut",
     "audit_missing",
+    "audit_renewed",
     "store_older",
     "records_lost",
     "store_reloaded",
@@ -371,6 +372,12 @@ EVENTS: dict[EventName, EventKind] = {
         "Old records were taken out of the audit trail",
         "As audit.keep_days and audit.max_mb say. The trail begins with a signed line that names "
         "what was taken out.",
+    ),
+    "audit_renewed": EventKind(
+        "35f690840da84e35aca5417e5b015318",
+        4,
+        "A new audit trail was begun",
+        "The old one was not whole. It lies beside the new one, under the name in FACEGATE_ASIDE.",
     ),
     "store_older": EventKind(
         "4d1ebda2033547c3bd9b557d4b013623",

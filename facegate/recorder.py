@@ -27,7 +27,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("pin_set", "settings_reloaded", "settings_refused"),
         *("group_changed", "note_changed", "templates_dropped", "settings_changed"),
         *("backup_restored", "store_unread"),
-        *("commanded", "command_refused", "audit_missing", "store_older"),
+        *("commanded", "command_refused", "audit_missing", "audit_renewed", "store_older"),
     }
 )
 

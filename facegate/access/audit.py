@@ -13,6 +13,7 @@ under a lock, where the trail has got to.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import time
@@ -173,6 +174,40 @@ class AuditTrail(Closing):
                 write_head(self.path, key, (record.seq, record.hash))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def renew(self, problem: str, by: str) -> Path:
+        """Put a trail that is not whole aside, and begin one whose first record tells of it.
+
+        Args:
+            problem: what is wrong with it.
+            by: who wants that.
+
+        Returns:
+            Where the old trail lies; nothing is lost of it.
+
+        Raises:
+            StoreError: something cannot be written; broken off, it can be done again.
+        """
+        aside = self.path.with_name(f"audit-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+        try:
+            with self._alone():
+                os.link(self.path, aside)
+                content = aside.read_bytes()
+                self._reached = (0, BEGINNING)
+                facts = {
+                    "problem": problem,
+                    "aside": aside.name,
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "by": by,
+                }
+                record = self._record("audit_renewed", facts, None, None)
+                # The note first: with the old trail it hides nothing, the old note with the new
+                # trail would look like another cut.
+                write_head(self.path, self._key, (record.seq, record.hash))
+                write_whole(self.path, record.line)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+        return aside
 
     def close(self) -> None:
         """Let the file go; may be called again."""

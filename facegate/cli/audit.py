@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from typing import Annotated
 
 import typer
 
+from facegate import parts
 from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
 from facegate.access.files import write_whole
 from facegate.access.keys import load_key
-from facegate.cli.options import ConfigFile, check_events
+from facegate.cli.options import ConfigFile, Yes, check_events, confirm
 from facegate.cli.output import AsJson, emit, spelled_out
 from facegate.config import Config, load_config
 from facegate.errors import InputError, StoreError
@@ -45,6 +47,26 @@ def verify(config: ConfigFile = None, as_json: AsJson = False) -> None:
     emit(asdict(finding), as_json, lines)
     if finding.problem is not None:
         raise typer.Exit(1)
+
+
+@app.command()
+def renew(
+    yes: Yes = False,
+    config: ConfigFile = None,
+) -> None:
+    """Put a trail that is not whole aside, and begin one that tells of it.
+
+    Then `verify` speaks of what is new again. Only once it is known what happened.
+    """
+    settings = load_config(config)
+    key = load_key(settings.key_path)
+    problem = verify_trail(settings.audit_path, key).problem
+    if problem is None:
+        raise InputError(f"{settings.audit_path}: all in order; nothing was done")
+    confirm(f"{problem}. Begin a new trail?", yes)
+    with parts.open_audit(settings) as trail:
+        aside = trail.renew(problem, f"uid {os.getuid()}")
+    typer.echo(f"A new trail was begun; the old one is {aside}.")
 
 
 @app.command()

@@ -54,6 +54,9 @@ def passphrase_from(file: Path | None, prompt: str, *, confirm: bool) -> str:
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm))
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
 def first_line(file: Path) -> str:
     """Give the first line of a file that holds a passphrase.
 

@@ -22,6 +22,7 @@ from facegate.access.store import Person
 from facegate.cli.options import (
     CameraSource,
     ConfigFile,
+    Yes,
     back_up,
     confirm,
     daemon_of,
@@ -154,7 +155,7 @@ def note(
 @app.command()
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -166,7 +167,7 @@ def remove(
 @app.command()
 def forget(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -193,7 +194,7 @@ def forget(
 
 @app.command()
 def migrate(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:

@@ -361,3 +361,42 @@ def test_the_old_key_cannot_rewrite_what_the_new_one_binds(path):
     fill(path, 3)  # as somebody with the old key would
     path.write_bytes(path.read_bytes() + b"".join(rotated))
     assert "record 4 was changed" in verify(path, bytes(32)).problem
+
+
+@pytest.mark.parametrize("remove", REMOVALS, ids=lambda f: f.__name__)
+def test_a_new_trail_tells_of_the_old_one(path, remove):
+    fill(path, 6)
+    remove(path, path.with_suffix(".head"))
+    fill(path, 2)
+    old, problem = path.read_bytes(), verify(path, KEY).problem
+    with AuditTrail.open(path, KEY) as running, AuditTrail.open(path, KEY) as trail:
+        aside = trail.renew(problem, "uid 0")
+        running.append("granted", {"person": 1})
+        trail.append("granted", {"person": 2})
+    assert aside.read_bytes() == old
+    assert verify(path, KEY) == Finding(3, None)
+    first = next(read(path))
+    assert (first.event, first.facts["problem"]) == ("audit_renewed", problem)
+    assert first.facts["aside"] == aside.name
+
+
+def test_beginning_anew_may_be_broken_off(path, monkeypatch):
+    fill(path, 6)
+    remove_end(path, None)
+    fill(path, 1)
+    problem = verify(path, KEY).problem
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with AuditTrail.open(path, KEY) as trail:
+        with monkeypatch.context() as patch:
+            patch.setattr("facegate.access.audit.write_whole", full)
+            with pytest.raises(StoreError, match="No space left"):
+                trail.renew(problem, "uid 0")
+        assert verify(path, KEY).problem == problem
+        trail.append("granted", {})
+        assert verify(path, KEY).problem == problem
+        time.sleep(1.1)  # another name
+        trail.renew(problem, "uid 0")
+    assert verify(path, KEY) == Finding(1, None)

@@ -103,3 +103,17 @@ def test_forged_records_are_shown_as_such_and_command_nothing(happened, tmp_path
         last = list(csv.DictReader(file))[-1]
     assert (last["boot"], last["hash"]) == ("'=HYPERLINK(1)", "'-1")
     assert b"\x1b" not in out.read_bytes()
+
+
+def test_a_trail_that_is_not_whole_can_be_put_aside(happened, tmp_path):
+    assert "all in order" in happened("audit", "renew", "--yes").complaint
+    (path,) = tmp_path.rglob("audit.jsonl")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert happened("audit", "verify").code == 1
+    assert "--yes" in happened("audit", "renew").complaint
+    done = happened("audit", "renew", "--yes")
+    assert done.code == 0, done.err
+    assert len(list(path.parent.glob("audit-*.jsonl"))) == 1
+    assert happened("audit", "verify").code == 0
+    (record,) = json.loads(happened("audit", "show", "--json").out)
+    assert "cut off" in record["facts"]["problem"]
