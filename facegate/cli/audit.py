@@ -21,7 +21,8 @@ from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
 from facegate.access.files import write_whole
 from facegate.access.keys import load_key
-from facegate.cli.options import ConfigFile, Yes, check_events, confirm
+from facegate.access.visits import Visits, visits
+from facegate.cli.options import ConfigFile, Yes, check_events, confirm, directory, person_number
 from facegate.cli.output import AsJson, emit, spelled_out
 from facegate.config import Config, load_config
 from facegate.errors import InputError, StoreError
@@ -29,8 +30,15 @@ from facegate.errors import InputError, StoreError
 app = typer.Typer(help="Check, show and export the audit trail.", no_args_is_help=True)
 
 Event = Annotated[list[str] | None, typer.Option(help="Only this event; repeat for more.")]
-PersonId = Annotated[int | None, typer.Option(help="Only this person's number.")]
+OfPerson = Annotated[str | None, typer.Option("--person", "-p", help="Only this person.")]
+Names = Annotated[bool, typer.Option("--names", help="Say who has which number now.")]
 Since = Annotated[str | None, typer.Option(help="Not before, as 2026-11-24 or 2026-11-24T18:00.")]
+
+
+VISITS_HEAD = (
+    f"{'person':>6}  {'visits':>6}  {'refused first':>13}  distance  {'first':<19}  last" + 15 * " "
+)
+NOBODY = ["Nobody was let in."]
 
 
 @app.command()
@@ -72,7 +80,7 @@ def renew(
 @app.command()
 def show(
     event: Event = None,
-    person: PersonId = None,
+    person: OfPerson = None,
     since: Since = None,
     last: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     config: ConfigFile = None,
@@ -80,7 +88,8 @@ def show(
 ) -> None:
     """Show what happened; exit code 1 where the trail is not whole."""
     settings = load_config(config)
-    records = list(read(settings.audit_path, _filter(event, person, since)))[-last:]
+    number = person_number(person, config)
+    records = list(read(settings.audit_path, _filter(event, number, since)))[-last:]
     whole = _is_whole(settings)
     emit([asdict(r) for r in records], as_json, [_line(r) for r in records])
     if not whole:
@@ -91,13 +100,14 @@ def show(
 def export(
     out: Annotated[Path, typer.Argument(help="A .csv or .json file.", show_default=False)],
     event: Event = None,
-    person: PersonId = None,
+    person: OfPerson = None,
     since: Since = None,
     config: ConfigFile = None,
 ) -> None:
     """Write the trail into a file; exit code 1 where it is not whole."""
     settings = load_config(config)
-    records = list(read(settings.audit_path, _filter(event, person, since)))
+    number = person_number(person, config)
+    records = list(read(settings.audit_path, _filter(event, number, since)))
     whole = _is_whole(settings)
     if out.suffix not in (".csv", ".json"):
         raise InputError(f"{out}: say by its ending what to write: .csv or .json")
@@ -118,6 +128,54 @@ def export(
     print(f"{len(records)} records in {out}", file=sys.stderr)
     if not whole:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    person: OfPerson = None,
+    since: Since = None,
+    names: Names = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who was let in how often, and whom the gate knew only at a second look.
+
+    Whose visits often begin with a refusal wants more looks: facegate enroll NAME --more. Exit code
+    1 where the trail is not whole.
+    """
+    settings = load_config(config)
+    number = person_number(person, config)
+    found = visits(read(settings.audit_path, _filter(None, None, since)))
+    found = [v for v in found if number in (None, v.person)]
+    known: dict[int, str] = {}
+    if names:
+        with directory(config) as people:
+            known = {p.person_id: p.name for p in people.people()}
+    whole = _is_whole(settings)
+    result = [
+        {
+            "person": v.person,
+            **({"name": known.get(v.person)} if names else {}),
+            "visits": v.times,
+            "refused_first": v.hesitant,
+            "distance": v.distance,
+            "first": _clock(v.first_wall_s),
+            "last": _clock(v.last_wall_s),
+        }
+        for v in found
+    ]
+    lines = [_visits_line(v, known.get(v.person, "") if names else None) for v in found]
+    emit(result, as_json, [VISITS_HEAD + ("  name" if names else ""), *lines] if lines else NOBODY)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _visits_line(v: Visits, name: str | None) -> str:
+    share = f"{v.hesitant} ({v.hesitant / v.times:.0%})"
+    distance = "" if v.distance is None else f"{v.distance:.3f}"
+    line = f"{v.person:>6}  {v.times:>6}  {share:>13}  {distance:>8}  "
+    line += f"{_clock(v.first_wall_s)}  {_clock(v.last_wall_s)}"
+    return line if name is None else f"{line}  {name or '(forgotten)'}"
 
 
 def _is_whole(settings: Config) -> bool:
@@ -164,7 +222,11 @@ def _filter(
 
 
 def _time(record: Record) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.wall_s))
+    return _clock(record.wall_s)
+
+
+def _clock(wall_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall_s))
 
 
 def _line(record: Record) -> str:

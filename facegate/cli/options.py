@@ -171,6 +171,13 @@ def named_person(name: str, config_file: Path | None) -> Person:
     raise NotEnrolledError(f"{name}: nobody is called so; see `facegate people list`")
 
 
+def person_number(named: str | None, config_file: Path | None) -> int | None:
+    """Give the number by which journal and audit trail call a person; one may be typed too."""
+    if named is None or named.isdecimal():
+        return None if named is None else int(named)
+    return named_person(named, config_file).person_id
+
+
 def record(config: Config, event: EventName, person: Person | None = None, **facts: Fact) -> None:
     """Record a change made without the daemon."""
     if person is not None:

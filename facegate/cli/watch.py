@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from facegate.cli.options import ConfigFile, check_events, named_person
+from facegate.cli.options import ConfigFile, check_events, person_number
 from facegate.errors import DaemonError, InputError
 from facegate.events import EVENTS
 
@@ -81,7 +81,7 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Show what the gate sees and does, as it happens; end with Ctrl-C."""
-    chosen = Filter(_events(event), _person(person, config), PRIORITIES[severity])
+    chosen = Filter(_events(event), person_number(person, config), PRIORITIES[severity])
     console = Console(highlight=False, soft_wrap=True)
     for entry in _entries(_command(since, follow and folder is None, folder)):
         if not chosen.passes(entry):
@@ -97,13 +97,6 @@ def _events(names: list[str] | None) -> frozenset[str] | None:
         return None
     check_events(names)
     return frozenset(names)
-
-
-def _person(named: str | None, config: Path | None) -> int | None:
-    """Give a person's number: the journal's fields name people by it."""
-    if named is None or named.isdecimal():
-        return None if named is None else int(named)
-    return named_person(named, config).person_id
 
 
 def _command(since: str | None, follow: bool, folder: Path | None) -> list[str]:

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from facegate.access.audit import AuditTrail
+
 
 @pytest.fixture
 def happened(facegate, eileen):
@@ -117,3 +119,42 @@ def test_a_trail_that_is_not_whole_can_be_put_aside(happened, tmp_path):
     assert happened("audit", "verify").code == 0
     (record,) = json.loads(happened("audit", "show", "--json").out)
     assert "cut off" in record["facts"]["problem"]
+
+
+@pytest.fixture
+def visited(facegate, eileen, tmp_path):
+    """Eileen, enrolled, came twice; the second time she was taken for nobody at first."""
+    assert facegate("enroll", "Eileen", "--image", eileen).code == 0
+    (path,) = tmp_path.rglob("audit.jsonl")
+    with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
+        trail.append("granted", {"person": 1, "track": 1, "distance": 0.6}, wall_s=1e9)
+        trail.append("unknown", {"track": 2})
+        trail.append("granted", {"person": 1, "track": 2, "distance": 0.8})
+        trail.append("granted", {"person": 7, "track": 3, "distance": 0.7})
+    return facegate
+
+
+def test_who_came_and_who_struggled(visited):
+    first, other = json.loads(visited("audit", "report", "--names", "--json").out)
+    assert (first["person"], first["name"], other["name"]) == (1, "Eileen", None)
+    assert (first["visits"], first["refused_first"], first["distance"]) == (2, 1, 0.7)
+    assert first["first"].startswith("2001-09-")
+    (late,) = json.loads(
+        visited("audit", "report", "--person", "eileen", "--since", "2020-01-01", "--json").out
+    )
+    assert (late["visits"], late["refused_first"]) == (1, 1)
+    said = visited("audit", "report").out.splitlines()
+    assert len(said) == 3
+    assert "1 (50%)" in said[1]
+    assert "Eileen" not in said[1]
+    named = visited("audit", "report", "--names").out.splitlines()
+    assert named[1].endswith("  Eileen")
+    assert named[2].endswith("  (forgotten)")
+    assert visited("audit", "report", "--since", "2999-01-01").out == "Nobody was let in.\n"
+
+
+def test_a_person_is_found_by_name_or_number(visited):
+    for named in ("Eileen", "1"):
+        shown = visited("audit", "show", "--person", named, "--json")
+        assert len(json.loads(shown.out)) == 3
+    assert "Zoe: nobody" in visited("audit", "show", "--person", "Zoe").complaint
