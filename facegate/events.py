@@ -342,8 +342,9 @@ EVENTS: dict[EventName, EventKind] = {
     "settings_changed": EventKind(
         "890d194cdd0a49289415e6d2231e6fd6",
         5,
-        "Settings were changed since the last start",
-        "The fingerprints in the message are those of the `started` events before and now.",
+        "Settings, or the embedder's card, were changed since the last start",
+        "The card says which distance is how many false matches. The fingerprints in the message "
+        "are those of the `started` events before and now.",
     ),
     "key_rotated": EventKind(
         "86602ceb3d104db7ad3a661f9a30198a",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from facegate.access.audit import AuditTrail, newest
+from facegate.access.audit import AuditTrail, Fact, newest
 from facegate.closing import Closing
 from facegate.errors import StoreError
 from facegate.events import EventName
@@ -99,14 +99,13 @@ class Recorder(Closing):
                 self._failed(str(error) or type(error).__name__)
 
 
-def settings_before(path: Path) -> str | None:
-    """Give the fingerprint of the settings at the last start that a trail tells of, or None.
+def last_start(path: Path) -> Mapping[str, Fact]:
+    """Give what was recorded of the last start, or nothing.
 
     Raises:
         StoreError: the trail cannot be read.
     """
-    started = (record.facts for record in newest(path) if record.event == "started")
-    return next((str(facts["settings"]) for facts in started if "settings" in facts), None)
+    return next((record.facts for record in newest(path) if record.event == "started"), {})
 
 
 def revision_before(path: Path) -> int:

@@ -3,7 +3,7 @@ import threading
 from facegate.access.audit import AuditTrail, read, verify
 from facegate.errors import StoreError
 from facegate.journal import Journal
-from facegate.recorder import Recorder, revision_before, settings_before
+from facegate.recorder import Recorder, last_start, revision_before
 
 KEY = bytes(32)
 
@@ -37,15 +37,14 @@ def test_a_trail_that_cannot_be_written_is_told_once_and_counted():
     assert recorder.lost == 5
 
 
-def test_the_settings_of_the_last_start_are_found(tmp_path):
+def test_what_was_recorded_of_the_last_start_is_found(tmp_path):
     path = tmp_path / "audit.jsonl"
     with AuditTrail.open(path, KEY) as trail:
-        assert settings_before(path) is None
+        assert last_start(path) == {}
         for fingerprint in ("abc", "def"):
             trail.append("started", {"settings": fingerprint})
             trail.append("granted", {"person": 1})
-        trail.append("started", {})  # by somebody else
-    assert settings_before(path) == "def"
+    assert last_start(path) == {"settings": "def"}
 
 
 class SlowDisk:

@@ -30,9 +30,10 @@ from facegate.journal import Journal, default_sink
 from facegate.memory import use_one_arena
 from facegate.metrics import Metrics
 from facegate.outbox import Outbox
-from facegate.recorder import Recorder, revision_before, settings_before
+from facegate.recorder import Recorder, last_start, revision_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
+from facegate.vision.card import card_path, sha256_of
 
 MANY_DROPS = 0.5
 """A newer frame pushing out an older one is how it should be; most of them is a slow machine."""
@@ -152,15 +153,17 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     backups = parts.rolling_backups(settings)
     every_s = settings.backup.every_h * 3600
     stack.enter_context(SafeKeeper(store, backups, journal, every_s))
-    before, now = settings_before(settings.audit_path), fingerprint(settings)
-    if before not in (None, now):
-        journal.emit("settings_changed", f"from {before} to {now}", settings=now)
+    card = sha256_of(card_path(vision.embedder.model.card.path))[:16]
+    now = {"settings": fingerprint(settings), "card": card}
+    for what, before in last_start(settings.audit_path).items():
+        if what in now and before != now[what]:
+            journal.emit("settings_changed", f"{what}: from {before} to {now[what]}", **now)
     journal.emit(
         "started",
         f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
         f"{vision.embedder.model.delegate}",
         model=vision.model_id,
-        settings=now,
+        **now,
         revision=revision,
         changed=", ".join(differences(settings)) or "nothing",
     )

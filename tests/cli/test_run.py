@@ -15,11 +15,15 @@ import pytest
 import yaml
 
 from facegate.cli.gate import event_of
+from facegate.config import Config
 from facegate.errors import DaemonError, LineError
+from facegate.parts import embedder_path
 
 walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
 pytest.importorskip("skimage", reason="the portraits need facegate[demo]")
 pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
+
+EMBEDDER = embedder_path(Config())
 
 
 class Daemon:
@@ -292,3 +296,25 @@ def test_a_relay_that_is_not_obeyed_is_worse_than_another_part():
     error.__cause__ = LineError("stuck")
     assert event_of(error) == ("relay_failed", "act failed: stuck")
     assert event_of(ValueError("x")) == ("part_failed", "ValueError('x')")
+
+
+def test_changed_settings_or_thresholds_are_told_at_the_next_start(daemon, tmp_path):
+    card = tmp_path / "own.json"
+    for source, copy in ((EMBEDDER, "own.tflite"), (EMBEDDER.with_suffix(".json"), card.name)):
+        (tmp_path / copy).write_bytes(source.read_bytes())
+    settings = yaml.safe_load(daemon.config.read_text())
+    settings["models"] = {"embedder": "own.tflite"}
+    daemon.config.write_text(yaml.safe_dump(settings))
+
+    def told():
+        daemon.start()
+        daemon.wait_for(lambda: json.loads(daemon.command("status", "--json").stdout)["camera"])
+        return re.findall(r"settings_changed +(\w+): from", daemon.stop())
+
+    assert told() == []
+    assert told() == []
+    card.write_text(card.read_text() + " ")
+    assert told() == ["card"]
+    settings["access"] = {"votes_of": 9}
+    daemon.config.write_text(yaml.safe_dump(settings))
+    assert told() == ["settings"]
