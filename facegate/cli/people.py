@@ -56,7 +56,7 @@ def enroll(
     camera: CameraSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a person, from pictures or with the camera; the best looks that differ are kept."""
+    """Enrol a person, from pictures or with the camera; of many looks ten that differ are kept."""
     settings = load_config(config)
     client = daemon_of(settings)
     if client and not image:
