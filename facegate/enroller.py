@@ -8,15 +8,14 @@ from contextlib import suppress
 from functools import partial
 
 from facegate import parts
-from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
+from facegate.access.enrolment import EnrolmentSession, check_looks, name_to_enrol
 from facegate.access.names import clean_name, same_name_key
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import DaemonError, FacegateError, InputError
 from facegate.journal import Journal
 from facegate.roster import Roster
-from facegate.types import F32, Frame, Match, Track
-from facegate.vision.quality import ADVICE
+from facegate.types import F32, Frame, Track
 
 LOOK_EVERY_S = 0.05
 
@@ -65,20 +64,10 @@ class Enroller:
     def collect(self, frame: Frame, tracks: tuple[Track, ...]) -> None:
         """Take what a frame shows."""
         session = self._session
-        if session is None:
+        if session is None or not session.wants(frame.captured_at_s):
             return
-        now_s = frame.captured_at_s
-        if len(tracks) != 1:
-            session.refuse("one person at a time" if tracks else "nobody to be seen")
-            return
-        if not session.wants(now_s):
-            return
-        face = self._vision.reader.look(frame.pixels, tracks[0].detection)
-        face, embedding = self._vision.reader.read(face)
-        if embedding is not None:
-            session.offer(embedding, now_s)
-        else:
-            session.refuse(ADVICE[face.quality.reasons[0]])
+        seen = self._vision.reader.sole_embedding(frame.pixels, [t.detection for t in tracks])
+        session.offer(seen, frame.captured_at_s)
 
     # From other threads.
 
@@ -127,11 +116,7 @@ class Enroller:
                 was cancelled, or time is up; it is an administrator.
             DaemonError: another enrolment is going on, or the camera has stopped.
         """
-        if more:
-            self._store.person(name)
-        else:
-            self._store.check_new_name(name)
-        name = clean_name(name)
+        name = name_to_enrol(self._store, name, more)
         return self._enrol(name, allow_duplicate, progress, countdown_s, role, more, admins)
 
     def _enrol(
@@ -183,10 +168,7 @@ class Enroller:
                 said = saying
                 progress(session.captured, said)
             if session.expired(now_s):
-                raise InputError(
-                    f"{name}: only {session.captured} good looks in time ({session.guidance}); "
-                    "nobody was enrolled"
-                )
+                raise session.too_few
             if not self._watching():
                 raise DaemonError("the camera has stopped; nobody was enrolled")
             if self._cancelled.wait(LOOK_EVERY_S):
@@ -230,18 +212,13 @@ class Enroller:
 
     def _check(self, name: str, vectors: list[F32], allow_duplicate: bool, more: bool) -> None:
         now = self._roster.now
-        matches: list[Match] = [now.matcher.match(v) for v in vectors]
-        if more:
-            known = self._store.person(name)
-            check_returning(known.person_id, name, matches, self._vision.calibration.midpoint)
-            matches = [m for m in matches if m.person_id != known.person_id]
-        if allow_duplicate:
-            matches = []
-        check_newcomer(
+        check_looks(
             name,
             vectors,
-            matches,
+            now.matcher,
             now.names,
             now.limits.threshold,
             self._vision.calibration.midpoint,
+            self._store.person(name) if more else None,
+            allow_duplicate,
         )

@@ -12,7 +12,6 @@ from typing import Literal
 EventName = Literal[
     "started",
     "ready",
-    "stopping",
     "stopped",
     "camera_opened",
     "camera_lost",
@@ -92,7 +91,7 @@ class EventKind:
 
     Attributes:
         message_id: 128-bit hexadecimal id of the systemd journal.
-        priority: of syslog; 6 is info, 4 a warning, 3 an error, 2 critical, 1 an alert.
+        priority: of syslog; 6 is info, 5 a notice, 4 a warning, 3 an error, 2 critical, 1 an alert.
         subject: one line.
         advice: what an operator should know or do; may be empty.
     """
@@ -115,12 +114,6 @@ EVENTS: dict[EventName, EventKind] = {
         6,
         "The gate watches the door",
         "Camera, store and networks are at work.",
-    ),
-    "stopping": EventKind(
-        "6d179a7388954c2199a0881a0bbdc447",
-        6,
-        "facegate is stopping",
-        "It was told to stop. The strike is held.",
     ),
     "stopped": EventKind(
         "fe0e323e30a24780a9c2baeb1f09f0ea",

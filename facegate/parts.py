@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, time, tzinfo
 from functools import partial
 from pathlib import Path
@@ -253,8 +253,19 @@ def camera_from(config: Config, source: str | None = None) -> Camera:
 
 def door_settings(config: Config) -> DoorSettings:
     """Give the door's behaviour."""
-    wanted = {f.name for f in fields(DoorSettings)} & set(type(config.door).model_fields)
-    return DoorSettings(**{name: getattr(config.door, name) for name in wanted})
+    c = config.door
+    return DoorSettings(
+        pulse_s=c.pulse_s,
+        max_decision_age_s=c.max_decision_age_s,
+        relock_on_close=c.relock_on_close,
+        held_open_warning_s=c.held_open_warning_s,
+        held_open_alarm_s=c.held_open_alarm_s,
+        second_factor=c.second_factor,
+        second_factor_s=c.second_factor_s,
+        lockout_attempts=c.lockout_attempts,
+        lockout_within_s=c.lockout_within_s,
+        lockout_s=c.lockout_s,
+    )
 
 
 def schedule(config: Config) -> Schedule:

@@ -27,7 +27,7 @@ pytest.importorskip("matplotlib", reason="the portraits need facegate[demo]")
 PULSE_S = 0.6
 
 
-def settings(folder, source, door=None, **camera):
+def settings(folder, source, door=None, enrolment=None, **camera):
     return parse_config(
         {
             "camera": {"source": source, "pacing": "fast", **camera},
@@ -39,6 +39,7 @@ def settings(folder, source, door=None, **camera):
                 "interval_s": 0.05,
                 "timeout_s": 20.0,
                 "countdown_s": 0.3,
+                **(enrolment or {}),
             },
         },
         "test",
@@ -260,11 +261,8 @@ def test_a_person_is_enrolled_with_the_gates_own_camera(opened, vision, films):
     assert door.named("granted")[0].message.startswith("Eileen")
 
 
-def test_enrolment_without_a_face_ends_in_time_and_enrols_nobody(tmp_path, opened, films):
-    door = opened(films["nobody"], loop=True)
-    door.gate._config = door.gate._config.model_copy(
-        update={"enrolment": door.gate._config.enrolment.model_copy(update={"timeout_s": 1.0})}
-    )
+def test_enrolment_without_a_face_ends_in_time_and_enrols_nobody(opened, films):
+    door = opened(films["nobody"], loop=True, enrolment={"timeout_s": 0.5})
     with door.running(), pytest.raises(InputError, match="nobody was enrolled"):
         door.gate.commands.enrol("Ghost", False, lambda *_: None)
     assert door.store.people() == []
@@ -297,6 +295,25 @@ def test_embeddings_of_another_model_are_refused(opened, films):
     door = opened(films["nobody"])
     with pytest.raises(ModelError, match="the daemon runs"):
         door.gate.commands.add("Ann", [np.zeros(128, np.float32)], "another-model")
+
+
+class LastingView:
+    """Shows some pictures, and then nothing more until it is closed."""
+
+    description = "lasting"
+
+    def __init__(self, pictures):
+        self._pictures, self._closed = pictures, threading.Event()
+
+    def frames(self, stopping):
+        for seq, pixels in enumerate(self._pictures):
+            yield Frame(pixels, time.monotonic(), seq)
+            stopping.wait(0.05)
+        while not stopping.wait(0.05) and not self._closed.is_set():
+            pass
+
+    def close(self):
+        self._closed.set()
 
 
 class BrokenCamera:
@@ -413,6 +430,20 @@ def test_by_the_button_from_the_press_to_the_first_grant(opened, films):
     (person,) = door.store.people()
     assert (person.name, person.role) == ("person-0001", "admin")
     assert person.templates == 3
+
+
+@pytest.mark.parametrize(("arm_s", "what"), [(0.2, "enrol_button_ignored"), (600.0, "enrol_began")])
+def test_an_administrator_arms_the_button_for_as_long_as_is_set(opened, vision, films, arm_s, what):
+    shown = [cv2.imread(str(path))[..., ::-1].copy() for path in sorted(films["friend"].iterdir())]
+    door = opened(camera=LastingView(shown), enrolment={"arm_s": arm_s})
+    enrol_friend(door, vision)
+    door.gate.commands.set_role(door.store.people()[0].name, "admin")
+    with door.running():
+        until(lambda: door.named("enrol_armed"))
+        time.sleep(0.4)
+        door.lines.inputs["enrol_button"].press()
+        until(lambda: door.named("enrol_button_ignored") or door.named("enrol_began"))
+        assert door.named(what)
 
 
 def test_a_second_press_cancels_and_nobody_is_half_enrolled(opened, films):

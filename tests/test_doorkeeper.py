@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from datetime import time as clock_time
 
 import pytest
+from doors import rules
 
 from facegate.access.arming import Arming
 from facegate.access.door import Door
-from facegate.access.door_events import DoorSettings
 from facegate.access.schedule import Group, Schedule, Window
 from facegate.doorkeeper import DoorKeeper
 from facegate.errors import DaemonError, LineError
@@ -44,7 +44,7 @@ class Kept:
         self.lamps = {lamp: FakeOutput(lamp) for lamp in LAMPS}
         self.enroller, self.events = Enroller(), []
         self.keeper = DoorKeeper(
-            Door(self.relay, DoorSettings(pulse_s=PULSE_S, **settings), clock),
+            Door(self.relay, rules(pulse_s=PULSE_S, **settings), clock),
             self.inputs,
             Panel(self.lamps, clock),
             schedule or Schedule(),
@@ -466,12 +466,12 @@ def test_other_rules_and_hours_are_in_force_at_once_and_a_threat_stays_one():
     kept = Kept(Schedule(groups=(Group(None, (DAY,)),)))
     kept.keeper.follow(frozenset(), frozenset({"ben"}))
     with kept.running():
-        rules = DoorSettings(pulse_s=PULSE_S, second_factor="pin")
-        kept.keeper.obey(rules, Schedule(groups=(Group(None, (EVENING,)),)))
+        with_pin = rules(pulse_s=PULSE_S, second_factor="pin")
+        kept.keeper.obey(with_pin, Schedule(groups=(Group(None, (EVENING,)),)))
         kept.face()
         until(lambda: answered(kept))
         assert kept.names() == ["duress", "grant_refused"]
-        kept.keeper.obey(rules, Schedule())
+        kept.keeper.obey(with_pin, Schedule())
         kept.face()
         until(lambda: "second_factor_wanted" in kept.names())
         assert not kept.relay.edges

@@ -1,8 +1,10 @@
 import io
 import socket
 import uuid
+from pathlib import Path
 from typing import get_args
 
+import facegate
 from facegate.events import EVENTS, EventName
 from facegate.journal import ConsoleSink, Journal, SystemdSink, notify_systemd, without_names
 
@@ -13,6 +15,13 @@ def test_every_event_has_its_own_valid_id():
     for kind in EVENTS.values():
         assert uuid.UUID(hex=kind.message_id).hex == kind.message_id
         assert 0 <= kind.priority <= 7
+
+
+def test_every_event_is_one_that_something_emits():
+    package = Path(facegate.__file__).parent
+    listed = {package / "events.py", package / "access" / "door_events.py"}
+    code = "".join(p.read_text() for p in package.rglob("*.py") if p not in listed)
+    assert [name for name in EVENTS if f'"{name}"' not in code] == []
 
 
 def test_the_console_gets_one_line_an_event():

@@ -3,9 +3,9 @@
 import threading
 
 import pytest
+from doors import rules
 
 from facegate.access.door import Door
-from facegate.access.door_events import DoorSettings
 from facegate.access.lockdown import LockdownMark
 from facegate.commands import Commands
 from facegate.config import Config
@@ -17,7 +17,7 @@ class Keeper:
     """Acts at once, without a thread."""
 
     def __init__(self):
-        self.door = Door(FakeOutput("relay"), DoorSettings(), lambda: 0.0)
+        self.door = Door(FakeOutput("relay"), rules(), lambda: 0.0)
 
     def command(self, command):
         return command(self.door)

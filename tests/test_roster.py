@@ -49,6 +49,19 @@ def test_a_change_is_in_force_when_it_is_acknowledged(roster, store):
     assert ben.person_id not in roster.now.names
 
 
+def test_roles_and_groups_are_of_those_who_have_them(roster, store):
+    with roster.changing():
+        store.add("Ben", [vector(2)])
+        store.add("Cleo", [vector(3)], "duress")
+        store.add("Dan", [vector(4)])
+        store.set_group("Ben", "Night Watch")
+    ann, ben = (store.person(name).person_id for name in ("Ann", "Ben"))
+    assert roster.now.admins == {ann}
+    assert roster.now.duress == {"cleo"}
+    assert roster.now.groups == {ben: "Night Watch"}
+    assert set(roster.now.names.values()) == {"Ann", "Ben", "Cleo", "Dan"}
+
+
 def test_a_change_from_elsewhere_is_followed(roster, store):
     before = roster.now
     roster.reload_if_changed()

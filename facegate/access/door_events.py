@@ -66,16 +66,16 @@ class DoorSettings:
         duress: keys (`names.same_name_key`) of people whose coming means that they are threatened.
     """
 
-    pulse_s: float = 4.0
-    max_decision_age_s: float = 2.0
-    relock_on_close: bool = True
-    held_open_warning_s: float = 20.0
-    held_open_alarm_s: float = 30.0
-    second_factor: Literal["button", "pin"] | None = None
-    second_factor_s: float = 10.0
-    lockout_attempts: int | None = None
-    lockout_within_s: float = 60.0
-    lockout_s: float = 60.0
+    pulse_s: float
+    max_decision_age_s: float
+    relock_on_close: bool
+    held_open_warning_s: float
+    held_open_alarm_s: float
+    second_factor: Literal["button", "pin"] | None
+    second_factor_s: float
+    lockout_attempts: int | None
+    lockout_within_s: float
+    lockout_s: float
     duress: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facegate.access.matcher import Matcher
 from facegate.access.names import same_name_key
+from facegate.access.person import Person
+from facegate.access.store import Store
 from facegate.errors import InputError, NameTakenError
 from facegate.types import F32, Embedding, Match
 
@@ -65,75 +68,100 @@ class EnrolmentSession:
         """Whether a look taken now would be used."""
         return not self.done and now_s - self._last_s >= self._settings.interval_s
 
-    def refuse(self, advice: str) -> None:
-        """Note why the present picture cannot be used."""
-        self.guidance = advice
+    @property
+    def too_few(self) -> InputError:
+        """What to raise when it ends before enough looks were collected."""
+        return InputError(
+            f"{self.name}: only {self.captured} good looks ({self.guidance}); nobody was enrolled"
+        )
 
-    def offer(self, embedding: Embedding, now_s: float) -> None:
-        """Take a good look at the only face in the picture.
+    def offer(self, seen: Embedding | str, now_s: float) -> None:
+        """Take what a picture shows, if it is wanted.
 
         A look that does not resemble the ones before starts the collection again: somebody else has
         stepped in front of the camera.
+
+        Args:
+            seen: a good look at the only face in it, or what the person should do first.
+            now_s: when it was taken, monotonic seconds.
         """
         if not self.wants(now_s):
             return
-        if self._vectors:
-            nearest = min(float(np.linalg.norm(v - embedding.vector)) for v in self._vectors)
-            if nearest > self._threshold:
-                self._vectors.clear()
-                self.guidance = "another face: starting again"
-        self._vectors.append(embedding.vector)
+        if isinstance(seen, str):
+            self.guidance = seen
+            return
+        nearest = [float(np.linalg.norm(v - seen.vector)) for v in self._vectors]
+        again = bool(nearest) and min(nearest) > self._threshold
+        if again:
+            self._vectors.clear()
+        self._vectors.append(seen.vector)
         self._last_s = now_s
         left = self._settings.captures - len(self._vectors)
         self.guidance = f"{left} more: turn your head a little" if left else "done"
+        if again:
+            self.guidance = f"another face: starting again, {left} more"
 
     def vectors(self) -> list[F32]:
         """Give the collected embeddings, float32 (D,) each, unit length."""
         return list(self._vectors)
 
 
-def check_returning(person_id: int, name: str, matches: list[Match], one_person: float) -> None:
-    """Refuse more looks at a person that are nearer to nobody or to somebody else.
+def name_to_enrol(store: Store, name: str, more: bool) -> str:
+    """Give the name as it is kept, before anybody is looked at.
 
     Args:
-        person_id, name: who gets more templates.
-        matches: what each new embedding matches among those enrolled.
-        one_person: greatest distance at which two embeddings are more likely one person than two.
+        store: of those enrolled.
+        name: who is enrolled.
+        more: whether somebody enrolled already gets more templates.
 
     Raises:
-        InputError: none of the looks resembles the person's own templates.
+        InputError: the name is taken or unusable, or nobody is called so who is to get more.
     """
-    own = [m.distance for m in matches if m.person_id == person_id]
-    if not own or min(own) > one_person:
-        raise InputError(
-            f"{name}: these looks do not resemble the ones enrolled; to begin anew, forget {name} "
-            "and enrol again"
-        )
+    return store.person(name).name if more else store.check_new_name(name)
 
 
-def check_newcomer(
+def check_looks(
     name: str,
     vectors: list[F32],
-    matches: list[Match],
+    matcher: Matcher,
     names: Mapping[int, str],
     threshold: float,
     one_person: float,
+    returning: Person | None = None,
+    allow_duplicate: bool = False,
 ) -> None:
     """Refuse an enrolment that would weaken the gate.
 
     Args:
         name: who is enrolled.
         vectors: the new embeddings.
-        matches: what each of them matches among those enrolled already.
+        matcher: of everybody enrolled already.
         names: person_id → name.
         threshold: greatest distance at which somebody is let in.
-        one_person: greatest distance at which two of the new embeddings are more likely one person
-            than two.
+        one_person: greatest distance at which two embeddings are more likely one person than two.
+        returning: who gets more templates; None for somebody new.
+        allow_duplicate: whether they may resemble somebody else.
 
     Raises:
-        InputError: the pictures show different people, or somebody enrolled already.
+        InputError: the pictures show different people, or somebody else enrolled already, or do not
+            resemble the templates of who is to get more.
         NameTakenError: they show who is enrolled under this very name.
     """
+    matches = [matcher.match(v) for v in vectors]
+    if returning is not None:
+        own = [m.distance for m in matches if m.person_id == returning.person_id]
+        if not own or min(own) > one_person:
+            raise InputError(
+                f"{name}: these looks do not resemble the ones enrolled; to begin anew, forget "
+                f"{name} and enrol again"
+            )
+        matches = [m for m in matches if m.person_id != returning.person_id]
+    _check_one_person(name, vectors, one_person)
+    if not allow_duplicate:
+        _check_unknown(name, matches, names, threshold)
+
+
+def _check_one_person(name: str, vectors: list[F32], one_person: float) -> None:
     for first in range(len(vectors)):
         for second in range(first):
             distance = float(np.linalg.norm(vectors[first] - vectors[second]))
@@ -142,6 +170,11 @@ def check_newcomer(
                     f"{name}: pictures {second + 1} and {first + 1} do not look like one person "
                     f"(distance {distance:.2f}, limit {one_person:.2f}); leave one out"
                 )
+
+
+def _check_unknown(
+    name: str, matches: list[Match], names: Mapping[int, str], threshold: float
+) -> None:
     for match in matches:
         if match.person_id is not None and match.distance <= threshold:
             known = names.get(match.person_id, f"person {match.person_id}")

@@ -111,22 +111,20 @@ class RollingBackups:
                 why = str(error)
         raise StoreError(f"{self.folder}: no usable backup: {why}")
 
-    def drop_all(self) -> int:
-        """Wipe all copies; returns how many there were.
+    def drop_all(self) -> None:
+        """Wipe all copies.
 
         Raises:
             StoreError: one cannot be removed.
         """
         if not self.folder.is_dir():
-            return 0
+            return
         try:
             with self._alone():
-                files = self.files()
-                for path in files:
+                for path in self.files():
                     wipe(path)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be wiped: {error.strerror}") from error
-        return len(files)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

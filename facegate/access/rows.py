@@ -31,15 +31,11 @@ class Template:
     Attributes:
         template_id, person_id: of the rows.
         vector: float32 (D,), unit length.
-        quality: a figure kept beside it, or None.
-        created_at_wall: seconds since the epoch.
     """
 
     template_id: int
     person_id: int
     vector: F32
-    quality: float | None
-    created_at_wall: float
 
 
 class Rows:
@@ -81,16 +77,16 @@ class Rows:
         """
         where, values = ("", ()) if person_id is None else (" WHERE person_id = ?", (person_id,))
         for row in connection.execute(
-            "SELECT id, person_id, model_id, nonce, vector, quality, created_at_wall"
+            "SELECT id, person_id, model_id, nonce, vector"
             f" FROM templates{where} ORDER BY person_id, id",
             values,
         ):
-            template_id, whose, model, nonce, sealed, quality, created = row
+            template_id, whose, model, nonce, sealed = row
             plain = self.sealer.open(nonce, sealed, "template", template_id, whose, model)
             if plain is None or model != model_id or len(plain) != 4 * floats_of(model):
                 raise self._tampered(f"template {template_id} of person {whose}")
             vector = np.frombuffer(plain, _STORED).astype(np.float32)
-            yield Template(template_id, whose, vector, quality, created)
+            yield Template(template_id, whose, vector)
 
     def insert_person(self, connection: sqlite3.Connection, person: Person) -> None:
         """Write a new person, without templates."""
@@ -114,7 +110,6 @@ class Rows:
         person_id: int,
         model_id: str,
         vectors: Sequence[F32],
-        qualities: Sequence[float | None],
         now_wall: float,
     ) -> None:
         """Write new templates of a person.
@@ -124,17 +119,16 @@ class Rows:
             person_id: whose they are.
             model_id: the embedder that made them.
             vectors: float32 (D,) each, unit length.
-            qualities: a figure for each, or None.
             now_wall: seconds since the epoch.
         """
-        for vector, quality in zip(vectors, qualities, strict=True):
+        for vector in vectors:
             number = next_id(connection, "templates")
             sealed = self._seal_template(number, person_id, model_id, vector)
             connection.execute(
                 "INSERT INTO templates"
-                " (id, person_id, model_id, nonce, vector, quality, created_at_wall)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (number, person_id, model_id, *sealed, quality, now_wall),
+                " (id, person_id, model_id, nonce, vector, created_at_wall)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (number, person_id, model_id, *sealed, now_wall),
             )
 
     def reseal_template(

@@ -25,7 +25,7 @@ from facegate.access.names import clean_name
 from facegate.access.person import Person, check_note, check_role
 from facegate.access.selection import choose
 from facegate.access.store_file import StoreFile
-from facegate.errors import InputError, NameTakenError, NotEnrolledError
+from facegate.errors import NameTakenError, NotEnrolledError
 from facegate.types import F32
 
 __all__ = ["Gallery", "Person", "Store", "create_key", "load_key"]
@@ -92,13 +92,7 @@ class Store(StoreFile):
             self._to_fill(connection, cleaned)
             return cleaned
 
-    def add(
-        self,
-        name: str,
-        vectors: Sequence[F32],
-        role: str = "member",
-        qualities: Sequence[float] | None = None,
-    ) -> Person:
+    def add(self, name: str, vectors: Sequence[F32], role: str = "member") -> Person:
         """Enrol a person: all of it is on disk when this returns, or nothing.
 
         A person of this name who has no templates, because the model changed, gets these and stays
@@ -106,16 +100,16 @@ class Store(StoreFile):
 
         Args:
             name: at most 64 characters; upper and lower case make no difference.
-            vectors: float32 (D,) each, unit L2 norm, at least one. The best that differ are kept
-                (`selection.choose`).
+            vectors: float32 (D,) each, unit L2 norm, at least one. Of many, those that differ
+                are kept (`selection.choose`).
             role: one of `ROLES`; of a new person.
-            qualities: a figure for each vector, kept beside it.
 
         Raises:
             InputError: the name is taken or unusable, or a vector is.
         """
         cleaned = clean_name(name)
-        kept, figures = _best(unit_templates(vectors, floats_of(self.model_id)), qualities)
+        new = unit_templates(vectors, floats_of(self.model_id))
+        kept = [new[p] for p in choose(new)]
         check_role(role)
         now_wall = self._wall_clock()
         with self._reading() as connection, transaction(connection):
@@ -125,40 +119,29 @@ class Store(StoreFile):
                 if person is None:
                     person = Person(number, cleaned, role, 0, now_wall)
                     self._rows.insert_person(connection, person)
-                self._rows.insert_templates(
-                    connection, number, self.model_id, kept, figures, now_wall
-                )
+                self._rows.insert_templates(connection, number, self.model_id, kept, now_wall)
         return replace(person, templates=len(kept))
 
-    def extend(
-        self, name: str, vectors: Sequence[F32], qualities: Sequence[float] | None = None
-    ) -> Person:
-        """Give a person more templates; of old and new ones the best that differ are kept.
+    def extend(self, name: str, vectors: Sequence[F32]) -> Person:
+        """Give a person more templates; of old and new ones those that differ are kept.
 
         Raises:
             InputError: nobody is called so, or a vector is unusable.
         """
-        new, figures = _best(unit_templates(vectors, floats_of(self.model_id)), qualities)
+        new = unit_templates(vectors, floats_of(self.model_id))
         with self._reading() as connection, transaction(connection):
             person = self._find(name)
             old = list(self._rows.templates(connection, self.model_id, person.person_id))
-            marks = [*(t.quality for t in old), *figures]
-            known = None if None in marks else [float(m or 0) for m in marks]
-            chosen = choose([*(t.vector for t in old), *new], known)
+            chosen = choose([*(t.vector for t in old), *new])
             with self._changing(connection, person.person_id):
                 for position, template in enumerate(old):
                     if position not in chosen:
                         connection.execute(
                             "DELETE FROM templates WHERE id = ?", (template.template_id,)
                         )
-                added = [p - len(old) for p in chosen if p >= len(old)]
+                added = [new[p - len(old)] for p in chosen if p >= len(old)]
                 self._rows.insert_templates(
-                    connection,
-                    person.person_id,
-                    self.model_id,
-                    [new[p] for p in added],
-                    [figures[p] for p in added],
-                    self._wall_clock(),
+                    connection, person.person_id, self.model_id, added, self._wall_clock()
                 )
         return replace(person, templates=len(chosen))
 
@@ -288,18 +271,6 @@ class Store(StoreFile):
         if person is not None and person.templates:
             raise _taken(name)
         return person
-
-
-def _best(
-    vectors: list[F32], qualities: Sequence[float] | None
-) -> tuple[list[F32], list[float | None]]:
-    if qualities is None:
-        chosen = choose(vectors)
-        return [vectors[i] for i in chosen], [None] * len(chosen)
-    if len(qualities) != len(vectors):
-        raise InputError(f"{len(qualities)} qualities for {len(vectors)} embeddings")
-    chosen = choose(vectors, qualities)
-    return [vectors[i] for i in chosen], [float(qualities[i]) for i in chosen]
 
 
 def _taken(name: str) -> NameTakenError:

@@ -218,7 +218,7 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     embedder = TFLiteFaceEmbedder(out)
     settings = load_config(None)
     reader = parts.reader_for(settings, embedder)
-    measured, _, vectors, crops = measure_embedder(
+    measured, vectors, crops = measure_embedder(
         reader, embedder, gate_of(settings), data, progress, say
     )
     used = {

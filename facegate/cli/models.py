@@ -15,7 +15,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress, say
+from facegate.cli.training import needs, progress, say, without_paths
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError, ModelError
 from facegate.vision.card import ModelCard, card_path, read_card
@@ -61,7 +61,7 @@ def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def _row(path: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"path": str(path), "problem": None}
     try:
-        card = _card(path)
+        card = read_card(path)
     except ModelError as error:
         return row | {"problem": str(error)}
     raw = card.raw
@@ -100,7 +100,7 @@ def show(
 ) -> None:
     """Show a network's card: what it is, where it comes from, how good it is."""
     path = _find(model, load_config(config))
-    card = _card(path)
+    card = read_card(path)
     raw = card.raw
     lines = [
         f"model        {path}",
@@ -137,17 +137,6 @@ def _find(model: Path | None, settings: Config) -> Path:
         return parts.embedder_path(settings)
     shipped = model_folder() / f"{model.name.removesuffix('.tflite')}.tflite"
     return shipped if not model.is_file() and shipped.is_file() else named_model(model)
-
-
-def _card(path: Path) -> ModelCard:
-    """Read a card of any kind."""
-    try:
-        return read_card(path, "embedder")
-    except ModelError as error:
-        for kind in ("detector", "refiner"):
-            if kind in str(error):
-                return read_card(path, kind)
-        raise
 
 
 @app.command("import")
@@ -200,7 +189,8 @@ def import_model(
     content = foreign.read_foreign(file, precision is Precision.FP16)
     with replacing(out) as made:
         write_model(made, content)
-        card = foreign.describe(made, file.name, normalisation.value, _command(file, out))
+        command = shlex.join(without_paths(["facegate", *sys.argv[1:]], file, out))
+        card = foreign.describe(made, file.name, normalisation.value, command)
         write_card(made, card)  # the runtime's classes read it
         embedder = TFLiteFaceEmbedder(made, settings.models.embedder_threads)
         typer.echo("measuring ...", err=True)
@@ -222,15 +212,3 @@ def import_model(
             "             who is enrolled with another network: facegate people migrate",
         ],
     )
-
-
-def _command(file: Path, out: Path) -> str:
-    """Give the command for the card, without this machine's folders."""
-    words = ["facegate", *sys.argv[1:]]
-    stand_ins = {str(file): file.name, str(out): out.name}
-    hidden = {"--data": "DATA", "--images": "IMAGES", "--pairs": "PAIRS", "--config": "CONFIG"}
-    named, previous = [], ""
-    for word in words:
-        named.append(hidden.get(previous) or stand_ins.get(word, word))
-        previous = word
-    return shlex.join(named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import typer
 from facegate import parts
 from facegate.access.audit import read
 from facegate.access.directory import Directory
-from facegate.access.enrolment import EnrolmentSession, check_newcomer, check_returning
+from facegate.access.enrolment import EnrolmentSession, check_looks, name_to_enrol
 from facegate.access.erasure import Erasure
 from facegate.access.erasure import forget as erase
 from facegate.access.matcher import Matcher
@@ -34,8 +35,7 @@ from facegate.cli.options import (
 )
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
-from facegate.errors import InputError
-from facegate.types import F32, Match
+from facegate.types import F32
 
 app = typer.Typer(help="List, show, rename and remove people; give roles.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ def enroll(
     camera: CameraSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a person, from pictures or with the camera; the best looks that differ are kept."""
+    """Enrol a person, from pictures or with the camera; of many looks ten that differ are kept."""
     settings = load_config(config)
     client = daemon_of(settings)
     if client and not image:
@@ -65,6 +65,9 @@ def enroll(
         person = client.enrol(name, allow_duplicate, timeout_s, _say_progress, more)
     else:
         vision = parts.load_vision(settings)
+        if not client:
+            with parts.open_store(settings, vision.model_id) as store:
+                name = name_to_enrol(store, name, more)
         vectors = (
             _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
         )
@@ -276,11 +279,6 @@ def _from_pictures(vision: parts.Vision, pictures: list[Path]) -> list[F32]:
 
 def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | None) -> list[F32]:
     """Collect looks with a camera of our own: no daemon is running."""
-    import threading
-
-    from facegate.vision.quality import ADVICE
-
-    stopping = threading.Event()
     with parts.camera_from(config, source) as camera:
         session = EnrolmentSession(
             name,
@@ -289,27 +287,19 @@ def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | 
             time.monotonic(),
         )
         said = ""
-        for frame in camera.frames(stopping):
+        for frame in camera.frames(threading.Event()):
             if session.done or session.expired(time.monotonic()):
                 break
             if not session.wants(frame.captured_at_s):
                 continue
             found = vision.reader.find(frame.pixels, frame.small)
-            if len(found) != 1:
-                session.refuse("one person at a time" if found else "nobody to be seen")
-            else:
-                face, embedding = vision.reader.read(vision.reader.look(frame.pixels, found[0]))
-                if embedding is not None:
-                    session.offer(embedding, frame.captured_at_s)
-                else:
-                    session.refuse(ADVICE[face.quality.reasons[0]])
+            seen = vision.reader.sole_embedding(frame.pixels, found)
+            session.offer(seen, frame.captured_at_s)
             if session.guidance != said:
                 said = session.guidance
                 _say_progress(session.captured, said)
     if not session.done:
-        raise InputError(
-            f"{name}: only {session.captured} good looks ({session.guidance}); nobody was enrolled"
-        )
+        raise session.too_few
     return session.vectors()
 
 
@@ -323,16 +313,16 @@ def _add_offline(
 ) -> Person:
     with parts.open_store(config, vision.model_id) as store:
         gallery = store.gallery()
-        matcher = Matcher(gallery)
-        matches: list[Match] = [matcher.match(v) for v in vectors]
-        if more:
-            known = store.person(name)
-            check_returning(known.person_id, name, matches, vision.calibration.midpoint)
-            matches = [m for m in matches if m.person_id != known.person_id]
-        if allow_duplicate:
-            matches = []
-        limit = parts.threshold_for(config, vision.calibration, len(gallery.names))
-        check_newcomer(name, vectors, matches, gallery.names, limit, vision.calibration.midpoint)
+        check_looks(
+            name,
+            vectors,
+            Matcher(gallery),
+            gallery.names,
+            parts.threshold_for(config, vision.calibration, len(gallery.names)),
+            vision.calibration.midpoint,
+            store.person(name) if more else None,
+            allow_duplicate,
+        )
         person = (store.extend if more else store.add)(name, vectors)
         back_up(config, store)
         revision = store.revision

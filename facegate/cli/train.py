@@ -13,10 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from facegate.cli.output import make_folder
-from facegate.cli.training import needs, progress
+from facegate.cli.training import needs, progress, without_paths
 from facegate.errors import DataError, InputError
-
-STAND_INS = {"--data": "DATA", "--out": "RUN", "--start-from": "WEIGHTS"}
 
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
@@ -199,21 +197,6 @@ def _prepared(images: Path, out: Path, seed: int) -> Path:
     settings = load_config(None)
     reader = parts.reader_for(settings, TFLiteFaceEmbedder(parts.embedder_path(settings)))
     return prepare(images, out, reader, seed, typer.echo, progress)
-
-
-def without_paths(words: list[str]) -> list[str]:
-    """Put a name in place of each folder and file of a command: cards travel, paths do not."""
-    named = []
-    previous = ""
-    for word in words:
-        flag, equals, _ = word.partition("=")
-        if previous in STAND_INS:
-            word = STAND_INS[previous]
-        elif equals and flag in STAND_INS:
-            word = f"{flag}={STAND_INS[flag]}"
-        named.append(word)
-        previous = word
-    return named
 
 
 def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> None:

@@ -6,6 +6,7 @@ import importlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from facegate.config import Config
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from facegate.training.quality import Gate
 
 T = TypeVar("T")
+STAND_INS = {
+    "--config": "CONFIG",
+    "--data": "DATA",
+    "--images": "IMAGES",
+    "--out": "RUN",
+    "--pairs": "PAIRS",
+    "--start-from": "WEIGHTS",
+}
+"""What a card calls a folder or file that was given to an option."""
+
 TOLD_EVERY_S = 15.0
 """How often a long loop says how far it is where there is no terminal for a bar."""
 
@@ -32,6 +43,27 @@ def needs(*modules: str) -> None:
             importlib.import_module(name)
         except ImportError:
             raise DataError(f"this needs {name}: pip install 'facegate[{extra}]'") from None
+
+
+def without_paths(words: Iterable[str], *files: Path) -> list[str]:
+    """Put a name in place of each folder and file of a command: cards travel, paths do not.
+
+    Args:
+        words: the command.
+        files: those that keep a name of their own, without their folder.
+    """
+    own = {file: file.name for file in files}
+    named, previous = [], ""
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if previous in STAND_INS:
+            named.append(own.get(Path(word), STAND_INS[previous]))
+        elif equals and flag in STAND_INS:
+            named.append(f"{flag}={own.get(Path(value), STAND_INS[flag])}")
+        else:
+            named.append(own.get(Path(word), word))
+        previous = word
+    return named
 
 
 def portrait_figures(reader: FaceReader) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from facegate.training.progress import Progress, quietly
 from facegate.training.quality import FAR, Gate, quality_on_data
 from facegate.training.robustness import robustness
 from facegate.training.sampling import labels_of
-from facegate.training.verification import Verification, embedder_on_data
+from facegate.training.verification import embedder_on_data
 from facegate.types import F32, U8
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
@@ -26,7 +26,7 @@ def measure_embedder(
     data: Path,
     progress: Progress[Any] = quietly,
     say: Callable[[str], None] = print,
-) -> tuple[dict[str, Any], Verification, F32, U8]:
+) -> tuple[dict[str, Any], F32, U8]:
     """Measure an embedder for its card, all that `evaluate` can say of it.
 
     Args:
@@ -39,12 +39,12 @@ def measure_embedder(
     Returns:
         The card's `figures`, `calibration` (null, and why, where there are too few people),
         `quality` (the error-versus-reject curve), `landmark_cost`, and the `lengths` and `coverage`
-        that the quality gate goes by; the pairs; embeddings (N, D) and pixels of the crops.
+        that the quality gate goes by; embeddings (N, D) and pixels of the crops.
 
     Raises:
         DataError: a set is missing or cannot be read.
     """
-    figures, found, vectors, crops = embedder_on_data(embedder, data, progress)
+    figures, _, vectors, crops = embedder_on_data(embedder, data, progress)
     say(
         f"accuracy {figures['accuracy']:.4f}, TAR {figures['tar_at_far']['1e-2']:.4f} at FAR 1e-2, "
         f"{figures['all_pairs']['tar_at_far']['1e-4']:.4f} at FAR 1e-4 of everybody with everybody"
@@ -74,7 +74,7 @@ def measure_embedder(
         "landmark_cost": cost,
         **learnt,
     }
-    return measured, found, vectors, crops.pixels
+    return measured, vectors, crops.pixels
 
 
 def _quality_line(curve: dict[str, Any]) -> str:

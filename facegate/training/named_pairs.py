@@ -12,7 +12,7 @@ import numpy as np
 from facegate.errors import DataError, InputError
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
-from facegate.training.verification import Verification, figures
+from facegate.training.verification import Verification
 from facegate.types import F32, U8, Detection
 from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import read_picture
@@ -164,14 +164,6 @@ def verify_pictures(seen: Seen, named: NamedPairs) -> Verification:
         int((~seen.found).sum()),
         np.stack([person[a], person[b]], axis=1),
     )
-
-
-def embedder_on_pictures(
-    reader: FaceReader, named: NamedPairs, progress: Progress[Any] = quietly
-) -> tuple[dict[str, Any], Verification]:
-    """Measure the whole shipped way on pairs of pictures."""
-    found = verify_pictures(see_pictures(reader, [*named.a, *named.b], progress), named)
-    return figures(found), found
 
 
 def main_face(found: list[Detection], width: int, height: int) -> Detection | None:

@@ -66,7 +66,7 @@ def embedder_on_data(
     """Measure an embedder on `faces-val.parquet` with `val-pairs.csv`.
 
     Returns:
-        The figures, the pairs' similarities, and the embeddings (N, 128) of the crops.
+        The figures, the pairs' similarities, the embeddings (N, 128) of the crops, and the crops.
     """
     crops = read_crops([data / "faces-val.parquet"])
     pairs = read_pairs(data / "val-pairs.csv", len(crops.pixels))

@@ -214,12 +214,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_card(model: Path, kind: str) -> ModelCard:
+def read_card(model: Path, kind: str | None = None) -> ModelCard:
     """Read and check the card of a model file.
 
     Args:
         model: the `.tflite` file.
-        kind: `detector`, `refiner` or `embedder`, what the caller is about to use it as.
+        kind: `detector`, `refiner` or `embedder`, what the caller is about to use it as;
+            None takes any.
 
     Raises:
         ModelError: model or card is missing, unreadable, of another kind, of another preprocessing,
@@ -228,7 +229,8 @@ def read_card(model: Path, kind: str) -> ModelCard:
     path = card_path(model)
     for wanted in (model, path):
         if not wanted.is_file():
-            raise ModelError(f"{wanted}: no such file; reinstall facegate or mend models.{kind}")
+            setting = f"models.{kind}" if kind else "models"
+            raise ModelError(f"{wanted}: no such file; reinstall facegate or mend {setting}")
     try:
         raw = json.loads(path.read_text())
         table = raw.get("calibration")
@@ -260,7 +262,7 @@ def read_card(model: Path, kind: str) -> ModelCard:
             f"{path}: not a model card: {fault}; `facegate export` or `facegate models import` "
             "writes one"
         ) from error
-    if card.kind != kind:
+    if kind is not None and card.kind != kind:
         raise ModelError(f"{model}: its card says {card.kind!r}, but models.{kind} names it")
     if card.preprocess_version != PREPROCESS_VERSION:
         raise ModelError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from facegate.types import U8, Detection, Embedding, Quality
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.finder import FaceFinder
 from facegate.vision.preprocess import align
-from facegate.vision.quality import QualityLimits, assess, assess_again
+from facegate.vision.quality import ADVICE, QualityLimits, assess, assess_again
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,10 @@ class FaceReader:
         embedding = self.embed(face)
         quality = assess_again(face.quality, embedding, self._limits)
         return replace(face, quality=quality), embedding if quality.passed else None
+
+    def sole_embedding(self, pixels: U8, detections: Sequence[Detection]) -> Embedding | str:
+        """Embed the only face of a picture, or say what the person before it should do first."""
+        if len(detections) != 1:
+            return "one person at a time" if detections else "nobody to be seen"
+        face, embedding = self.read(self.look(pixels, detections[0]))
+        return ADVICE[face.quality.reasons[0]] if embedding is None else embedding

@@ -1,9 +1,10 @@
 from itertools import pairwise
 
 import pytest
+from doors import rules
 
 from facegate.access.door import HOURS_HOLD_S, LATCH_GRACE_S, Door
-from facegate.access.door_events import MAX_PULSE_S, DoorSettings, DoorState
+from facegate.access.door_events import MAX_PULSE_S, DoorState
 from facegate.types import Decision, Verdict
 
 
@@ -35,7 +36,7 @@ def relay():
 @pytest.fixture
 def make(relay, clock):
     def made(is_open=False, **settings):
-        return Door(relay, DoorSettings(**settings), clock, is_open)
+        return Door(relay, rules(**settings), clock, is_open)
 
     return made
 
@@ -109,7 +110,7 @@ def test_locking_is_always_possible(door, relay):
 @pytest.mark.parametrize("pulse_s", [0, -1, 31])
 def test_an_impossible_pulse_is_refused(pulse_s):
     with pytest.raises(ValueError, match="pulse_s"):
-        DoorSettings(pulse_s=pulse_s)
+        rules(pulse_s=pulse_s)
 
 
 @pytest.mark.parametrize("failing", [True, False])
@@ -123,7 +124,7 @@ def test_a_relay_that_fails_is_released_at_the_next_tick(clock, failing):
                 raise OSError("stuck")
 
     relay = Failing()
-    door = Door(relay, DoorSettings(), clock)
+    door = Door(relay, rules(), clock)
     if failing:
         with pytest.raises(OSError, match="stuck"):
             door.apply(decision())
@@ -380,11 +381,11 @@ def test_other_rules_leave_a_lockout_and_a_pulse_alone(make, relay, clock):
     door = make(lockout_attempts=2, lockout_s=60.0)
     door.apply(decision())
     door.apply(decision(Verdict.UNKNOWN))
-    door.obey(DoorSettings(pulse_s=1.0, lockout_attempts=2, lockout_s=5.0))
+    door.obey(rules(pulse_s=1.0, lockout_attempts=2, lockout_s=5.0))
     assert door.deadline_s == clock.now_s + 4.0
     door.apply(decision(Verdict.UNKNOWN))
     assert door.locked_out
-    door.obey(DoorSettings(pulse_s=1.0))
+    door.obey(rules(pulse_s=1.0))
     assert door.locked_out
     clock.now_s += 5.0
     door.tick()
@@ -430,7 +431,7 @@ def test_a_command_does_not_unlock_in_tamper_but_in_a_lockout(make, relay):
 
 
 def test_taking_on_rules_takes_on_all_of_them(door, clock):
-    door.obey(DoorSettings(second_factor="button", max_decision_age_s=0.5, pulse_s=1.0))
+    door.obey(rules(second_factor="button", max_decision_age_s=0.5, pulse_s=1.0))
     assert names(door.apply(decision(at_s=99.0))) == ["decision_too_old"]
     assert names(door.apply(decision())) == ["second_factor_wanted"]
     door.button()

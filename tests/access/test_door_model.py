@@ -3,12 +3,13 @@
 import random
 
 import pytest
+from doors import rules
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from facegate.access.door import HOURS_HOLD_S, LATCH_GRACE_S, Door
-from facegate.access.door_events import ALARMS, STANDS_OPEN, DoorSettings, DoorState
+from facegate.access.door_events import ALARMS, STANDS_OPEN, DoorState
 from facegate.types import MAX_PULSE_S, Decision, Verdict
 
 RANDOM_EVENTS = 100_000
@@ -34,7 +35,7 @@ class Watched:
 
     def __init__(self, pulse_s=4.0, **settings):
         self.now_s, self.level = 0.0, False
-        self.settings = DoorSettings(pulse_s=pulse_s, **settings)
+        self.settings = rules(pulse_s=pulse_s, **settings)
         self.door = Door(self, self.settings, lambda: self.now_s)
         self.cause_s = self.hours_s = float("-inf")
         self.released_s = self.closed_at_s = float("-inf")

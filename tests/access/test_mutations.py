@@ -30,7 +30,7 @@ def original(folder):
     path = folder / "original.db"
     with Store.open(path, KEY, MODEL) as store:
         for number in range(12):
-            store.add(f"Person {number}", vectors(3, number), qualities=[1.0, 2.0, 3.0])
+            store.add(f"Person {number}", vectors(3, number))
         store.set_role("Person 1", "admin")
         store.set_group("Person 2", "staff")
         store.set_note("Person 3", "has a dog")

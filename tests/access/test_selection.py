@@ -22,13 +22,8 @@ def test_looks_that_differ_are_kept_and_near_copies_are_not():
     assert [sum(k in group for k in kept) for group in groups] == [1, 1, 1]
 
 
-def test_of_two_alike_the_better_is_kept():
-    kept = choose(at([0, 30, 30.5, -30]), qualities=[5.0, 1.0, 4.0, 4.0], keep=3)
-    assert kept == [0, 2, 3]
-
-
-def test_the_best_is_always_kept():
-    assert choose(at([0, 40, -40, 10]), qualities=[1, 1, 1, 9], keep=1) == [3]
+def test_the_look_nearest_to_all_others_is_kept_first():
+    assert choose(at([40, -40, 0, 10, -10]), keep=1) == [2]
 
 
 @pytest.mark.parametrize("keep", [1, 4, 10])

@@ -271,7 +271,7 @@ def test_a_group_and_a_note_are_kept_and_sealed(filled):
     assert b"badge" not in content
 
 
-def test_more_looks_are_taken_in_and_the_best_that_differ_kept(store):
+def test_more_looks_are_taken_in_and_ten_that_differ_kept(store):
     store.add("Ann", vectors(8, 1))
     assert store.extend("Ann", vectors(1, 2)).templates == 9
     same = [vectors(1, 1)[0]] * 5

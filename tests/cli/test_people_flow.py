@@ -74,6 +74,38 @@ def test_more_looks_are_added_to_the_one_who_is_enrolled(
     assert eileen["templates"] == 2
 
 
+def test_a_name_that_cannot_be_had_is_refused_before_the_camera_is_opened(facegate, enrolled):
+    nowhere = ("--camera", "file:/nowhere.avi")
+    assert "no such" in facegate("enroll", "Grace", *nowhere).complaint
+    taken = facegate("enroll", "eileen", *nowhere)
+    assert (taken.code, "somebody of this name" in taken.complaint) == (3, True)
+    nobody = facegate("enroll", "Grace", "--more", *nowhere)
+    assert (nobody.code, "nobody of this name" in nobody.complaint) == (3, True)
+
+
+def test_without_a_daemon_the_camera_is_looked_through(facegate, tmp_path, eileen, grace):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "camera: {pacing: fast, loop: true}\n"
+        "enrolment: {captures: 2, interval_s: 0.05, timeout_s: 20.0}\n"
+    )
+    for name, picture in (("Eileen", eileen), ("Grace", grace)):
+        seen = ("--config", config, "--camera", f"file:{picture}")
+        done = facegate("enroll", name, *seen, "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["templates"] == 2
+        assert "1 captured; 1 more: turn your head a little" in done.err
+    again = facegate("enroll", "Somebody", *seen)
+    assert again.code == 3
+    assert "this is already Grace" in again.err
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.zeros((240, 320, 3), np.uint8))
+    config.write_text("camera: {pacing: fast}\nenrolment: {captures: 1, timeout_s: 0.5}\n")
+    nobody = facegate("enroll", "Nobody", "--config", config, "--camera", f"file:{blank}")
+    assert nobody.code == 3
+    assert "only 0 good looks (nobody to be seen)" in nobody.err
+
+
 def test_two_pictures_are_compared(facegate, write, portraits, eileen, grace):
     dim = write("dim", cv2.convertScaleAbs(portraits[0][:320, 80:400], alpha=0.5))
     same, other = (facegate("verify", eileen, p, "--json") for p in (dim, grace))

@@ -4,10 +4,12 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from facegate.cli.train import _remember, without_paths
+from facegate.cli.train import _remember
+from facegate.cli.training import without_paths
 from facegate.errors import DataError, InputError
 from facegate.training.card_file import replacing, write_card, write_model
 from facegate.vision.tflite import model_folder
@@ -31,6 +33,20 @@ main()
 )
 def test_no_path_of_this_machine_gets_into_a_card(typed, kept):
     assert shlex.join(without_paths(shlex.split(typed))) == f"train detector {kept}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "models import /a/face.h5 --out /b/own.tflite --data /c --config /d/config.yaml",
+        "models import --out=/b//own.tflite --images=/c --pairs=/d/pairs.txt /a/./face.h5",
+    ],
+)
+def test_an_import_keeps_the_names_of_its_files_alone(command):
+    kept = without_paths(shlex.split(command), Path("/a/face.h5"), Path("/b/own.tflite"))
+    assert "/" not in "".join(kept)
+    assert {"face.h5"} < set(kept)
+    assert "own.tflite" in " ".join(kept)
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def test_pairs_of_a_refused_picture_are_errors_of_either_kind(tmp_path, same_per
     refused = "C 1 2\nA 2 B 2" if same_person else "B 1 2\nC 1 A 2"
     pairs = tmp_path / "pairs.txt"
     pairs.write_text(f"2 1\nA 1 2\nA 1 B 1\n{refused}\n")
-    result, _ = named_pairs.embedder_on_pictures(
-        GreyReader(), named_pairs.read_named_pairs(tmp_path, pairs)
-    )
+    named = named_pairs.read_named_pairs(tmp_path, pairs)
+    seen = named_pairs.see_pictures(GreyReader(), [*named.a, *named.b])
+    result = verification.figures(named_pairs.verify_pictures(seen, named))
     assert result["refused"] == 1
     assert result["accuracy"] == pytest.approx(0.75)
     assert result["comparisons"] == {"genuine": 2, "impostor": 2}

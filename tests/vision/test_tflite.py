@@ -58,5 +58,14 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
     model = tmp_path / "net.tflite"
     model.write_bytes(b"no network" * 100)
     shutil.copy(card, card_path(model))
-    with pytest.raises(ModelError, match="sha256"):
-        read_card(model, "detector")
+    for kind in ("detector", None):
+        with pytest.raises(ModelError, match="sha256"):
+            read_card(model, kind)
+
+
+def test_a_card_is_read_as_what_it_is_said_to_be_or_as_what_it_says():
+    config = parse_config({}, "test")
+    for kind in ("detector", "refiner", "embedder"):
+        assert read_card(getattr(parts, f"{kind}_path")(config)).kind == kind
+    with pytest.raises(ModelError, match=r"'refiner', but models\.detector names it"):
+        read_card(parts.refiner_path(config), "detector")
