@@ -66,7 +66,6 @@ class Recogniser:
         journal: where events go.
         end_track: called with the number of a track that shows somebody else than before.
         observe: called for every frame, from the identify thread.
-        clock: monotonic seconds.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class Recogniser:
         journal: Journal,
         end_track: Callable[[int], None],
         observe: Callable[[Seen], None] | None,
-        clock: Callable[[], float],
     ) -> None:
         self._vision, self._roster, self._enroller, self._keeper = vision, roster, enroller, keeper
         self._canary, self._journal = canary, journal
@@ -90,7 +88,6 @@ class Recogniser:
             self._members.limits,
             vision.calibration.probability,
             lambda person: self._members.names.get(person),
-            clock,
         )
         self._refused: dict[int, tuple[str, ...]] = {}
         self.follow()

@@ -44,7 +44,6 @@ class Look:
 @dataclass
 class _Case:
     votes: deque[tuple[Verdict, int | None]]
-    looks: int = 0
     settled: bool = False
     said: set[Verdict] = field(default_factory=set)
 
@@ -58,7 +57,6 @@ class Policy:
         settings: limits.
         confidence: distance → probability that it is that person.
         name_of: person_id → name.
-        clock: monotonic seconds.
     """
 
     def __init__(
@@ -66,10 +64,9 @@ class Policy:
         settings: PolicySettings,
         confidence: Callable[[float], float],
         name_of: Callable[[int], str | None],
-        clock: Callable[[], float],
     ) -> None:
         self.settings = settings
-        self._confidence, self._name_of, self._clock = confidence, name_of, clock
+        self._confidence, self._name_of = confidence, name_of
         self._cases: dict[int, _Case] = {}
 
     def settled(self, track_id: int) -> bool:
@@ -100,7 +97,6 @@ class Policy:
         verdict, reason = self._vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))
-        case.looks += 1
         agreeing = sum(v == (verdict, person) for v in case.votes)
         if verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed:
             case.settled = True
@@ -129,7 +125,6 @@ class Policy:
             confidence=self._confidence(look.match.distance),
             captured_at_s=look.captured_at_s,
             seq=look.seq,
-            decided_at_s=self._clock(),
         )
 
 
