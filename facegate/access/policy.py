@@ -74,6 +74,11 @@ class Policy:
         case = self._cases.get(track_id)
         return case is not None and case.settled
 
+    def judged(self, track_id: int) -> bool:
+        """Whether anything but to wait was said of a track."""
+        case = self._cases.get(track_id)
+        return case is not None and not case.said <= {Verdict.WAIT}
+
     def begin_anew(self, track_id: int) -> None:
         """Forget what was decided of a track: its grant opened no door, and looks count again."""
         self._cases.pop(track_id, None)
