@@ -138,7 +138,6 @@ class Gate:
             journal,
             self._tracker.end,
             observe,
-            clock,
         )
         self.commands = Commands(
             config, vision, store, self._roster, self._enroller, self._keeper, journal, self.status

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from facegate import parts
 from facegate.access.continuity import Continuity
+from facegate.access.patience import LOOKS_IN_VAIN, Patience
 from facegate.access.policy import Look, Policy
 from facegate.canary import Canary
 from facegate.doorkeeper import DoorKeeper
@@ -46,7 +47,8 @@ class FacesSeen:
 class Seen:
     """What an observer is shown of every identified frame: tracks, qualities, decisions.
 
-    A track whose answer stands is not looked at in every frame, and has no quality then.
+    A track whose answer stands, or that shows nobody for long, is not looked at in every frame, and
+    has no quality then.
     """
 
     frame: Frame
@@ -57,6 +59,9 @@ class Seen:
 class Recogniser:
     """Looks at every face whose answer does not stand yet, and hands decisions to the door.
 
+    Whoever was not judged yet comes first, whatever else the frame shows; whoever shows nobody for
+    long comes last, and not in every frame.
+
     Args:
         vision: networks.
         roster: who is enrolled.
@@ -66,7 +71,6 @@ class Recogniser:
         journal: where events go.
         end_track: called with the number of a track that shows somebody else than before.
         observe: called for every frame, from the identify thread.
-        clock: monotonic seconds.
     """
 
     def __init__(
@@ -79,18 +83,17 @@ class Recogniser:
         journal: Journal,
         end_track: Callable[[int], None],
         observe: Callable[[Seen], None] | None,
-        clock: Callable[[], float],
     ) -> None:
         self._vision, self._roster, self._enroller, self._keeper = vision, roster, enroller, keeper
         self._canary, self._journal = canary, journal
         self._end_track, self._observe = end_track, observe
         self._continuity = Continuity(vision.calibration.distance_at(SAME_FACE))
+        self._patience = Patience()
         self._members = roster.now
         self._policy = Policy(
             self._members.limits,
             vision.calibration.probability,
             lambda person: self._members.names.get(person),
-            clock,
         )
         self._refused: dict[int, tuple[str, ...]] = {}
         self.follow()
@@ -104,6 +107,7 @@ class Recogniser:
         """Take on who is enrolled now, and what follows for policy and door."""
         self._members = members = self._roster.now
         self._policy.settings = members.limits
+        self._patience.looks = max(LOOKS_IN_VAIN, members.limits.votes_of)
         self._keeper.follow(members.admins, members.duress, members.groups)
 
     def run(self, faces: Channel[FacesSeen], stopping: threading.Event) -> None:
@@ -121,20 +125,21 @@ class Recogniser:
             for track_id in self._keeper.unused.due(seen.alive):
                 self._policy.begin_anew(track_id)
             self._continuity.forget_all_but(seen.alive)
+            self._patience.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
             if self._enroller.active:
                 self._enroller.collect(seen.frame, seen.tracks)
                 continue
             decisions: list[Decision] = []
             faces_seen: list[tuple[Track, Quality | None]] = []
-            for track in seen.tracks:
-                if self._continuity.over(track.track_id):
-                    continue
-                if self._policy.settled(track.track_id) and not self._continuity.due(
-                    track.track_id, seen.frame.captured_at_s
-                ):
+            tracks = [t for t in seen.tracks if not self._continuity.over(t.track_id)]
+            now_s = seen.frame.captured_at_s
+            left_out = self._left_out({t.track_id for t in tracks}, now_s)
+            for track in sorted(tracks, key=self._turn):
+                if track.track_id in left_out:
                     faces_seen.append((track, None))
                     continue
+                self._patience.look(track.track_id, now_s)
                 face = self._vision.reader.look(seen.frame.pixels, track.detection)
                 faces_seen.append((track, face.quality))
                 decision = self._look_at(track, face, seen.frame)
@@ -149,9 +154,22 @@ class Recogniser:
             if self._observe:
                 self._observe(Seen(seen.frame, tuple(faces_seen), tuple(decisions)))
 
+    def _left_out(self, numbers: set[int], now_s: float) -> set[int]:
+        """Say which tracks of a frame captured at `now_s` are not looked at in it."""
+        settled = {n for n in numbers if self._policy.settled(n)}
+        checked = {n for n in settled if not self._continuity.due(n, now_s)}
+        return checked | self._patience.left_out(numbers - checked, now_s)
+
+    def _turn(self, track: Track) -> tuple[bool, bool]:
+        """Give what the tracks of a frame are sorted by; else the best-seen comes first."""
+        return self._patience.can_wait(track.track_id), self._policy.judged(track.track_id)
+
     def _look_at(self, track: Track, face: Face, frame: Frame) -> Decision | None:
+        embedded = face.quality.passed
         face, embedding = self._vision.reader.read(face)
         if embedding is None:
+            if embedded:  # else it cost little
+                self._patience.learn(track.track_id, in_vain=True)
             self._refuse(track, face, frame)
             return None
         self._keeper.advise(PanelState.LOOKING)
@@ -168,7 +186,9 @@ class Recogniser:
         if self._policy.settled(track.track_id):
             return None
         match = self._members.matcher.match(vector)
-        return self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
+        decision = self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
+        self._patience.learn(track.track_id, in_vain=decision.person_id is None)
+        return decision
 
     def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
         """Say what is wrong with a face: on the panel always, in the journal once."""

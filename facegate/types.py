@@ -164,7 +164,6 @@ class Decision:
         distance: of the deciding match; NaN when there was none.
         confidence: probability that it is that person, in [0, 1].
         captured_at_s, seq: of the frame that settled it.
-        decided_at_s: monotonic time of the decision.
     """
 
     verdict: Verdict
@@ -176,4 +175,3 @@ class Decision:
     confidence: float
     captured_at_s: float
     seq: int
-    decided_at_s: float

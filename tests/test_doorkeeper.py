@@ -63,9 +63,7 @@ class Kept:
 
     def face(self, verdict=Verdict.GRANT, person=MEMBER, name="Ben"):
         now_s = time.monotonic()
-        self.keeper.decisions.put(
-            Decision(verdict, "match", 1, person, name, 0.3, 0.99, now_s, 1, now_s)
-        )
+        self.keeper.decisions.put(Decision(verdict, "match", 1, person, name, 0.3, 0.99, now_s, 1))
 
     @contextmanager
     def running(self):

@@ -44,7 +44,7 @@ def test_a_command_exists_with_its_options(words):
     while rest and hasattr(command, "commands"):
         name = rest.pop(0)
         assert name in command.commands, f"{words}: no command {name}"
-        command = command.commands[name]
+        command = command.get_command(None, name)
     known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
     wanted = [word for word in rest if word.startswith("-")]
     assert set(wanted) <= known, words

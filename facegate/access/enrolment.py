@@ -117,7 +117,12 @@ def name_to_enrol(store: Store, name: str, more: bool) -> str:
     Raises:
         InputError: the name is taken or unusable, or nobody is called so who is to get more.
     """
-    return store.person(name).name if more else store.check_new_name(name)
+    try:
+        return store.person(name).name if more else store.check_new_name(name)
+    except NameTakenError as error:
+        raise NameTakenError(
+            f"{name}: is enrolled already; --more adds looks, another person needs another name"
+        ) from error
 
 
 def check_looks(

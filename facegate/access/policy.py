@@ -44,7 +44,6 @@ class Look:
 @dataclass
 class _Case:
     votes: deque[tuple[Verdict, int | None]]
-    looks: int = 0
     settled: bool = False
     said: set[Verdict] = field(default_factory=set)
 
@@ -58,7 +57,6 @@ class Policy:
         settings: limits.
         confidence: distance → probability that it is that person.
         name_of: person_id → name.
-        clock: monotonic seconds.
     """
 
     def __init__(
@@ -66,16 +64,20 @@ class Policy:
         settings: PolicySettings,
         confidence: Callable[[float], float],
         name_of: Callable[[int], str | None],
-        clock: Callable[[], float],
     ) -> None:
         self.settings = settings
-        self._confidence, self._name_of, self._clock = confidence, name_of, clock
+        self._confidence, self._name_of = confidence, name_of
         self._cases: dict[int, _Case] = {}
 
     def settled(self, track_id: int) -> bool:
         """Whether a track's answer stands, so that no more embeddings are needed."""
         case = self._cases.get(track_id)
         return case is not None and case.settled
+
+    def judged(self, track_id: int) -> bool:
+        """Whether anything but to wait was said of a track."""
+        case = self._cases.get(track_id)
+        return case is not None and not case.said <= {Verdict.WAIT}
 
     def begin_anew(self, track_id: int) -> None:
         """Forget what was decided of a track: its grant opened no door, and looks count again."""
@@ -100,7 +102,6 @@ class Policy:
         verdict, reason = self._vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))
-        case.looks += 1
         agreeing = sum(v == (verdict, person) for v in case.votes)
         if verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed:
             case.settled = True
@@ -129,7 +130,6 @@ class Policy:
             confidence=self._confidence(look.match.distance),
             captured_at_s=look.captured_at_s,
             seq=look.seq,
-            decided_at_s=self._clock(),
         )
 
 

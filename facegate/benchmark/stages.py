@@ -76,9 +76,7 @@ def stages(
     camera, clock = config.camera, _Clock()
     tracker = Tracker()
     members = Roster(config, vision.calibration, store).now
-    policy = Policy(
-        members.limits, vision.calibration.probability, members.names.get, time.monotonic
-    )
+    policy = Policy(members.limits, vision.calibration.probability, members.names.get)
     buffers = [_buffers(p, camera.width_px, camera.height_px, camera.small_width_px,
                         camera.small_height_px) for p in pictures]  # fmt: skip
     numbers = [n for _ in range(repeat) for n in range(len(buffers))]

@@ -1,23 +1,17 @@
-"""`run` and `status`: the gate itself."""
+"""`run`: the gate itself."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from facegate import parts
-from facegate.cli.options import CameraSource, ConfigFile, daemon_of, running_daemon
-from facegate.cli.output import AsJson, emit
+from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
@@ -34,9 +28,6 @@ from facegate.recorder import Recorder, last_start, revision_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 from facegate.vision.card import card_path, sha256_of
-
-MANY_DROPS = 0.5
-"""A newer frame pushing out an older one is how it should be; most of them is a slow machine."""
 
 JOURNAL_PATIENCE_S = 1.0
 """So long the end waits for a journal that takes nothing."""
@@ -201,39 +192,3 @@ def _eye(settings: Config, journal: Journal, must_be_there: bool) -> Camera:
         return AbsentCamera(settings.camera.source, error)
     journal.emit("camera_opened", eye.description)
     return eye
-
-
-def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Say how the running gate is doing."""
-    answer = running_daemon(load_config(config)).status()
-    if as_json:
-        emit(answer, True, [])
-        return
-    table = Table.grid(padding=(0, 2))
-    for label, said, style in _rows(answer):
-        table.add_row(Text(label, style="bold"), Text(said, style=style))
-    Console(highlight=False, soft_wrap=True).print(table)
-
-
-def _rows(s: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Give label, text and colour of each line; red is what keeps people out."""
-    lost = s["camera_lost"]
-    fps = f"{s['detected_fps']:.1f} frames a second"
-    yield "camera", f"LOST: {lost}" if lost else f"{s['camera']}, {fps}", "red" if lost else "green"
-    rules = [rule for rule in ("lockdown", "tamper", "lockout") if s[rule]]
-    calm = s["door"] in ("locked", "unlocked", "open") and not rules
-    yield "door", ", ".join([s["door"], *rules]), "green" if calm else "red"
-    yield "up", f"{timedelta(seconds=round(s['uptime_s']))}", ""
-    strangers = f"of 1,000 strangers {s['false_accepts_per_1000']:.2g} pass one look"
-    yield "people", f"{s['people']} (threshold {s['threshold']:.3f}; {strangers})", ""
-    if s["enrolling"]:
-        yield "enrolling", "somebody is being enrolled", "yellow"
-    yield "model", s["model_id"], ""
-    yield "last event", s["last_event"], ""
-    for name, q in s["queues"].items():
-        share = q["dropped"] / q["put"] if q["put"] else 0.0
-        said = (
-            f"{q['put']} in, {q['dropped']} dropped ({share:.0%}), at most {q['most_waiting']} "
-            f"of {q['capacity']} waiting"
-        )
-        yield f"queue {name}", said, "yellow" if share > MANY_DROPS else ""

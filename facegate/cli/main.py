@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import errno
 import sys
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from facegate.cli import (
-    api,
-    audit,
-    backup,
-    bench,
-    calibrate,
-    config,
-    demo,
-    doctor,
-    door,
-    evaluate,
-    export,
-    gate,
-    key,
-    look,
-    models,
-    people,
-    train,
-    watch,
-)
 from facegate.errors import FacegateError, InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -38,7 +21,59 @@ DENIED = (errno.EACCES, errno.EPERM)
 UNUSABLE = (errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """What a path that was typed may meet anywhere."""
 
+COMMANDS = {
+    "run": "gate.run",
+    "enroll": "enroll.enroll",
+    "identify": "look.identify",
+    "verify": "look.verify",
+    "detect": "look.detect",
+    "status": "status.status",
+    "watch": "watch.watch",
+    "doctor": "doctor.doctor",
+    "api": "api.api",
+    "demo": "demo.demo",
+    "export": "export.export",
+    "calibrate": "calibrate.calibrate",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
+    "people": "people.app",
+    "key": "key.app",
+    "door": "door.app",
+    "audit": "audit.app",
+    "config": "config.app",
+    "train": "train.app",
+    "evaluate": "evaluate.app",
+    "bench": "bench.app",
+    "models": "models.app",
+}
+"""In the order of the help: what each is in `facegate.cli`, a function or a group of commands."""
+
+
+class Commands(TyperGroup):
+    """Loads a command when it is asked for: unlocking the door takes no network."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**{**attributes, "commands": dict.fromkeys(COMMANDS)})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give a command, or None where none is called so."""
+        if cmd_name in COMMANDS and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = _load(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _load(name: str) -> Any:
+    module, what = COMMANDS[name].split(".")
+    found, alone = getattr(import_module(f"facegate.cli.{module}"), what), typer.Typer()
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return get_group(alone).commands[name]
+
+
 app = typer.Typer(
+    cls=Commands,
     name="facegate",
     help="The door that knows who is there.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or settings, 3 input, 4 model, "
@@ -65,27 +100,6 @@ def _options(
     ] = False,
 ) -> None:
     """Take options that belong to no command."""
-
-
-for command in (gate.run, people.enroll, look.identify, look.verify, look.detect, gate.status):
-    app.command()(command)
-app.command()(watch.watch)
-app.command()(doctor.doctor)
-app.command()(api.api)
-app.command()(demo.demo)
-app.command()(export.export)
-app.command()(calibrate.calibrate)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.add_typer(people.app, name="people")
-app.add_typer(key.app, name="key")
-app.add_typer(door.app, name="door")
-app.add_typer(audit.app, name="audit")
-app.add_typer(config.app, name="config")
-app.add_typer(train.app, name="train")
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(bench.app, name="bench")
-app.add_typer(models.app, name="models")
 
 
 def main() -> None:

@@ -7,24 +7,24 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from facegate import parts
-from facegate.access.audit import Fact
 from facegate.access.directory import Directory
 from facegate.access.names import same_name_key
-from facegate.access.store import Person, Store
+from facegate.access.person import Person
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
 from facegate.errors import DaemonError, InputError, ModelError, NotEnrolledError, StoreError
 from facegate.events import EventName
-from facegate.types import U8
-from facegate.vision.card import read_card
-from facegate.vision.faces import Face, FaceReader
-from facegate.vision.pictures import read_picture
-from facegate.vision.quality import ADVICE
+
+# Loaded where they are used: a command that only talks to the daemon needs none of them.
+if TYPE_CHECKING:
+    from facegate.access.audit import Fact
+    from facegate.access.store import Store
+    from facegate.types import U8
+    from facegate.vision.faces import Face, FaceReader
 
 ConfigFile = Annotated[
     Path | None,
@@ -180,6 +180,8 @@ def person_number(named: str | None, config_file: Path | None) -> int | None:
 
 def record(config: Config, event: EventName, person: Person | None = None, **facts: Fact) -> None:
     """Record a change made without the daemon."""
+    from facegate import parts
+
     if person is not None:
         facts["person"] = person.person_id
     with parts.open_audit(config) as trail:
@@ -188,6 +190,8 @@ def record(config: Config, event: EventName, person: Person | None = None, **fac
 
 def back_up(config: Config, store: Store) -> None:
     """Make a copy of a store that changed without the daemon; a warning where none can be made."""
+    from facegate import parts
+
     try:
         backups = parts.rolling_backups(config)
         if backups.latest_mark() != store.mark:
@@ -198,11 +202,16 @@ def back_up(config: Config, store: Store) -> None:
 
 def offline_store(config: Config) -> Store:
     """Open the store without loading a network: the card alone names the model."""
+    from facegate import parts
+
     return parts.open_store(config, embedder_model(config))
 
 
 def embedder_model(config: Config) -> str:
     """Give the configured embedder's id, from its card."""
+    from facegate import parts
+    from facegate.vision.card import read_card
+
     return read_card(parts.embedder_path(config), "embedder").model_id
 
 
@@ -223,6 +232,9 @@ def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple
     Raises:
         InputError: no face, several, or (unless `allow_poor`) one that the quality gate refuses.
     """
+    from facegate.vision.pictures import read_picture
+    from facegate.vision.quality import ADVICE
+
     pixels = read_picture(path)
     found = reader.find(pixels)
     if not found:

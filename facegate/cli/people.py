@@ -1,83 +1,37 @@
-"""`enroll` and `people`: who may come in."""
+"""`people`: who may come in."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facegate import parts
-from facegate.access.audit import read
 from facegate.access.directory import Directory
-from facegate.access.enrolment import EnrolmentSession, check_looks, name_to_enrol
-from facegate.access.erasure import Erasure
-from facegate.access.erasure import forget as erase
-from facegate.access.matcher import Matcher
 from facegate.access.names import same_name_key
-from facegate.access.store import Person
+from facegate.access.person import Person
 from facegate.cli.options import (
-    CameraSource,
     ConfigFile,
     Yes,
     back_up,
     confirm,
-    daemon_of,
     directory,
     embedder_model,
     named_person,
-    only_face,
     record,
 )
 from facegate.cli.output import AsJson, emit
-from facegate.config import Config, load_config
-from facegate.types import F32
+from facegate.config import load_config
+
+if TYPE_CHECKING:
+    from facegate.access.erasure import Erasure
 
 app = typer.Typer(help="List, show, rename and remove people; give roles.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
-
-
-def enroll(
-    name: Name,
-    image: Annotated[
-        list[Path] | None, typer.Option(help="A picture of them; repeat for more. Else the camera.")
-    ] = None,
-    allow_duplicate: Annotated[
-        bool, typer.Option("--allow-duplicate", help="Even if this face is enrolled already.")
-    ] = False,
-    more: Annotated[
-        bool, typer.Option("--more", help="Add looks to somebody enrolled: glasses, a beard.")
-    ] = False,
-    config: ConfigFile = None,
-    camera: CameraSource = None,
-    as_json: AsJson = False,
-) -> None:
-    """Enrol a person, from pictures or with the camera; of many looks ten that differ are kept."""
-    settings = load_config(config)
-    client = daemon_of(settings)
-    if client and not image:
-        timeout_s = settings.enrolment.timeout_s
-        person = client.enrol(name, allow_duplicate, timeout_s, _say_progress, more)
-    else:
-        vision = parts.load_vision(settings)
-        if not client:
-            with parts.open_store(settings, vision.model_id) as store:
-                name = name_to_enrol(store, name, more)
-        vectors = (
-            _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
-        )
-        if client:
-            person = client.add(name, vectors, vision.model_id, allow_duplicate, more)
-        else:
-            person = _add_offline(settings, vision, name, vectors, allow_duplicate, more)
-    emit(
-        asdict(person), as_json, [f"{person.name} is enrolled with {person.templates} template(s)."]
-    )
 
 
 @app.command("list")
@@ -178,6 +132,10 @@ def forget(
 
     Exit code 1 where something of them is still found.
     """
+    from facegate import parts
+    from facegate.access.audit import read
+    from facegate.access.erasure import forget as erase
+
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
@@ -205,6 +163,8 @@ def migrate(
 
     Everybody is then enrolled again at their next visit, by an administrator.
     """
+    from facegate import parts
+
     settings = load_config(config)
     confirm("Drop all templates of the old network? People stay.", yes)
     with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
@@ -266,65 +226,3 @@ def _line(person: Person) -> str:
     return (
         f"{person.person_id:>5}  {person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
     )
-
-
-def _say_progress(captured: int, guidance: str) -> None:
-    typer.echo(f"{captured} captured; {guidance}", err=True)
-
-
-def _from_pictures(vision: parts.Vision, pictures: list[Path]) -> list[F32]:
-    faces = [only_face(vision.reader, path)[1] for path in pictures]
-    return [vision.reader.embed(face).vector for face in faces]
-
-
-def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | None) -> list[F32]:
-    """Collect looks with a camera of our own: no daemon is running."""
-    with parts.camera_from(config, source) as camera:
-        session = EnrolmentSession(
-            name,
-            parts.enrolment_settings(config),
-            vision.calibration.midpoint,
-            time.monotonic(),
-        )
-        said = ""
-        for frame in camera.frames(threading.Event()):
-            if session.done or session.expired(time.monotonic()):
-                break
-            if not session.wants(frame.captured_at_s):
-                continue
-            found = vision.reader.find(frame.pixels, frame.small)
-            seen = vision.reader.sole_embedding(frame.pixels, found)
-            session.offer(seen, frame.captured_at_s)
-            if session.guidance != said:
-                said = session.guidance
-                _say_progress(session.captured, said)
-    if not session.done:
-        raise session.too_few
-    return session.vectors()
-
-
-def _add_offline(
-    config: Config,
-    vision: parts.Vision,
-    name: str,
-    vectors: list[F32],
-    allow_duplicate: bool,
-    more: bool,
-) -> Person:
-    with parts.open_store(config, vision.model_id) as store:
-        gallery = store.gallery()
-        check_looks(
-            name,
-            vectors,
-            Matcher(gallery),
-            gallery.names,
-            parts.threshold_for(config, vision.calibration, len(gallery.names)),
-            vision.calibration.midpoint,
-            store.person(name) if more else None,
-            allow_duplicate,
-        )
-        person = (store.extend if more else store.add)(name, vectors)
-        back_up(config, store)
-        revision = store.revision
-    record(config, "enrolled", person, revision=revision)
-    return person

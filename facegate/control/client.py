@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from facegate import errors
 from facegate.access.names import clean_name
-from facegate.access.store import Person
+from facegate.access.person import Person
 from facegate.errors import DaemonError, FacegateError, InputError
 from facegate.types import F32, Identity
 

@@ -47,7 +47,7 @@ def door(make):
 
 
 def decision(verdict=Verdict.GRANT, at_s=100.0, name="Ann"):
-    return Decision(verdict, "match", 1, 1, name, 0.5, 0.9, at_s, 1, at_s)
+    return Decision(verdict, "match", 1, 1, name, 0.5, 0.9, at_s, 1)
 
 
 def names(events):

@@ -85,7 +85,7 @@ class Watched:
             self.face_s = self.now_s
             if self.settings.second_factor is None:
                 self.cause_s = self.now_s
-        decision = Decision(verdict, "r", 1, 1, "Ann", 0.1, 0.9, captured_s, 1, self.now_s)
+        decision = Decision(verdict, "r", 1, 1, "Ann", 0.1, 0.9, captured_s, 1)
         self.watch(lambda: self.door.apply(decision))
 
     def second_factor(self, kind, correct=True):

@@ -141,6 +141,8 @@ def test_commands_reach_it_through_its_socket(daemon, tmp_path):
     (identified,) = json.loads(daemon.command("identify", picture, "--json").stdout)
     assert identified["name"] == "Eileen"
 
+    other = daemon.command("enroll", "Ben", "--camera", "file:elsewhere.png")
+    assert (other.returncode, "leave it out" in other.stderr) == (3, True)
     again = daemon.command("enroll", "eileen")
     assert again.returncode == 3
     assert "eileen" in again.stderr.lower()

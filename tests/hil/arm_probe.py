@@ -19,7 +19,7 @@ from facegate.vision.preprocess import align
 # What the daemon imports beside its own; each has a wheel with machine code in it.
 for name in ("cryptography.hazmat.primitives.ciphers.aead", "gpiod", "pydantic", "yaml"):
     importlib.import_module(name)
-importlib.import_module("facegate.cli.main")
+importlib.import_module("facegate.cli.gate")
 
 folder, out = map(Path, sys.argv[1:])
 vision = parts.load_vision(Config())

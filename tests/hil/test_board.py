@@ -264,8 +264,8 @@ def test_systemd_starts_the_unit_again_once_for_every_death(seen):
 def test_the_unit_is_restarted_when_it_takes_more_memory_than_it_may(seen):
     for life in take(seen, "endings")["lives"]:
         (death,) = [d for d in life["deaths"] if d["death"] == "exhaust_memory"]
-        # Below the limit nothing slows it down.
-        assert death["limits"] == {"high": "max", "max": str(600 << 20)}
+        assert death["limits"]["high"] == "max"  # below the limit nothing slows it down
+        assert int(death["limits"]["max"]) == pytest.approx(0.65 * death["memory"], rel=0.01)
         assert death["status"] == -9
         assert death["killed"] == 1
 

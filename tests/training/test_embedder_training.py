@@ -167,7 +167,7 @@ def facegate(words):
 def start():
     """Start processes as `command` does, but forked from one that has imported everything."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["facegate.training.embedder", "facegate.cli.main"])
+    forks.set_forkserver_preload(["facegate.training.embedder", "facegate.cli.train"])
 
     def started(data, out, *options):
         process = forks.Process(target=facegate, args=(command(data, out, *options)[3:],))

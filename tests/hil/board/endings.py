@@ -6,6 +6,7 @@ through the V4L2 camera; one start of it takes the emulated processor more than 
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ WIRINGS = ((False, 0), (True, 1), (False, 1), (True, 0))
 PULSE_S = 30.0  # the longest there is: every end falls into it
 LOOK_S = 0.5  # systemctl costs the emulated processor half of that
 
-EAT = "from mmap import *; mmap(-1, 1 << 30, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE)"
+EAT = "from mmap import *; mmap(-1, {size}, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE)"
 
 
 def running(but_not):
@@ -58,10 +59,14 @@ def kill():
 def exhaust_memory():
     """Let a process of the unit take all the memory there is for it."""
     limits = {name: (CGROUP / f"memory.{name}").read_text().strip() for name in ("high", "max")}
+    eat = EAT.format(size=limits["max"])
     with open(CGROUP / "memory.events") as events:  # of this cgroup, even if it is made anew
-        done = subprocess.run((sys.executable, "-c", EAT), preexec_fn=enter_cgroup)
+        done = subprocess.run((sys.executable, "-c", eat), preexec_fn=enter_cgroup)
         counts = dict(line.split() for line in events)
-    return {"limits": limits, "status": done.returncode, "killed": int(counts["oom_kill"])}
+    return {
+        "limits": limits, "status": done.returncode, "killed": int(counts["oom_kill"]),
+        "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    }  # fmt: skip
 
 
 def die_and_come_back(death):
