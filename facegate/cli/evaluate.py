@@ -13,7 +13,6 @@ from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.errors import DataError
 from facegate.vision.card import amend_card
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
@@ -61,12 +60,14 @@ def embedder(
 ) -> None:
     """Verification accuracy, EER and TAR at low FAR, with 95 % intervals; all as fractions."""
     if (data is None) == (images is None):
-        raise DataError("give either --data DIR, or --images DIR (with or without --pairs FILE)")
+        raise typer.BadParameter(
+            "give either --data DIR, or --images DIR (with or without --pairs FILE)"
+        )
     for name, option in (("pairs", pairs), ("groups", groups), ("sheets", sheets)):
         if option is not None and images is None:
-            raise DataError(f"--{name} belongs to --images DIR")
+            raise typer.BadParameter(f"--{name} belongs to --images DIR")
     if data is None and (robustness or card):
-        raise DataError("--robustness and --card belong to --data DIR")
+        raise typer.BadParameter("--robustness and --card belong to --data DIR")
     from facegate.training import plots as drawing
     from facegate.training import verification
     from facegate.training.robustness import robustness as robustness_on
@@ -215,9 +216,9 @@ def detector(
     the refiner, which has the last word.
     """
     if (data is None) == (images is None) or (images is None) != (boxes is None):
-        raise DataError("give either --data DIR, or --images DIR with --boxes FILE")
+        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
     if card and data is None:
-        raise DataError("--card belongs to --data DIR")
+        raise typer.BadParameter("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
     from facegate.training import boxfile, detection
     from facegate.training import plots as drawing

@@ -146,7 +146,9 @@ def _entries(command: list[str]) -> Iterator[dict[str, Any]]:
     if p.returncode not in (0, None):
         why = said.splitlines()[-1] if said else f"exit status {p.returncode}"
         if "timestamp" in why:
-            raise InputError(f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'")
+            raise typer.BadParameter(
+                f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'"
+            )
         raise DaemonError(f"journalctl: {why}; to read the journal join the group systemd-journal")
 
 
