@@ -21,9 +21,6 @@ from facegate.vision.pictures import write_picture
 if TYPE_CHECKING:
     from facegate.training.verification import Verification
 
-LOWEST_SCORE = 0.05
-"""Where a precision-recall curve ends: below it there are only false alarms."""
-
 app = typer.Typer(help="Measure the networks.", no_args_is_help=True)
 
 Data = Annotated[Path | None, typer.Option(help="Folder with the validation sets.")]
@@ -252,7 +249,7 @@ def detector(
     result = {"model": str(path), **result, "unreadable": unreadable}
     written = []
     if plots:
-        eager = FaceFinder(candidates, refiner, LOWEST_SCORE)
+        eager = FaceFinder(candidates, refiner, detection.LOWEST_SCORE)
         ranking = detection.rank_detections(eager, scenes, progress)
         written += drawing.detection_plots(plots, ranking, finder.min_score)
     if misses:

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from facegate.cli.options import ConfigFile, check_events, named_person
+from facegate.doctor.service import UNIT
 from facegate.errors import DaemonError, InputError
 from facegate.events import EVENTS
 
-UNIT = "facegate.service"
 HIDDEN_FACTS = frozenset({"event", "door", "seq", "track"})
 """Facts that say nothing to somebody who watches; `--json` has them all."""
 
