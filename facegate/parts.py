@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, time, tzinfo
 from functools import partial
 from pathlib import Path
@@ -137,12 +137,24 @@ def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
     return FaceReader(load_finder(config), embedder, quality_limits(config, embedder.model.card))
 
 
-def quality_limits(config: Config, card: ModelCard) -> QualityLimits:
-    """Give the limits of the quality gate; those of the embedding come from the model's card."""
-    limits = config.quality.model_dump(exclude={"shortest_refused", "covered_refused"})
-    coverage = card.coverage
+def picture_limits(config: Config) -> QualityLimits:
+    """Give the limits of the quality gate for what is seen of a picture alone."""
+    c = config.quality
     return QualityLimits(
-        **limits,
+        min_size_px=c.min_size_px,
+        min_sharpness=c.min_sharpness,
+        min_brightness=c.min_brightness,
+        max_brightness=c.max_brightness,
+        max_yaw=c.max_yaw,
+        max_roll_deg=c.max_roll_deg,
+    )
+
+
+def quality_limits(config: Config, card: ModelCard) -> QualityLimits:
+    """Give all limits of the quality gate; those of the embedding come from the model's card."""
+    coverage = card.coverage
+    return replace(
+        picture_limits(config),
         min_length=card.lengths.below(config.quality.shortest_refused) if card.lengths else 0.0,
         coverage=CoverageLimit(coverage, coverage.limits(config.quality.covered_refused))
         if coverage

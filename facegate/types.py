@@ -17,6 +17,9 @@ U8 = np.ndarray[Any, np.dtype[np.uint8]]
 I8 = np.ndarray[Any, np.dtype[np.int8]]
 I64 = np.ndarray[Any, np.dtype[np.int64]]
 
+EMBEDDING_FLOATS = 128
+"""Numbers in an embedding of the shipped network, and of any whose card does not say."""
+
 MAX_PULSE_S = 30.0
 """No setting lets one pulse release the strike for longer."""
 

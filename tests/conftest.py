@@ -1,5 +1,6 @@
 """What many tests share: the command line in process, a clock, two faces that all may use."""
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,13 @@ class Done:
         lines = self.err.strip().splitlines()
         assert len(lines) == 1, self.err
         return lines[0]
+
+    @property
+    def misuse(self):
+        """What it said of options that are wrong, or wrong together, out of its frame."""
+        assert self.code == 2, self.err
+        assert "Traceback" not in self.err
+        return " ".join(re.sub("[╭─╮│╰╯]", " ", self.err).split())
 
 
 @pytest.fixture

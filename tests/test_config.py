@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from facegate import config
+from facegate import config, parts
 from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError
-from facegate.vision.finder import MIN_SCORE
+from facegate.vision.card import read_card
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 
@@ -280,4 +280,5 @@ def test_a_path_that_can_be_none_is_told_with_its_setting(folder):
 
 def test_a_gate_reports_the_faces_that_the_networks_figures_count():
     """What the card says was measured at the limit that a gate has without a setting."""
-    assert Config().detection.min_score == MIN_SCORE
+    card = read_card(parts.refiner_path(Config()))
+    assert Config().detection.min_score == card.raw["figures"]["min_score"]

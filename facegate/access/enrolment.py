@@ -23,9 +23,9 @@ from facegate.types import F32, Embedding, Match
 class EnrolmentSettings:
     """How much is collected: looks, seconds between two, seconds until giving up."""
 
-    captures: int = 5
-    interval_s: float = 0.4
-    timeout_s: float = 30.0
+    captures: int
+    interval_s: float
+    timeout_s: float
 
 
 class EnrolmentSession:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from facegate.errors import InputError
-from facegate.types import F32, I64
+from facegate.types import EMBEDDING_FLOATS, F32, I64
 
-VECTOR_FLOATS = 128
-"""Numbers in an embedding of the shipped network."""
 NORM_TOLERANCE = 1e-3
 """How far the length of an embedding handed in may be from 1."""
 
@@ -23,7 +21,7 @@ _OTHER_SIZE = re.compile(r"-(\d+)d$")
 def floats_of(model_id: str) -> int:
     """Give the numbers in an embedding of a model: its id says them where they are not 128."""
     said = _OTHER_SIZE.search(model_id)
-    return int(said[1]) if said else VECTOR_FLOATS
+    return int(said[1]) if said else EMBEDDING_FLOATS
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class Gallery:
     names: Mapping[int, str]
 
 
-def unit_templates(vectors: Sequence[F32], floats: int = VECTOR_FLOATS) -> list[F32]:
+def unit_templates(vectors: Sequence[F32], floats: int = EMBEDDING_FLOATS) -> list[F32]:
     """Check embeddings and give them exactly unit length.
 
     Args:

@@ -105,12 +105,12 @@ def export(
     config: ConfigFile = None,
 ) -> None:
     """Write the trail into a file; exit code 1 where it is not whole."""
+    if out.suffix not in (".csv", ".json"):
+        raise typer.BadParameter(f"{out}: say by its ending what to write: .csv or .json")
     settings = load_config(config)
     number = person_number(person, config)
     records = list(read(settings.audit_path, _filter(event, number, since)))
     whole = _is_whole(settings)
-    if out.suffix not in (".csv", ".json"):
-        raise InputError(f"{out}: say by its ending what to write: .csv or .json")
     text = io.StringIO(newline="")
     if out.suffix == ".json":
         json.dump([asdict(r) for r in records], text, indent=1)
@@ -209,7 +209,7 @@ def _filter(
     try:
         from_s = 0.0 if since is None else datetime.fromisoformat(since).timestamp()
     except ValueError:
-        raise InputError(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
+        raise typer.BadParameter(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
 
     def keep(record: Record) -> bool:
         return (

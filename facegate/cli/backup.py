@@ -77,7 +77,7 @@ def restore(
     The daemon must be stopped.
     """
     if (file is None) != latest:
-        raise InputError("give a FILE, or --latest")
+        raise typer.BadParameter("give a FILE, or --latest")
     settings = load_config(config)
     taken, name = _latest(settings) if file is None else _opened(file, settings, passphrase_file)
     if settings_out is not None:  # before people change: one that fails leaves all as it was

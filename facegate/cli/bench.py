@@ -10,12 +10,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from facegate.access.gallery import VECTOR_FLOATS, Gallery
+from facegate.access.gallery import Gallery
 from facegate.access.matcher import Matcher
 from facegate.cli import networks, pipeline, soak
 from facegate.cli.options import ConfigFile
 from facegate.cli.output import AsJson, emit
 from facegate.config import load_config
+from facegate.types import EMBEDDING_FLOATS
 
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 
@@ -110,7 +111,7 @@ def tracker(
 def _race(people: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """Give what is set side by side: one read of a matrix of so many templates, and one match."""
     rng = np.random.default_rng(0)
-    matrix = rng.standard_normal((people, VECTOR_FLOATS), dtype=np.float32)
+    matrix = rng.standard_normal((people, EMBEDDING_FLOATS), dtype=np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     matcher = Matcher(Gallery(matrix, np.arange(people, dtype=np.int64), {}))
     probe, flat = matrix[people // 2].copy(), matrix.reshape(-1)

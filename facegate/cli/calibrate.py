@@ -40,9 +40,11 @@ def calibrate(
 ) -> None:
     """Measure distance → false matches and → probability into the card; or say what it holds."""
     if data is not None and images is not None:
-        raise DataError("give either --data DIR or --images DIR")
+        raise typer.BadParameter("give either --data DIR or --images DIR")
+    if out is not None and data is None and images is None:
+        raise typer.BadParameter("--out belongs to --data DIR or --images DIR")
     if out is not None and out.suffix != ".tflite":
-        raise InputError(f"{out}: choose a name that ends in .tflite")
+        raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if plots:
         needs("matplotlib")
     settings = load_config(config)
@@ -64,8 +66,6 @@ def calibrate(
         }
         path = _write(path, out or path, card["calibration"])
         written.append(card_path(path))
-    elif out is not None:
-        raise DataError("--out belongs to --data DIR or --images DIR")
     if "probability" not in (card.get("calibration") or {}):
         raise DataError(f"{card_path(path)}: no calibration yet; give --data DIR or --images DIR")
     if plots:

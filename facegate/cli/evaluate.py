@@ -13,7 +13,6 @@ from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.errors import DataError
 from facegate.vision.card import amend_card
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
@@ -21,9 +20,6 @@ from facegate.vision.pictures import write_picture
 
 if TYPE_CHECKING:
     from facegate.training.verification import Verification
-
-LOWEST_SCORE = 0.05
-"""Where a precision-recall curve ends: below it there are only false alarms."""
 
 app = typer.Typer(help="Measure the networks.", no_args_is_help=True)
 
@@ -61,12 +57,14 @@ def embedder(
 ) -> None:
     """Verification accuracy, EER and TAR at low FAR, with 95 % intervals; all as fractions."""
     if (data is None) == (images is None):
-        raise DataError("give either --data DIR, or --images DIR (with or without --pairs FILE)")
+        raise typer.BadParameter(
+            "give either --data DIR, or --images DIR (with or without --pairs FILE)"
+        )
     for name, option in (("pairs", pairs), ("groups", groups), ("sheets", sheets)):
         if option is not None and images is None:
-            raise DataError(f"--{name} belongs to --images DIR")
+            raise typer.BadParameter(f"--{name} belongs to --images DIR")
     if data is None and (robustness or card):
-        raise DataError("--robustness and --card belong to --data DIR")
+        raise typer.BadParameter("--robustness and --card belong to --data DIR")
     from facegate.training import plots as drawing
     from facegate.training import verification
     from facegate.training.robustness import robustness as robustness_on
@@ -215,9 +213,9 @@ def detector(
     the refiner, which has the last word.
     """
     if (data is None) == (images is None) or (images is None) != (boxes is None):
-        raise DataError("give either --data DIR, or --images DIR with --boxes FILE")
+        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
     if card and data is None:
-        raise DataError("--card belongs to --data DIR")
+        raise typer.BadParameter("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
     from facegate.training import boxfile, detection
     from facegate.training import plots as drawing
@@ -251,7 +249,7 @@ def detector(
     result = {"model": str(path), **result, "unreadable": unreadable}
     written = []
     if plots:
-        eager = FaceFinder(candidates, refiner, LOWEST_SCORE)
+        eager = FaceFinder(candidates, refiner, detection.LOWEST_SCORE)
         ranking = detection.rank_detections(eager, scenes, progress)
         written += drawing.detection_plots(plots, ranking, finder.min_score)
     if misses:

@@ -14,7 +14,6 @@ from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Blocks, Width
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.errors import DataError, InputError
 from facegate.vision.card import read_card
 
 if TYPE_CHECKING:
@@ -65,11 +64,11 @@ def export(
     and landmarks. That takes some minutes; each part is said when it is done.
     """
     if out.suffix != ".tflite":
-        raise InputError(f"{out}: choose a name that ends in .tflite")
+        raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if kind is not Kind.EMBEDDER and format_ is not Format.INT8:
-        raise InputError(f"--format belongs to embedders: the {kind.value} is always int8")
+        raise typer.BadParameter(f"--format belongs to embedders: the {kind.value} is always int8")
     if data is None and format_ is Format.INT8:
-        raise DataError(
+        raise typer.BadParameter(
             "no --data: INT8 gets its scales from pictures (300 of faces-train-*.parquet for an "
             "embedder, else of scenes-train.parquet), and guessed ones would ruin the "
             "network. Give --data DIR; an embedder can also go unquantised with --format fp16"

@@ -17,7 +17,7 @@ from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress, say, without_paths
 from facegate.config import Config, load_config
-from facegate.errors import DataError, InputError, ModelError
+from facegate.errors import InputError, ModelError
 from facegate.vision.card import ModelCard, card_path, read_card
 from facegate.vision.tflite import model_folder
 
@@ -167,13 +167,13 @@ def import_model(
 ) -> None:
     """Bring somebody else's face embedder: measure it, and write the card that the daemon wants."""
     if (data is None) == (images is None):
-        raise DataError(
+        raise typer.BadParameter(
             "give either --data DIR or --images DIR: an unmeasured network opens no door"
         )
     if pairs is not None and images is None:
-        raise DataError("--pairs belongs to --images DIR")
+        raise typer.BadParameter("--pairs belongs to --images DIR")
     if out.suffix != ".tflite":
-        raise InputError(f"{out}: choose a name that ends in .tflite")
+        raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if out.exists() or card_path(out).exists():
         raise InputError(f"{out}: there is a model or a card already; choose another name")
     os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from facegate import parts
 from facegate.config import Config
 from facegate.errors import DataError, InputError
 from facegate.vision.faces import FaceReader
@@ -105,12 +106,6 @@ def say(line: str) -> None:
 def gate_of(config: Config) -> Gate:
     """Give the quality gate as the settings have it."""
     from facegate.training.quality import Gate
-    from facegate.vision.quality import QualityLimits
 
-    shares = {"shortest_refused", "covered_refused"}
     quality = config.quality
-    return Gate(
-        QualityLimits(**quality.model_dump(exclude=shares)),
-        quality.shortest_refused,
-        quality.covered_refused,
-    )
+    return Gate(parts.picture_limits(config), quality.shortest_refused, quality.covered_refused)

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from facegate.cli.options import ConfigFile, check_events, person_number
+from facegate.doctor.service import UNIT
 from facegate.errors import DaemonError, InputError
 from facegate.events import EVENTS
 
-UNIT = "facegate.service"
 HIDDEN_FACTS = frozenset({"event", "door", "seq", "track"})
 """Facts that say nothing to somebody who watches; `--json` has them all."""
 
@@ -139,7 +139,9 @@ def _entries(command: list[str]) -> Iterator[dict[str, Any]]:
     if p.returncode not in (0, None):
         why = said.splitlines()[-1] if said else f"exit status {p.returncode}"
         if "timestamp" in why:
-            raise InputError(f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'")
+            raise typer.BadParameter(
+                f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'"
+            )
         raise DaemonError(f"journalctl: {why}; to read the journal join the group systemd-journal")
 
 

@@ -198,9 +198,9 @@ class GpiodInput(Closing):
         self,
         chip: str,
         line: str | int,
-        active_low: bool = True,
-        bias: Bias = "pull-up",
-        debounce_s: float = 0.02,
+        active_low: bool,
+        bias: Bias,
+        debounce_s: float,
         consumer: str = "facegate",
     ) -> None:
         self._name = f"{chip} {line}"

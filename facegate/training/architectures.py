@@ -14,7 +14,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from facegate.training.blocks import EMBEDDING_SIZE, conv
+from facegate.training.blocks import conv
 from facegate.training.inception_resnet import (
     EMBEDDERS,
     inception_resnet_lite,
@@ -26,7 +26,6 @@ from facegate.vision.decoding import HEADS, STRIDES
 __all__ = [
     "BY_KIND",
     "EMBEDDERS",
-    "EMBEDDING_SIZE",
     "inception_resnet_lite",
     "inception_resnet_v1",
     "inception_resnet_v2",

@@ -15,7 +15,8 @@ from typing import Any
 import keras
 from keras import layers
 
-EMBEDDING_SIZE = 128
+from facegate.types import EMBEDDING_FLOATS
+
 BOTTLENECK_SIZE = 512
 
 # Residual branches are scaled down before they are added, or training becomes unstable.
@@ -86,4 +87,4 @@ def embedding_head(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.Dense(BOTTLENECK_SIZE, use_bias=False, name="bottleneck_dense")(x)
     x = layers.BatchNormalization(momentum=0.95, epsilon=1e-3, name="bottleneck_bn")(x)
     x = layers.ReLU(name="bottleneck_relu")(x)
-    return layers.Dense(EMBEDDING_SIZE, use_bias=False, name="embedding")(x)
+    return layers.Dense(EMBEDDING_FLOATS, use_bias=False, name="embedding")(x)

@@ -11,10 +11,10 @@ import numpy as np
 
 from facegate.errors import DataError, InputError
 from facegate.training.data import Scene
+from facegate.training.identity_folder import SUFFIXES
 from facegate.vision.pictures import read_picture
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print)
     for name in faces:
         if name not in there:
             raise DataError(f"{boxes}: {name} is not in {images}")
-        if Path(name).suffix.lower() not in PICTURES:
-            raise DataError(f"{boxes}: {name} is none of {', '.join(PICTURES)}")
-    names = sorted(n for n in there if Path(n).suffix.lower() in PICTURES)
+        if Path(name).suffix.lower() not in SUFFIXES:
+            raise DataError(f"{boxes}: {name} is none of {', '.join(SUFFIXES)}")
+    names = sorted(n for n in there if Path(n).suffix.lower() in SUFFIXES)
     if not names:
-        raise DataError(f"{images}: no pictures ({', '.join(PICTURES)})")
+        raise DataError(f"{images}: no pictures ({', '.join(SUFFIXES)})")
     scenes = []
     for name in names:
         try:

@@ -15,6 +15,9 @@ from facegate.vision.detector import FaceDetector
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 320, 256
 MATCH_IOU = 0.5
 SURE_SCORE = 0.5
+LOWEST_SCORE = 0.05
+"""Where a precision-recall curve ends: below it there are only false alarms."""
+
 SIZES = ("ge24", "16to24", "lt16")
 
 

@@ -40,15 +40,15 @@ SETTLING_VIEWS = 256
 """Pictures that give the BatchNorms of a `.tflite` their statistics."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides how a detector training goes."""
+    """Everything that decides how a detector training goes; the command has the usual numbers."""
 
     height_px: int = 256
     width_px: int = 320
-    views: int = 200_000
-    batch: int = 16
-    peak_rate: float = 4e-3
+    views: int
+    batch: int
+    peak_rate: float
     weight_decay: float = 0.02
     seed: int = 0
 

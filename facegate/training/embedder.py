@@ -36,7 +36,7 @@ from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.verification import Verification, figures, verification
 from facegate.training.weights import grow, load_weights, settle
-from facegate.types import F32, I64
+from facegate.types import EMBEDDING_FLOATS, F32, I64
 
 BANK_SIZE = 4096
 SETTLING_VIEWS, SETTLING_BATCH = 1024, 64
@@ -80,7 +80,7 @@ def train(
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model, settings.fake_quantisation),
-            "head": torch.nn.Linear(architectures.EMBEDDING_SIZE, 512, bias=False),
+            "head": torch.nn.Linear(EMBEDDING_FLOATS, 512, bias=False),
         }
     ).to(device, memory_format=torch.channels_last)
     if start_from is not None and state is None:

@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 from facegate.training.mining import MINING, squared_distances
 
-TRIPLET_MARGIN = 0.2  # on squared Euclidean distance; Source: Schroff et al. 2015, section 3.1
-
 
 def distillation(
     embedding: torch.Tensor,
@@ -54,7 +52,7 @@ def distillation(
 
 
 def triplet(
-    embedding: torch.Tensor, label: torch.Tensor, mining: str, margin: float = TRIPLET_MARGIN
+    embedding: torch.Tensor, label: torch.Tensor, mining: str, margin: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ask that an anchor is nearer to its positive than to its negative, by the margin.
 
@@ -62,10 +60,12 @@ def triplet(
         embedding: float32 (N, D), unit length.
         label: int64 (N,), who each row is.
         mining: name in `mining.MINING`.
-        margin: on squared Euclidean distance.
+        margin: on squared Euclidean distance; 0.2 in the paper.
 
     Returns:
         Mean hinge over the mined triplets, and the share of them that is not satisfied yet.
+
+    Source: Schroff et al. 2015, "FaceNet", section 3.1.
     """
     distance = squared_distances(embedding)
     anchor, positive, negative = MINING[mining](distance.detach(), label)

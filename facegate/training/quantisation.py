@@ -7,12 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from facegate.training.data import Scene
-from facegate.training.detection import Ranking, rank_detections, recall_at_alarms
+from facegate.training.detection import LOWEST_SCORE, Ranking, rank_detections, recall_at_alarms
 from facegate.types import F32, U8
 from facegate.vision.detector import FaceDetector
 
 QUANTISED_PICTURES = 64
-LOWEST_SCORE = 0.05
 
 
 class Heads(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facegate.errors import InputError
-from facegate.training import architectures, losses
+from facegate.training import architectures
 from facegate.training.card_file import made_by
 from facegate.training.mining import MINING
 
@@ -39,20 +39,20 @@ TRIPLET_STAGES = (
 """Where there is no teacher: pictures of one's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides how an embedder training goes."""
+    """Everything that decides how an embedder training goes; the command has the usual numbers."""
 
     architecture: str = "inception_resnet_lite"
     width: float = 1.0
     blocks: tuple[int, int, int] | None = None
-    stages: tuple[Stage, ...] = DEFAULT_STAGES
-    batch: int = 128
-    people: int = 32
-    pictures: int = 4
-    mining: str = "semi-hard"
-    margin: float = losses.TRIPLET_MARGIN
-    peak_rate: float = 4e-3
+    stages: tuple[Stage, ...]
+    batch: int
+    people: int
+    pictures: int
+    mining: str
+    margin: float
+    peak_rate: float
     weight_decay: float = 0.05
     fake_quantisation: bool = False
     seed: int = 0

@@ -53,13 +53,13 @@ SETTLING_VIEWS = 2048
 LONGEST_GRADIENT = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides how a refiner training goes."""
+    """Everything that decides how a refiner training goes; the command has the usual numbers."""
 
-    views: int = 1_200_000
-    batch: int = 256
-    peak_rate: float = 3e-3
+    views: int
+    batch: int
+    peak_rate: float
     weight_decay: float = 0.05
     seed: int = 0
 

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from facegate.errors import ModelError
+from facegate.types import EMBEDDING_FLOATS
 from facegate.vision.coverage import Coverage
 from facegate.vision.network_input import FIXED
 from facegate.vision.preprocess import PREPROCESS_VERSION
-
-EMBEDDING_FLOATS = 128
-"""Numbers that an embedder gives whose card does not say."""
 
 EXTENDED_OVER = 5.0
 """Between the rates by whose distances a calibration is extended: with 36 pictures of 12 people the

@@ -10,9 +10,6 @@ from facegate.vision.detector import FaceDetector
 from facegate.vision.refiner import FaceRefiner, region
 from facegate.vision.tiling import find_in_tiles, merge
 
-MIN_SCORE = 0.78
-"""Faces below this confidence are not reported, where nobody asks for another limit."""
-
 MOST_CANDIDATES = 64
 """So many, the best, are refined: no picture keeps the gate busy for longer than that."""
 
@@ -32,7 +29,7 @@ class FaceFinder:
         self,
         detector: FaceDetector,
         refiner: FaceRefiner,
-        min_score: float = MIN_SCORE,
+        min_score: float,
         tiles: int = 1,
     ) -> None:
         self._detector, self._refiner = detector, refiner

@@ -21,12 +21,12 @@ class QualityLimits:
     "MagFace".
     """
 
-    min_size_px: float = 48.0
-    min_sharpness: float = 6.0
-    min_brightness: float = 25.0
-    max_brightness: float = 235.0
-    max_yaw: float = 0.35
-    max_roll_deg: float = 35.0
+    min_size_px: float
+    min_sharpness: float
+    min_brightness: float
+    max_brightness: float
+    max_yaw: float
+    max_roll_deg: float
     min_length: float = 0.0
     coverage: CoverageLimit | None = None
 

@@ -137,7 +137,6 @@ def test_another_network_keeps_people_and_asks_for_new_looks(enrolled, eileen, t
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("restore",), 3, "give a FILE, or --latest"),
         (("restore", "nothing.fgbackup"), 3, "cannot be read"),
         (("restore", "--latest"), 5, "no key"),
         (("backup", "out"), 3, "no terminal to ask for the passphrase"),
@@ -149,6 +148,11 @@ def test_wrong_input_is_one_line(facegate, words, code, said):
     done = facegate(*words)
     assert done.code == code
     assert said in done.complaint
+
+
+@pytest.mark.parametrize("words", [(), ("some.fgbackup", "--latest")])
+def test_one_backup_is_put_back(facegate, words):
+    assert "give a FILE, or --latest" in facegate("restore", *words).misuse
 
 
 def test_a_short_passphrase_and_a_wrong_one(enrolled, tmp_path, passphrase):

@@ -13,6 +13,9 @@ from facegate.errors import LineError
 from facegate.hardware import chips
 from facegate.hardware.lines import Edge, GpiodInput, GpiodOutput, wait_for_edges
 
+BUTTON = (True, "pull-up", 0.02)
+"""To ground: active low, pulled up, debounced for 20 ms."""
+
 INACTIVE, ACTIVE = gpiod.line.Value.INACTIVE, gpiod.line.Value.ACTIVE
 
 
@@ -238,7 +241,7 @@ def test_an_input_is_claimed_with_debounce_bias_and_both_edges(kernel, bias, mea
 
 
 def test_an_inputs_edges_carry_the_kernels_time(kernel):
-    with GpiodInput("pinctrl-rp1", "GPIO17") as line:
+    with GpiodInput("pinctrl-rp1", "GPIO17", *BUTTON) as line:
         assert not line.read()
         kernel.level = ACTIVE
         assert line.read()
@@ -257,7 +260,7 @@ def test_an_inputs_edges_carry_the_kernels_time(kernel):
 
 
 def test_an_input_that_cannot_be_read(kernel):
-    line = GpiodInput("pinctrl-rp1", "GPIO17")
+    line = GpiodInput("pinctrl-rp1", "GPIO17", *BUTTON)
     kernel.broken = True
     for use in (line.read, line.edges):
         with pytest.raises(LineError, match="cannot be read: Input/output error"):
@@ -267,4 +270,4 @@ def test_an_input_that_cannot_be_read(kernel):
 def test_a_busy_input_names_who_holds_it(kernel):
     kernel.claim_error, kernel.owner = os_error(errno.EBUSY), "gpio-keys"
     with pytest.raises(LineError, match="busy, held by gpio-keys"):
-        GpiodInput("pinctrl-rp1", "GPIO17")
+        GpiodInput("pinctrl-rp1", "GPIO17", *BUTTON)

@@ -180,15 +180,18 @@ def test_figures_measured_anew_go_into_the_card_and_the_others_stay(facegate, sm
     ("words", "said"),
     [
         (["--data", "d", "--images", "i"], "either --data DIR or --images DIR"),
-        (["--images", "nowhere", "--out", "x.tflite"], "nowhere: no such folder"),
         (["--out", "x.tflite"], "--out belongs to"),
         (["--images", "i", "--out", "x.bin"], "ends in .tflite"),
     ],
 )
-def test_what_cannot_be_calibrated_is_said(facegate, words, said):
-    done = facegate("calibrate", *words)
-    assert done.code in (3, 8)
-    assert said in done.complaint
+def test_options_that_calibrate_nothing_are_said(facegate, words, said):
+    assert said in facegate("calibrate", *words).misuse
+
+
+def test_a_folder_that_is_not_there_calibrates_nothing(facegate):
+    done = facegate("calibrate", "--images", "nowhere", "--out", "x.tflite")
+    assert done.code == 8
+    assert "nowhere: no such folder" in done.complaint
 
 
 def test_the_curves_are_drawn_without_a_reliability_too(tmp_path):

@@ -224,7 +224,9 @@ def test_the_command_on_a_folder_of_portraits(facegate, portraits, tmp_path):
     assert set(said["conditions"]) == {"dark", "tilted", "covered"}
     assert cv2.imread(str(sheet)) is not None
     assert cv2.imread(str(tmp_path / "plots" / "precision-recall.png")) is not None
-    assert facegate("evaluate", "detector", "--images", folder).code == DataError.exit_code
+    assert "with --boxes FILE" in facegate("evaluate", "detector", "--images", folder).misuse
+    boxes = ("--images", folder, "--boxes", tmp_path / "boxes.csv")
+    assert "--card belongs to" in facegate("evaluate", "detector", *boxes, "--card").misuse
 
 
 def test_the_command_sets_the_landmarks_beside_the_given_crops(facegate, small_data):

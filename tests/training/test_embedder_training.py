@@ -90,7 +90,8 @@ def taught(tmp_path_factory):
 
 
 def settings(*stages, **changes):
-    chosen = {"width": 0.25, "batch": 16, "people": 12, "pictures": 4, "peak_rate": 1e-3, **changes}
+    chosen = {"width": 0.25, "batch": 16, "people": 12, "pictures": 4, "peak_rate": 1e-3}
+    chosen |= {"mining": "semi-hard", "margin": 0.2, **changes}
     return recipe.Settings(stages=tuple(recipe.parse_stage(s) for s in stages), **chosen)
 
 

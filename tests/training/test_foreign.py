@@ -163,9 +163,11 @@ def test_what_is_no_embedder_is_refused_and_leaves_nothing(imported, tmp_path, n
 def test_without_anything_to_measure_on_there_is_no_import(facegate, files, tmp_path, small_data):
     out = ("--out", tmp_path / "own.tflite")
     file = files / "facenet.h5"
-    assert facegate("models", "import", file, *out).code == DataError.exit_code
+    assert "an unmeasured network" in facegate("models", "import", file, *out).misuse
     both = ("--data", small_data, "--images", tmp_path)
-    assert facegate("models", "import", file, *out, *both).code == DataError.exit_code
+    assert "either --data DIR or --images" in facegate("models", "import", file, *out, *both).misuse
+    pairs = ("--data", small_data, "--pairs", "pairs.txt")
+    assert "--pairs belongs to" in facegate("models", "import", file, *out, *pairs).misuse
     done = facegate("models", "import", file, *out, "--data", tmp_path)
     assert done.code == DataError.exit_code
     assert "no such file" in done.err

@@ -82,7 +82,7 @@ def test_a_collapsed_batch_costs_the_margin_and_all_of_it_is_active(name):
 @pytest.mark.parametrize("name", list(mining.MINING))
 def test_people_far_apart_cost_nothing(name):
     x = torch.eye(3).repeat_interleave(2, 0)
-    loss, active = losses.triplet(x, torch.tensor([0, 0, 1, 1, 2, 2]), name)
+    loss, active = losses.triplet(x, torch.tensor([0, 0, 1, 1, 2, 2]), name, margin=0.2)
     assert (float(loss), float(active)) == (0, 0)
     assert losses.spread(x) > 0.6
 
@@ -90,7 +90,7 @@ def test_people_far_apart_cost_nothing(name):
 @pytest.mark.parametrize("label", [[0, 1, 2], [0, 0, 0]])
 def test_a_batch_without_triplets_costs_nothing_and_can_be_learnt_from(label):
     x = torch.nn.functional.normalize(torch.randn(3, 4)).requires_grad_()
-    loss, active = losses.triplet(x, torch.tensor(label), "semi-hard")
+    loss, active = losses.triplet(x, torch.tensor(label), "semi-hard", margin=0.2)
     loss.backward()
     assert (float(loss.detach()), float(active)) == (0, 0)
     assert not x.grad.any()

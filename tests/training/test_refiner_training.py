@@ -101,7 +101,7 @@ def test_another_kind_of_weights_is_no_start(small_data, tmp_path):
 def lessons(small_data):
     scenes = training.read_scenes(small_data / "scenes-train.parquet")
     found = training.candidates_in(Corners(), scenes, 0)
-    return training.Lessons(scenes, found, training.Settings(batch=64))
+    return training.Lessons(scenes, found, training.Settings(views=64, batch=64, peak_rate=1e-3))
 
 
 def test_a_batch_has_faces_and_others_and_depends_on_the_step_alone(lessons):

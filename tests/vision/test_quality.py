@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,15 @@ from facegate.vision.coverage import Coverage, CoverageLimit
 from facegate.vision.faces import FaceReader
 from facegate.vision.preprocess import TEMPLATE, align
 from facegate.vision.quality import ADVICE, QualityLimits, assess, assess_again
+
+LIMITS = QualityLimits(
+    min_size_px=48.0,
+    min_sharpness=6.0,
+    min_brightness=25.0,
+    max_brightness=235.0,
+    max_yaw=0.35,
+    max_roll_deg=35.0,
+)
 
 
 def scene(size=2.0, shift=(100, 60), light=1.0, blur=0.0, landmarks=None, seed=0):
@@ -21,7 +32,7 @@ def scene(size=2.0, shift=(100, 60), light=1.0, blur=0.0, landmarks=None, seed=0
     marks = (TEMPLATE * size + shift if landmarks is None else landmarks).astype(np.float32)
     low, high = marks.min(0) - 20, marks.max(0) + 20
     detection = Detection(np.concatenate([low, high]).astype(np.float32), marks, 0.9)
-    return assess(pixels, detection, align(pixels, marks), QualityLimits())
+    return assess(pixels, detection, align(pixels, marks), LIMITS)
 
 
 def test_a_good_face_passes():
@@ -71,7 +82,7 @@ def embedding(length, direction=(1.0, 0.0)):
 
 
 def test_a_short_embedding_is_refused_after_the_look():
-    quality, limits = scene(), QualityLimits(min_length=3.0)
+    quality, limits = scene(), replace(LIMITS, min_length=3.0)
     assert assess_again(quality, embedding(3.0), limits).passed
     assert assess_again(quality, embedding(2.9), limits).reasons == ("short_embedding",)
     assert "short_embedding" in ADVICE
@@ -83,11 +94,11 @@ def test_a_covered_face_is_refused_after_the_look():
         (0.01, 0.1),
         np.array([[4, 1], [4, 1]], np.float32),
     )
-    limits = QualityLimits(coverage=CoverageLimit(coverage, coverage.limits(0.01)))
+    limits = replace(LIMITS, coverage=CoverageLimit(coverage, coverage.limits(0.01)))
     assert assess_again(scene(), embedding(2.0), limits).passed  # 2 * 2 - 1 = 3
     assert assess_again(scene(), embedding(3.0), limits).reasons == ("occluded",)
     assert assess_again(scene(), embedding(3.0, (0, 1)), limits).reasons == ("occluded",)
-    never = QualityLimits(coverage=CoverageLimit(coverage, coverage.limits(0)))
+    never = replace(LIMITS, coverage=CoverageLimit(coverage, coverage.limits(0)))
     assert assess_again(scene(), embedding(99.0), never).passed
     assert "occluded" in ADVICE
 
@@ -108,7 +119,7 @@ def test_a_reader_embeds_only_what_passes_and_says_why_not():
         def detect(self, pixels):
             return []
 
-    reader = FaceReader(NoDetector(), Embedder(), QualityLimits(min_length=1.0))
+    reader = FaceReader(NoDetector(), Embedder(), replace(LIMITS, min_length=1.0))
     marks = (TEMPLATE * 2 + (100, 60)).astype(np.float32)
     found = Detection(np.array([80, 60, 420, 400], np.float32), marks, 0.9)
     rng = np.random.default_rng(0)

@@ -50,7 +50,7 @@ def test_far_faces_are_found_in_tiles_and_near_ones_once(portraits):
 
     def found(tiles):
         """How often each face is found: about in its place, about in its size."""
-        detections = FaceFinder(detector, refiner, tiles=tiles).detect(picture, small)
+        detections = FaceFinder(detector, refiner, 0.78, tiles).detect(picture, small)
         counts = []
         for x, y, scale in [*((x, y, 0.3) for x, y in places), (300, 600, 1.5)]:
             middle = np.array([x + 132 * scale, y + 98 * scale])  # her face in the cutting
