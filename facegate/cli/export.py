@@ -14,7 +14,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Blocks, Width
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.errors import DataError, InputError
+from facegate.errors import DataError, InputError, ModelError, NoEmbeddingError
 from facegate.vision.card import read_card
 
 if TYPE_CHECKING:
@@ -107,7 +107,12 @@ def export(
         write_card(made, card)  # the runtime's classes read it
         if data is not None:
             say("measuring ...")
-            card.update(_measure(kind, made, data, model))
+            try:
+                card.update(_measure(kind, made, data, model))
+            except NoEmbeddingError as error:
+                raise ModelError(
+                    f"{weights}: gives zeros or no numbers for a face: its training came to nothing"
+                ) from error
             write_card(made, card)
     if data is None:
         say(

@@ -30,7 +30,7 @@ from facegate.training.loop import (
     pick_device,
     seed_everything,
 )
-from facegate.training.metrics import fold_accuracy
+from facegate.training.metrics import fold_accuracy, tells_nobody_apart
 from facegate.training.plots import verification_plots
 from facegate.training.recipe import Settings, Stage, blocks_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
@@ -45,6 +45,7 @@ RIDGE = 1e-3
 COLLAPSED_SPREAD = 0.02
 COLLAPSED_STEPS = 100
 COLLAPSE_CHECKED_EVERY = 10
+MEND = "use --mining semi-hard, a lower --rate or a larger batch, and a new --out"
 
 
 def train(
@@ -137,7 +138,10 @@ def train(
             accuracy = held_out_accuracy(average, data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
     if judged:
-        told = leave_figures(out, held_out_pairs(average, data, settings.stages[-1].side, device))
+        found = held_out_pairs(average, data, settings.stages[-1].side, device)
+        if tells_nobody_apart(found.similarity[~found.same]):
+            raise TrainingError(f"the embedding collapsed: {out} gives everyone one vector; {MEND}")
+        told = leave_figures(out, found)
         low, high = told["intervals"]["accuracy"]
         say(
             f"people it never saw: accuracy {told['accuracy']:.4f} [{low:.4f}, {high:.4f}], TAR "
@@ -280,7 +284,7 @@ class CollapseAlarm:
         if self._checks * COLLAPSE_CHECKED_EVERY >= COLLAPSED_STEPS:
             raise TrainingError(
                 f"the embedding collapsed: for {COLLAPSED_STEPS} steps everybody was one point; "
-                "use --mining semi-hard, a lower --rate or a larger batch, and a new --out"
+                f"{MEND}"
             )
 
 

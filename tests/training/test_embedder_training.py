@@ -165,6 +165,26 @@ def test_a_collapse_is_said_and_ends_the_training(people, tmp_path, monkeypatch)
     assert any("nearly one point" in line for line in told)
 
 
+def collapsed(path, layer):
+    """Save weights that give everyone one vector, or zeros."""
+    model = architectures.inception_resnet_lite(width=0.25)
+    for gone in model.layers:
+        if layer in gone.name:
+            gone.set_weights([0 * w if k == 0 else w + 1 for k, w in enumerate(gone.get_weights())])
+    model.save_weights(path)
+    return path
+
+
+@pytest.mark.parametrize("layer", ["_bn", "embedding"])
+def test_a_training_that_ends_collapsed_leaves_no_weights(people, tmp_path, layer):
+    weights = collapsed(tmp_path / "gone.weights.h5", layer)
+    with pytest.raises(TrainingError, match="gives everyone one vector; use --mining"):
+        training.train(
+            people, tmp_path, settings(f"triplet:{SIDE}:0:48", peak_rate=1e-9), weights, str
+        )
+    assert not (tmp_path / "embedder.weights.h5").exists()
+
+
 def collapsing(embedding, label, mining, margin):
     """Pull all faces together, as hard negatives do at the start of a bad training."""
     loss = (1 - embedding @ embedding.T).mean()

@@ -267,6 +267,25 @@ def test_an_export_that_fails_leaves_the_model_that_was_there(run, embedder, tmp
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "good.json", "good.tflite"]
 
 
+@pytest.mark.parametrize("gone", ["embedding", "_bn"])
+def test_weights_that_tell_nobody_apart_are_no_model(run, embedder, small_data, tmp_path, gone):
+    from facegate.training import architectures
+
+    model = architectures.inception_resnet_lite(width=0.25)
+    model.load_weights(embedder[0] / "embedder.weights.h5")
+    for layer in model.layers:
+        if gone in layer.name:
+            layer.set_weights([0 * w if k == 0 else w for k, w in enumerate(layer.get_weights())])
+    path = tmp_path / "gone.weights.h5"
+    model.save_weights(path)
+    with pytest.raises((ModelError, DataError), match=r"gone\.weights\.h5: gives zeros|everyone"):
+        run(
+            "embedder", "--weights", path, "--out", tmp_path / "o.tflite", "--data", small_data,
+            "--width", "0.25", "--format", "fp16",
+        )  # fmt: skip
+    assert not list(tmp_path.glob("o.*"))
+
+
 def test_int8_without_pictures_is_refused_with_the_reason(run, embedder, tmp_path):
     weights = embedder[0] / "embedder.weights.h5"
     with pytest.raises(DataError, match=r"INT8 gets its scales from pictures.*Give --data DIR"):
