@@ -135,6 +135,7 @@ def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, 
 
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
     images = folder(tmp_path / "people", portraits, people=12, each=3)
+    shutil.copy(images / "Person_A" / "Person_A_0001.jpg", images / "Person_B" / "stolen.jpg")
     before = card_path(copied).read_text()
     out = tmp_path / "out" / "own.tflite"
     done = facegate(
@@ -142,6 +143,7 @@ def test_ones_own_pictures_make_a_card_of_ones_own(facegate, portraits, copied, 
         "--plots", tmp_path / "plots", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
+    assert "stolen.jpg: the same file is under Person_A" in done.err
     found = json.loads(done.out)
     assert len(found["written"]) == 3
     for path in found["written"][1:]:
