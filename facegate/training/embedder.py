@@ -24,6 +24,7 @@ from facegate.training.loop import (
     Checkpoint,
     Learner,
     Log,
+    beginnings,
     graphed,
     mixed_precision,
     network_input,
@@ -74,7 +75,8 @@ def train(
     seed_everything(settings.seed)
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
-    checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
+    known = beginnings(data.glob("faces-train-*.parquet"), start_from)
+    checkpoint = Checkpoint(out, asdict(settings) | known, checkpoint_every_s)
     state = checkpoint.load()
     model = network_of(settings, start_from if state is None else None)
     network = torch.nn.ModuleDict(

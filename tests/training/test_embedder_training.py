@@ -361,10 +361,26 @@ def test_distillation_without_a_teacher_is_refused(people, tmp_path):
         training.train(people, tmp_path / "run", settings("32:0:64"))
 
 
-def test_a_folder_with_another_run_is_refused(taught, tmp_path):
-    training.train(taught, tmp_path / "run", settings("32:0:32"))
-    with pytest.raises(DataError, match="other settings"):
-        training.train(taught, tmp_path / "run", settings("32:0:64"))
+def test_a_folder_with_another_run_is_refused(taught, people, tmp_path):
+    run, chosen = tmp_path / "run", settings("32:0:32")
+    path = training.train(taught, run, chosen)
+    with pytest.raises(DataError, match=r"other settings \(stages, peak_rate was 0\.001\)"):
+        training.train(taught, run, settings("32:0:64", peak_rate=2e-3))
+    with pytest.raises(DataError, match=r"other settings \(data\)"):
+        training.train(people, run, chosen)
+    with pytest.raises(DataError, match=r"other settings \(start_from\)"):
+        training.train(taught, run, chosen, start_from=path)
+
+
+def test_a_checkpoint_that_does_not_say_its_data_goes_on(taught, tmp_path):
+    training.train(taught, tmp_path, settings("32:0:32"))
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for name in ("data", "start_from"):
+        del saved["settings"][name]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    told = []
+    training.train(taught, tmp_path, settings("32:0:32"), say=told.append)
+    assert any("going on" in line for line in told)
 
 
 @pytest.mark.parametrize("text", ["64", "64:0.2", "50:0.2:10", "64:2:10", "x:1:1", "triplet:64:1"])
