@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from facegate.errors import DataError, InputError
+from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
 from facegate.training.card_file import write_model as write_whole
 from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
@@ -110,6 +111,12 @@ def prepare(
         say(
             f"{len(several)} people to learn from: a network from scratch wants thousands; "
             "expect it to know strangers poorly"
+        )
+    if _held_people(looked) < LEAST_CALIBRATED:
+        say(
+            f"{_held_people(looked)} people held out with two pictures or more: a calibration, "
+            f"without which no door opens, needs {LEAST_CALIBRATED}. Give "
+            f"{LEAST_CALIBRATED / HELD_OUT:.0f} people, or calibrate on others in the end"
         )
     held = [r for r in looked if r.use == "held out"]
     _write_crops(folder / "faces-train-0.parquet", [r for r in looked if r.use == "train"])

@@ -286,6 +286,23 @@ def test_weights_that_tell_nobody_apart_are_no_model(run, embedder, small_data, 
     assert not list(tmp_path.glob("o.*"))
 
 
+@pytest.mark.parametrize("calibration", [None, {}])
+def test_what_an_uncalibrated_network_still_wants_is_the_last_line(
+    run, embedder, small_data, tmp_path, monkeypatch, calibration
+):
+    card = json.loads((embedder[0] / "tiny.json").read_text())
+    measured = {"figures": card["figures"], "calibration": calibration}
+    monkeypatch.setattr("facegate.cli.export._measure", lambda *_: measured)
+    weights = embedder[0] / "embedder.weights.h5"
+    result = run(
+        "embedder", "--weights", weights, "--out", tmp_path / "o.tflite", "--data", small_data,
+        "--width", "0.25", "--format", "fp16",
+    )  # fmt: skip
+    last = result.stdout.strip().splitlines()[-1]
+    assert ("no door opens by it until: facegate calibrate" in last) == (calibration is None)
+    assert ("nobody that it was trained on" in last) == (calibration is None)
+
+
 def test_int8_without_pictures_is_refused_with_the_reason(run, embedder, tmp_path):
     weights = embedder[0] / "embedder.weights.h5"
     with pytest.raises(DataError, match=r"INT8 gets its scales from pictures.*Give --data DIR"):
