@@ -122,6 +122,7 @@ def embedder(
         )
     make_folder(out)
     if own:
+        training.network_of(settings, start_from)  # before all the pictures are looked at
         data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
