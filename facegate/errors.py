@@ -6,6 +6,7 @@ FacegateError                 exit code 1
 │   ├── NotEnrolledError          nobody of this name is enrolled
 │   └── NameTakenError            somebody of this name is enrolled already
 ├── ModelError                4   a model or its card cannot be used
+│   └── NoEmbeddingError          a network answered with zeros or non-numbers
 ├── StoreError                5   the enrolment store cannot be used
 ├── HardwareError             6   camera, GPIO line or another device
 │   ├── CameraError
@@ -48,6 +49,10 @@ class ModelError(FacegateError):
     """A model file, its card, or the interpreter cannot be used."""
 
     exit_code = 4
+
+
+class NoEmbeddingError(ModelError):
+    """A network answered with zeros or non-numbers."""
 
 
 class StoreError(FacegateError):

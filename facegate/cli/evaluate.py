@@ -123,7 +123,8 @@ def _on_images(
         named = named_pairs.read_named_pairs(images, pairs)
         paths = [*named.a, *named.b]
     else:
-        pictures = identity_folder.read_folder(images)
+        everything = identity_folder.read_folder(images)
+        pictures = identity_folder.without_doubles(everything, say)
         named = identity_folder.draw_pairs(pictures, seed)
         paths = [p.path for p in pictures]
     people = {p.parent.name for p in paths}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Blocks, Width
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
+from facegate.errors import ModelError, NoEmbeddingError
 from facegate.vision.card import read_card
 
 if TYPE_CHECKING:
@@ -106,17 +108,31 @@ def export(
         write_card(made, card)  # the runtime's classes read it
         if data is not None:
             say("measuring ...")
-            card.update(_measure(kind, made, data, model))
+            try:
+                card.update(_measure(kind, made, data, model))
+            except NoEmbeddingError as error:
+                raise ModelError(
+                    f"{weights}: gives zeros or no numbers for a face: its training came to nothing"
+                ) from error
             write_card(made, card)
     if data is None:
         say(
             "no --data: nothing was measured, and the card says no distance's meaning. The daemon "
             f"refuses such a network until: facegate calibrate --model {out} --data DIR "
-            "(or --images PEOPLE)"
+            "(or --images PEOPLE, nobody that it was trained on)"
         )
         emit({"model": str(out)}, as_json, [f"wrote {out}, {card['bytes']:,} bytes, unmeasured"])
         return
-    emit(card["figures"], as_json, _lines(card, format_))
+    from facegate.training.calibration import LEAST_PEOPLE
+
+    lines = _lines(card, format_)
+    if kind is Kind.EMBEDDER and card["calibration"] is None:
+        command = shlex.join(["facegate", "calibrate", "--model", str(out), "--images", "PEOPLE"])
+        lines.append(
+            f"no door opens by it until: {command} ({LEAST_PEOPLE} people or more, two pictures "
+            "each, nobody that it was trained on)"
+        )
+    emit(card["figures"], as_json, lines)
 
 
 def _converted(kind: Kind, format_: Format, model: Any, data: Path | None) -> bytes:

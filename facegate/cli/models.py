@@ -17,7 +17,7 @@ from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress, say, without_paths
 from facegate.config import Config, load_config
-from facegate.errors import InputError, ModelError
+from facegate.errors import InputError, ModelError, NoEmbeddingError
 from facegate.vision.card import ModelCard, card_path, read_card
 from facegate.vision.tflite import model_folder
 
@@ -194,11 +194,17 @@ def import_model(
         write_card(made, card)  # the runtime's classes read it
         embedder = TFLiteFaceEmbedder(made, settings.models.embedder_threads)
         typer.echo("measuring ...", err=True)
-        if data is not None:
-            card |= foreign.measure_on_data(embedder, data, progress)
-        elif images is not None:
-            reader = parts.reader_for(settings, embedder)
-            card |= foreign.measure_on_images(reader, images, pairs, progress, say)
+        try:
+            if data is not None:
+                card |= foreign.measure_on_data(embedder, data, progress)
+            elif images is not None:
+                reader = parts.reader_for(settings, embedder)
+                card |= foreign.measure_on_images(reader, images, pairs, progress, say)
+        except NoEmbeddingError as error:
+            raise ModelError(
+                f"{file}: gives zeros or no numbers for a face; does it want pixels otherwise? Try "
+                "another --normalisation"
+            ) from error
         write_card(made, card)
     emit(
         {"model": str(out), **card},

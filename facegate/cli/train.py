@@ -16,6 +16,9 @@ from facegate.cli.output import make_folder
 from facegate.cli.training import needs, progress, without_paths
 from facegate.errors import DataError, InputError
 
+RATE, GENTLE_RATE = 5e-3, 2e-4
+"""Of an embedder that begins at random; of one that knows people already, whom 5e-3 unlearns."""
+
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
@@ -61,7 +64,13 @@ def embedder(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them.")] = 4,
     mining: Annotated[str, typer.Option(help="Triplets: semi-hard or batch-hard.")] = "semi-hard",
     margin: Annotated[float, typer.Option(min=0.0, help="Triplets: on squared distance.")] = 0.2,
-    rate: Rate = 5e-3,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9,
+            help=f"Peak learning rate; {RATE:g}, with --start-from {GENTLE_RATE:g}.",
+        ),
+    ] = None,
     fake_quantisation: Annotated[
         bool,
         typer.Option(
@@ -77,7 +86,8 @@ def embedder(
     """Train an embedder: distil it from a teacher's embeddings, then sharpen it with triplets.
 
     On a folder of people's pictures: find and align the faces, hold some people out, and learn from
-    triplets alone. The crops lie in OUT/prepared until you delete it.
+    triplets alone. The crops lie in OUT/prepared until you delete it. What --start-from begins with
+    is compared with what comes out; where people held out are told apart worse, that is said.
     """
     _prepare(threads)
     from facegate.training import embedder as training
@@ -99,7 +109,7 @@ def embedder(
         pictures=pictures,
         mining=mining,
         margin=margin,
-        peak_rate=rate,
+        peak_rate=rate or (RATE if start_from is None else GENTLE_RATE),
         seed=seed,
         fake_quantisation=fake_quantisation,
     )
@@ -110,9 +120,16 @@ def embedder(
         )
     make_folder(out)
     if own:
+        training.network_of(settings, start_from)  # before all the pictures are looked at
         data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
+    if start_from is not None and (data / "val-pairs.csv").is_file() and not fake_quantisation:
+        change = training.change_since(start_from, path, data, settings)
+        typer.echo(change.line)
+        if change.worse:
+            typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
+            return
     shape = [] if architecture == "inception_resnet_lite" else ["--architecture", architecture]
     shape += [] if width == 1.0 else ["--width", f"{width:g}"]
     shape += ["--blocks", blocks] if blocks else []

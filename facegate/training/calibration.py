@@ -13,6 +13,7 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.intervals import ERRORS_BEHIND_A_RATE, wilson
+from facegate.training.metrics import tells_nobody_apart
 from facegate.training.verification import all_pairs
 from facegate.types import F32, I64
 from facegate.vision.card import Calibration
@@ -39,8 +40,9 @@ def calibrate(genuine: F32, impostor: F32) -> dict[str, Any]:
         genuine and impostor pairs weighted equally.
 
     Raises:
-        DataError: there are too few impostor pairs for any table.
+        DataError: there are too few impostor pairs for any table, or all are equally far apart.
     """
+    check_tells_apart(impostor)
     distances = np.sort(_distance(impostor))
     lowest = ERRORS_BEHIND_A_RATE / len(distances) if len(distances) else 1.0
     if lowest >= HIGHEST_RATE:
@@ -57,6 +59,22 @@ def calibrate(genuine: F32, impostor: F32) -> dict[str, Any]:
         "probability": {"constant": constant, "near": near, "far": far},
         "comparisons": len(distances),
     }
+
+
+def check_tells_apart(impostor: F32) -> None:
+    """Refuse an embedder that gives everyone the same vector.
+
+    Args:
+        impostor: cosines of pairs of two people.
+
+    Raises:
+        DataError: it does; the message says what is likely.
+    """
+    if tells_nobody_apart(impostor):
+        raise DataError(
+            "the network gives everyone nearly the same vector: its training collapsed, or it "
+            "wants pixels otherwise (facegate models import --normalisation)"
+        )
 
 
 def calibrate_people(vectors: F32, person: I64) -> dict[str, Any]:

@@ -17,19 +17,21 @@ from facegate.errors import DataError, TrainingError
 from facegate.training import architectures, losses
 from facegate.training.augment import augment
 from facegate.training.card_file import write_model as write_whole
+from facegate.training.change import Change, change
 from facegate.training.data import FaceCrops, read_crops, read_pairs
 from facegate.training.loop import (
     CHECKPOINT_EVERY_S,
     Checkpoint,
     Learner,
     Log,
+    beginnings,
     graphed,
     mixed_precision,
     network_input,
     pick_device,
     seed_everything,
 )
-from facegate.training.metrics import fold_accuracy
+from facegate.training.metrics import fold_accuracy, tells_nobody_apart
 from facegate.training.plots import verification_plots
 from facegate.training.recipe import Settings, Stage, blocks_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
@@ -44,6 +46,7 @@ RIDGE = 1e-3
 COLLAPSED_SPREAD = 0.02
 COLLAPSED_STEPS = 100
 COLLAPSE_CHECKED_EVERY = 10
+MEND = "use --mining semi-hard, a lower --rate or a larger batch, and a new --out"
 
 
 def train(
@@ -72,11 +75,10 @@ def train(
     seed_everything(settings.seed)
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
-    checkpoint = Checkpoint(out, asdict(settings), checkpoint_every_s)
+    known = beginnings(data.glob("faces-train-*.parquet"), start_from)
+    checkpoint = Checkpoint(out, asdict(settings) | known, checkpoint_every_s)
     state = checkpoint.load()
-    model = architectures.EMBEDDERS[settings.architecture](**settings.arguments)
-    if start_from is not None and state is None:
-        _begin_with(model, settings, start_from)
+    model = network_of(settings, start_from if state is None else None)
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model, settings.fake_quantisation),
@@ -138,7 +140,10 @@ def train(
             accuracy = held_out_accuracy(average, data, stage.side, device)
             say(f"held-out verification accuracy at {stage.side} px: {accuracy:.4f}")
     if judged:
-        told = leave_figures(out, held_out_pairs(average, data, settings.stages[-1].side, device))
+        found = held_out_pairs(average, data, settings.stages[-1].side, device)
+        if tells_nobody_apart(found.similarity[~found.same]):
+            raise TrainingError(f"the embedding collapsed: {out} gives everyone one vector; {MEND}")
+        told = leave_figures(out, found)
         low, high = told["intervals"]["accuracy"]
         say(
             f"people it never saw: accuracy {told['accuracy']:.4f} [{low:.4f}, {high:.4f}], TAR "
@@ -149,20 +154,37 @@ def train(
     return path
 
 
-def _begin_with(model: keras.Model, settings: Settings, path: Path) -> None:
-    """Load weights; those of a network with other blocks make a larger one begin as that one.
+def network_of(settings: Settings, weights: Path | None = None) -> keras.Model:
+    """Build the network that a run trains; weights of one with fewer blocks make it begin as that.
 
     Raises:
         InputError: the weights do not fit.
     """
-    blocks = blocks_behind(path)
     architecture = architectures.EMBEDDERS[settings.architecture]
+    model = architecture(**settings.arguments)
+    if weights is None:
+        return model
+    blocks = blocks_behind(weights)
     if (blocks or architecture.shape.blocks) == (settings.blocks or architecture.shape.blocks):
-        load_weights(model, path)
-        return
+        load_weights(model, weights)
+        return model
     smaller = architecture(width=settings.width, blocks=blocks)
-    load_weights(smaller, path)
+    load_weights(smaller, weights)
     grow(model, smaller)
+    return model
+
+
+def change_since(start_from: Path, weights: Path, data: Path, settings: Settings) -> Change:
+    """Compare trained weights with those a run began with, at the side of its last stage.
+
+    Args:
+        start_from, weights: before and after.
+        data: folder with `faces-val.parquet` and `val-pairs.csv`.
+        settings: of the run.
+    """
+    device, side = pick_device(), settings.stages[-1].side
+    trunks = (TorchTwin(network_of(settings, path)).to(device) for path in (start_from, weights))
+    return change(*(held_out_pairs(trunk, data, side, device) for trunk in trunks))
 
 
 def _settle_in(
@@ -264,7 +286,7 @@ class CollapseAlarm:
         if self._checks * COLLAPSE_CHECKED_EVERY >= COLLAPSED_STEPS:
             raise TrainingError(
                 f"the embedding collapsed: for {COLLAPSED_STEPS} steps everybody was one point; "
-                "use --mining semi-hard, a lower --rate or a larger batch, and a new --out"
+                f"{MEND}"
             )
 
 

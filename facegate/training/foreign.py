@@ -157,7 +157,8 @@ def measure_on_images(
         DataError: a file is missing or wrong, or the faces found are too few to calibrate on.
     """
     if pairs is None:
-        pictures = identity_folder.read_folder(images)
+        everything = identity_folder.read_folder(images)
+        pictures = identity_folder.without_doubles(everything, say)
         named = identity_folder.draw_pairs(pictures)
         paths = [p.path for p in pictures]
     else:

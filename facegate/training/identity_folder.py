@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from facegate.errors import DataError
+from facegate.training.doubles import KnownFile, doubles
 from facegate.training.named_pairs import NamedPairs
+from facegate.vision.card import sha256_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 FOLDS = 10
@@ -43,6 +46,26 @@ def read_folder(images: Path) -> list[NamedPicture]:
         kinds = ", ".join(SUFFIXES)
         raise DataError(f"{images}: no pictures as NAME/PICTURE ({kinds}): one folder a person")
     return found
+
+
+def without_doubles(
+    pictures: list[NamedPicture], say: Callable[[str], None] = print
+) -> list[NamedPicture]:
+    """Pass over files that are there twice, all of them if under two names; `say` is told which.
+
+    Raises:
+        DataError: none is left.
+    """
+    sizes: dict[int, list[NamedPicture]] = defaultdict(list)
+    for picture in pictures:
+        sizes[picture.path.stat().st_size].append(picture)
+    alike = (p for group in sizes.values() if len(group) > 1 for p in group)
+    why = doubles(KnownFile(str(p.path), p.person, sha256_of(p.path)) for p in alike)
+    for name, reason in why.items():
+        say(f"passed over: {name}: {reason}")
+    if len(why) == len(pictures):
+        raise DataError(f"{pictures[0].path.parents[1]}: each picture is there under two names")
+    return [p for p in pictures if str(p.path) not in why]
 
 
 def draw_pairs(pictures: list[NamedPicture], seed: int = 0) -> NamedPairs:

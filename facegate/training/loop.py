@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from facegate.errors import DataError
+from facegate.vision.card import sha256_of
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY_S = 10.0
@@ -178,12 +180,27 @@ class Learner:
         self._optimiser.load_state_dict(state["optimiser"])
 
 
+def beginnings(data: Iterable[Path], start_from: Path | None) -> dict[str, str]:
+    """Say what a run learns from and begins with, so that it goes on with nothing else.
+
+    Args:
+        data: the files of the training sets; their names and sizes count.
+        start_from: the weights' file, if any; its content counts.
+    """
+    files = [(p.name, p.stat().st_size) for p in sorted(data) if p.is_file()]
+    return {
+        "data": hashlib.sha256(repr(files).encode()).hexdigest(),
+        "start_from": sha256_of(start_from) if start_from and start_from.is_file() else "",
+    }
+
+
 class Checkpoint:
     """One file in the run's folder, replaced atomically.
 
     Args:
         folder: the run's folder, created when missing.
-        settings: what the run was started with; a checkpoint of other settings is refused.
+        settings: what the run was started with, `beginnings` among it; a checkpoint of other
+            settings is refused.
         every_s: seconds between two checkpoints.
     """
 
@@ -210,7 +227,11 @@ class Checkpoint:
                 f"{self.path}: not a checkpoint, or a damaged one; remove it to begin anew"
             ) from error
         # A setting that the checkpoint's facegate did not know yet had its default then.
-        other = [k for k, v in self.settings.items() if theirs.get(k, v) != v]
+        other = [
+            f"{k} was {theirs[k]:g}" if isinstance(theirs[k], float) else k
+            for k, v in self.settings.items()
+            if theirs.get(k, v) != v
+        ]
         if other:
             raise DataError(
                 f"{self.path.parent} holds a run with other settings ({', '.join(other)}): choose "

@@ -8,7 +8,7 @@ from typing import Any
 
 from facegate.errors import DataError
 from facegate.training.alignment import landmark_cost
-from facegate.training.calibration import calibrate_people
+from facegate.training.calibration import calibrate_people, check_tells_apart
 from facegate.training.progress import Progress, quietly
 from facegate.training.quality import FAR, Gate, quality_on_data
 from facegate.training.robustness import robustness
@@ -42,9 +42,10 @@ def measure_embedder(
         that the quality gate goes by; embeddings (N, D) and pixels of the crops.
 
     Raises:
-        DataError: a set is missing or cannot be read.
+        DataError: a set is missing or cannot be read, or everybody got the same vector.
     """
-    figures, _, vectors, crops = embedder_on_data(embedder, data, progress)
+    figures, found, vectors, crops = embedder_on_data(embedder, data, progress)
+    check_tells_apart(found.similarity[~found.same])
     say(
         f"accuracy {figures['accuracy']:.4f}, TAR {figures['tar_at_far']['1e-2']:.4f} at FAR 1e-2, "
         f"{figures['all_pairs']['tar_at_far']['1e-4']:.4f} at FAR 1e-4 of everybody with everybody"

@@ -10,6 +10,9 @@ from facegate.types import F32, I64
 
 Bools = np.ndarray
 BLOCK_ROWS = 512
+SAME_DISTANCE = 0.005
+"""Where nearly all strangers are equally far apart by so much, they were not told apart at all."""
+FEW_STRANGERS = 10
 
 
 def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
@@ -118,3 +121,18 @@ def cosine_blocks(vectors: F32, person: I64) -> Iterator[tuple[F32, Bools, Bools
         rows = np.arange(start, start + len(block))
         upper = np.arange(len(vectors))[None] > rows[:, None]
         yield block, person[rows][:, None] == person[None], upper, rows
+
+
+def tells_nobody_apart(impostor: F32) -> bool:
+    """Whether all strangers are equally far apart: all are one vector, or nothing usable.
+
+    Args:
+        impostor: cosines of pairs of two people; with fewer than ten nobody can say.
+    """
+    cosine = impostor[np.isfinite(impostor)]
+    if len(impostor) < FEW_STRANGERS or 0 < len(cosine) < FEW_STRANGERS:
+        return False
+    if not len(cosine):
+        return True
+    low, high = np.sqrt(np.maximum(0, 2 - 2 * np.quantile(cosine, (0.99, 0.01))))
+    return bool(high - low < SAME_DISTANCE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,14 @@ import cv2
 import numpy as np
 
 from facegate.errors import DataError, InputError
+from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
 from facegate.training.card_file import write_model as write_whole
+from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
 from facegate.training.named_pairs import main_face
 from facegate.training.progress import Progress, quietly
 from facegate.types import Detection
+from facegate.vision.card import sha256_of
 from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import read_picture
 
@@ -109,6 +112,12 @@ def prepare(
             f"{len(several)} people to learn from: a network from scratch wants thousands; "
             "expect it to know strangers poorly"
         )
+    if _held_people(looked) < LEAST_CALIBRATED:
+        say(
+            f"{_held_people(looked)} people held out with two pictures or more: a calibration, "
+            f"without which no door opens, needs {LEAST_CALIBRATED}. Give "
+            f"{LEAST_CALIBRATED / HELD_OUT:.0f} people, or calibrate on others in the end"
+        )
     held = [r for r in looked if r.use == "held out"]
     _write_crops(folder / "faces-train-0.parquet", [r for r in looked if r.use == "train"])
     _write_crops(folder / "faces-val.parquet", held)
@@ -153,7 +162,7 @@ def _look(reader: FaceReader, images: Path, picture: NamedPicture) -> Looked:
         pixels = read_picture(picture.path)
     except InputError as error:
         return answer(str(error).removeprefix(f"{picture.path}: "))
-    digest = hashlib.sha256(picture.path.read_bytes()).hexdigest()
+    digest = sha256_of(picture.path)
     found = reader.find(pixels)
     best = main_face(found, pixels.shape[1], pixels.shape[0])
     if best is None:
@@ -179,21 +188,9 @@ def _rivals(other: Detection, best: Detection) -> bool:
 
 def _without_doubles(looked: list[Looked]) -> list[Looked]:
     """Refuse files that are there twice: all of them if they are under two names."""
-    same: dict[str, list[Looked]] = defaultdict(list)
-    for one in looked:
-        if one.crop is not None:
-            same[one.digest].append(one)
-
-    def judged(one: Looked) -> Looked:
-        copies = same.get(one.digest, []) if one.crop is not None else []
-        others = sorted({c.person for c in copies} - {one.person})
-        if others:
-            return replace(one, crop=None, reason=f"the same file is under {others[0]}")
-        if copies and copies[0] is not one:
-            return replace(one, crop=None, reason=f"the same file as {copies[0].picture}")
-        return one
-
-    return [judged(one) for one in looked]
+    usable = (r for r in looked if r.crop is not None)
+    why = doubles(KnownFile(r.picture, r.person, r.digest) for r in usable)
+    return [replace(r, crop=None, reason=why[r.picture]) if r.picture in why else r for r in looked]
 
 
 def _split(looked: list[Looked], seed: int) -> list[Looked]:

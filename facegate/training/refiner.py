@@ -20,6 +20,7 @@ from facegate.training.loop import (
     Checkpoint,
     Learner,
     Log,
+    beginnings,
     draw,
     made_ahead,
     mixed_precision,
@@ -225,7 +226,8 @@ def train(
     """
     seed_everything(settings.seed)
     device = pick_device()
-    checkpoint = Checkpoint(out, asdict(settings))
+    known = beginnings([data / "scenes-train.parquet"], start_from)
+    checkpoint = Checkpoint(out, asdict(settings) | known)
     state = checkpoint.load()
     model = architectures.onet_like(SIDE_PX)
     if start_from is not None and state is None:

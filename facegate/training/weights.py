@@ -19,6 +19,8 @@ import torch
 from torch import nn
 
 from facegate.errors import InputError
+from facegate.training.architectures import EMBEDDERS
+from facegate.training.card_file import RUN_FILE
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
 
@@ -53,8 +55,17 @@ def load_weights(model: keras.Model, path: Path) -> None:
         found = "not every layer is in it" if isinstance(error, UserWarning) else str(error)
         raise InputError(
             f"{path}: these weights do not fit {model.name} with {model.count_params():,} "
-            f"parameters: {found.splitlines()[0]}"
+            f"parameters: {found.splitlines()[0]}{_hint(model, path)}"
         ) from error
+
+
+def _hint(model: keras.Model, path: Path) -> str:
+    """Say why weights of an embedder may not fit."""
+    if model.name not in EMBEDDERS or path.suffix == ".tflite":
+        return ""
+    told = (path.parent / RUN_FILE).is_file()
+    lost = "" if told else f" {RUN_FILE}, which tells the blocks, does not lie beside them"
+    return f"; have they another --width or other --blocks?{lost}"
 
 
 def grow(model: keras.Model, smaller: keras.Model) -> None:

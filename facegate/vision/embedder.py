@@ -9,7 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from facegate.errors import ModelError
+from facegate.errors import ModelError, NoEmbeddingError
 from facegate.types import U8, Embedding
 from facegate.vision.preprocess import FACE_PX
 from facegate.vision.tflite import TFLiteModel
@@ -67,11 +67,12 @@ class TFLiteFaceEmbedder:
             A unit vector, and the length it had.
 
         Raises:
-            ModelError: the network answered with zeros or non-numbers.
+            NoEmbeddingError: the network answered with zeros or non-numbers.
         """
         self.model.feed(self.fitted(face))
         raw = self.model.output(self._output)
         length = math.sqrt(float(raw @ raw))
         if not math.isfinite(length) or length < 1e-6:
-            raise ModelError(f"{self.model.card.path}: the network gave no usable embedding")
+            path = self.model.card.path
+            raise NoEmbeddingError(f"{path}: the network gave no usable embedding (zeros or NaN)")
         return Embedding(raw / np.float32(length), self.model_id, length)

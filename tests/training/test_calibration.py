@@ -74,6 +74,17 @@ def test_too_few_people_are_refused():
         calibration.calibrate_people(*made_up(9, 4))
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-5, 1e-3])
+def test_one_vector_for_everyone_is_told_from_few_pairs(noise):
+    vectors = np.ones((36, 16)) + noise * np.random.default_rng(0).normal(size=(36, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with pytest.raises(DataError, match="everyone nearly the same vector: its training collapsed"):
+        calibration.calibrate_people(vectors.astype(np.float32), np.arange(12).repeat(3))
+    with pytest.raises(DataError, match="everyone nearly the same vector"):
+        calibration.check_tells_apart(np.full(50, np.nan))
+    calibration.check_tells_apart(np.ones(3))
+
+
 def test_more_people_let_more_strangers_pass_unless_the_threshold_follows():
     curve = Calibration((0.6, 0.8, 1.0), (1e-6, 1e-4, 1e-2), Curve(0.0, -20.0, 6.0), 1000)
     assert curve.false_accept_rate(0.8, 1) == pytest.approx(1e-4)
@@ -126,6 +137,7 @@ def test_ones_own_pictures_make_a_card_of_ones_own(
 
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
     images = folder(tmp_path / "people", portraits, people=12, each=3)
+    shutil.copy(images / "Person_A" / "Person_A_0001.jpg", images / "Person_B" / "stolen.jpg")
     before = card_path(copied).read_text()
     out = tmp_path / "out" / "own.tflite"
     done = facegate(
@@ -133,6 +145,7 @@ def test_ones_own_pictures_make_a_card_of_ones_own(
         "--plots", tmp_path / "plots", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
+    assert "stolen.jpg: the same file is under Person_A" in done.err
     found = json.loads(done.out)
     assert len(found["written"]) == 3
     for path in found["written"][1:]:

@@ -108,6 +108,19 @@ def test_people_without_a_teacher_are_told_before_their_pictures_are_looked_at(
     assert "triplet:160:0.3:100000" in done.complaint
 
 
+def test_weights_that_do_not_fit_are_told_before_pictures_are_looked_at(
+    facegate, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("facegate.cli.train._prepared", None)
+    shipped = model_folder() / "inception_resnet_lite.tflite"
+    done = facegate(
+        *("train", "embedder", "--data", photos, "--out", tmp_path / "run", "--width", "0.25"),
+        *("--start-from", shipped),
+    )
+    assert done.code == 3
+    assert "these weights do not fit" in done.complaint
+
+
 def test_a_refused_run_leaves_the_record_of_the_one_that_is_there(tmp_path):
     _remember(tmp_path, {"width": 1.0, "blocks": (1, 2, 3)}, None)
     before = (tmp_path / "run.json").read_text()

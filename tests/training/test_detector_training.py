@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate.errors import InputError
+from facegate.errors import DataError, InputError
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.preprocess import to_float
 
@@ -87,6 +87,13 @@ def test_a_run_begins_with_a_shipped_detector(small_data, picture, tmp_path, mon
         np.array_equal(values, found[head])
         for head, values in answers(network_of(again), picture).items()
     )
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "scenes-train.parquet").write_bytes(b"of another size")
+    with pytest.raises(DataError, match=r"other settings \(data\)"):
+        training.train(other, tmp_path / "run", STILL, start_from=SHIPPED)
+    with pytest.raises(DataError, match=r"other settings \(start_from\)"):
+        training.train(small_data, tmp_path / "run", STILL, start_from=path)
 
 
 def test_an_embedder_is_no_start_for_a_detector(small_data, tmp_path):

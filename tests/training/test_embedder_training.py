@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from facegate.errors import DataError, InputError, TrainingError
+from facegate.training.change import change
+from facegate.training.verification import Verification
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("keras", reason="needs the extra [train]")
@@ -103,18 +105,56 @@ def accuracy_of(weights, data, width=0.25):
     return training.held_out_accuracy(trunk, data, SIDE, torch.device("cpu"))
 
 
-def test_triplets_from_scratch_teach_to_tell_strangers_apart(people, tmp_path):
+@pytest.fixture(scope="module")
+def learned(people, tmp_path_factory):
+    """Weights that tell strangers apart, and what was said while they learned to."""
     told = []
     chosen = settings(f"triplet:{SIDE}:0:4800", peak_rate=2e-3)
-    weights = training.train(people, tmp_path / "run", chosen, say=told.append)
+    run = tmp_path_factory.mktemp("learned")
+    return training.train(people, run, chosen, say=told.append), told
+
+
+def test_triplets_from_scratch_teach_to_tell_strangers_apart(people, learned):
+    weights, told = learned
     start, end = accuracy_of(None, people), accuracy_of(weights, people)
     assert end > start + 0.1
     assert end > 0.75
     assert not any("one point" in line for line in told)
-    with (tmp_path / "run" / "train.csv").open() as file:
+    with (weights.parent / "train.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
     assert float(last["progress"]) == 1
     assert 0 <= float(last["active"]) <= 1
+
+
+@pytest.mark.parametrize(("rate", "worse"), [("0.1", True), ("1e-9", False)])
+def test_weights_that_got_worse_are_told(people, learned, tmp_path, request, rate, worse):
+    run = request.getfixturevalue("facegate")  # another of that name is below
+    done = run(
+        *("train", "embedder", "--data", people, "--out", tmp_path, "--width", "0.25"),
+        *("--start-from", learned[0], "--stage", f"triplet:{SIDE}:0:480", "--rate", rate),
+    )
+    assert done.code == 0, done.err
+    assert ("worse than what it began with; lower --rate" in done.out) == worse
+    assert ("next: facegate export embedder" in done.out) != worse
+    assert ", before 0." in done.out
+    assert ("within chance" in done.out) != worse
+
+
+def test_what_a_training_changed_is_told_from_chance():
+    def seen(right):
+        """Give 40 people with two pairs each; of one of each, so many are told rightly."""
+        similarity = np.tile([0.9, 0.1], 40).astype(np.float32)
+        similarity[2 * right :: 2] = 0.0
+        people = np.stack([np.arange(80) // 2, (np.arange(80) // 2 + np.arange(80) % 2) % 40], 1)
+        same = np.tile([True, False], 40)
+        return Verification(similarity, same, np.zeros(80, np.int64), 0, people)
+
+    assert change(seen(39), seen(20)).worse
+    assert not change(seen(20), seen(39)).worse
+    little = change(seen(39), seen(38))
+    assert little.after < little.before
+    assert not little.worse
+    assert "within chance" in little.line
 
 
 def test_a_collapse_is_said_and_ends_the_training(people, tmp_path, monkeypatch):
@@ -124,6 +164,26 @@ def test_a_collapse_is_said_and_ends_the_training(people, tmp_path, monkeypatch)
     with pytest.raises(TrainingError, match="collapsed"):
         training.train(people, tmp_path / "run", few, say=told.append)
     assert any("nearly one point" in line for line in told)
+
+
+def collapsed(path, layer):
+    """Save weights that give everyone one vector, or zeros."""
+    model = architectures.inception_resnet_lite(width=0.25)
+    for gone in model.layers:
+        if layer in gone.name:
+            gone.set_weights([0 * w if k == 0 else w + 1 for k, w in enumerate(gone.get_weights())])
+    model.save_weights(path)
+    return path
+
+
+@pytest.mark.parametrize("layer", ["_bn", "embedding"])
+def test_a_training_that_ends_collapsed_leaves_no_weights(people, tmp_path, layer):
+    weights = collapsed(tmp_path / "gone.weights.h5", layer)
+    with pytest.raises(TrainingError, match="gives everyone one vector; use --mining"):
+        training.train(
+            people, tmp_path, settings(f"triplet:{SIDE}:0:48", peak_rate=1e-9), weights, str
+        )
+    assert not (tmp_path / "embedder.weights.h5").exists()
 
 
 def collapsing(embedding, label, mining, margin):
@@ -302,10 +362,26 @@ def test_distillation_without_a_teacher_is_refused(people, tmp_path):
         training.train(people, tmp_path / "run", settings("32:0:64"))
 
 
-def test_a_folder_with_another_run_is_refused(taught, tmp_path):
-    training.train(taught, tmp_path / "run", settings("32:0:32"))
-    with pytest.raises(DataError, match="other settings"):
-        training.train(taught, tmp_path / "run", settings("32:0:64"))
+def test_a_folder_with_another_run_is_refused(taught, people, tmp_path):
+    run, chosen = tmp_path / "run", settings("32:0:32")
+    path = training.train(taught, run, chosen)
+    with pytest.raises(DataError, match=r"other settings \(stages, peak_rate was 0\.001\)"):
+        training.train(taught, run, settings("32:0:64", peak_rate=2e-3))
+    with pytest.raises(DataError, match=r"other settings \(data\)"):
+        training.train(people, run, chosen)
+    with pytest.raises(DataError, match=r"other settings \(start_from\)"):
+        training.train(taught, run, chosen, start_from=path)
+
+
+def test_a_checkpoint_that_does_not_say_its_data_goes_on(taught, tmp_path):
+    training.train(taught, tmp_path, settings("32:0:32"))
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for name in ("data", "start_from"):
+        del saved["settings"][name]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    told = []
+    training.train(taught, tmp_path, settings("32:0:32"), say=told.append)
+    assert any("going on" in line for line in told)
 
 
 @pytest.mark.parametrize("text", ["64", "64:0.2", "50:0.2:10", "64:2:10", "x:1:1", "triplet:64:1"])

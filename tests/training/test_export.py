@@ -279,6 +279,42 @@ def test_options_that_make_no_model_are_refused_with_the_reason(facegate, words,
     assert said in facegate("export", *words, "--weights", "w").misuse
 
 
+@pytest.mark.parametrize("gone", ["embedding", "_bn"])
+def test_weights_that_tell_nobody_apart_are_no_model(run, embedder, small_data, tmp_path, gone):
+    from facegate.training import architectures
+
+    model = architectures.inception_resnet_lite(width=0.25)
+    model.load_weights(embedder[0] / "embedder.weights.h5")
+    for layer in model.layers:
+        if gone in layer.name:
+            layer.set_weights([0 * w if k == 0 else w for k, w in enumerate(layer.get_weights())])
+    path = tmp_path / "gone.weights.h5"
+    model.save_weights(path)
+    with pytest.raises((ModelError, DataError), match=r"gone\.weights\.h5: gives zeros|everyone"):
+        run(
+            "embedder", "--weights", path, "--out", tmp_path / "o.tflite", "--data", small_data,
+            "--width", "0.25", "--format", "fp16",
+        )  # fmt: skip
+    assert not list(tmp_path.glob("o.*"))
+
+
+@pytest.mark.parametrize("calibration", [None, {}])
+def test_what_an_uncalibrated_network_still_wants_is_the_last_line(
+    run, embedder, small_data, tmp_path, monkeypatch, calibration
+):
+    card = json.loads((embedder[0] / "tiny.json").read_text())
+    measured = {"figures": card["figures"], "calibration": calibration}
+    monkeypatch.setattr("facegate.cli.export._measure", lambda *_: measured)
+    weights = embedder[0] / "embedder.weights.h5"
+    result = run(
+        "embedder", "--weights", weights, "--out", tmp_path / "o.tflite", "--data", small_data,
+        "--width", "0.25", "--format", "fp16",
+    )  # fmt: skip
+    last = result.stdout.strip().splitlines()[-1]
+    assert ("no door opens by it until: facegate calibrate" in last) == (calibration is None)
+    assert ("nobody that it was trained on" in last) == (calibration is None)
+
+
 def test_a_float_network_without_pictures_is_written_and_said_to_be_unmeasured(
     run, embedder, tmp_path
 ):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from facegate.errors import DataError, InputError
+from facegate.errors import DataError, InputError, ModelError
 
 keras = pytest.importorskip("keras", reason="needs the extra [train]")
 tf = pytest.importorskip("tensorflow", reason="needs the extra [train]")
@@ -157,6 +157,33 @@ def test_what_is_no_embedder_is_refused_and_leaves_nothing(imported, tmp_path, n
     done = imported(name)
     assert done.code == InputError.exit_code
     assert says in done.complaint
+    assert not list(tmp_path.glob("own*"))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "says"),
+    [
+        ("zeros", "zeros", "useless.keras: gives zeros or no numbers for a face"),
+        ("zeros", "ones", "everyone nearly the same vector"),
+    ],
+)
+def test_a_network_that_tells_nobody_apart_is_one_line(
+    facegate, small_data, tmp_path, kernel, bias, says
+):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    x = keras.layers.Dense(8, kernel_initializer=kernel, bias_initializer=bias)(x)
+    keras.Model(inputs, x).save(tmp_path / "useless.keras")
+    done = facegate(
+        "models", "import", tmp_path / "useless.keras", "--out", tmp_path / "own.tflite",
+        "--data", small_data,
+    )  # fmt: skip
+    assert done.code in (ModelError.exit_code, DataError.exit_code)
+    last = done.err.strip().splitlines()[-1]
+    assert last.startswith("facegate: ")
+    assert says in last
+    assert "--normalisation" in last
+    assert ".new." not in last
     assert not list(tmp_path.glob("own*"))
 
 

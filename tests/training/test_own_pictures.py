@@ -151,6 +151,18 @@ def test_other_pictures_want_another_run(images, tmp_path):
         prepared(images, tmp_path / "run")
 
 
+def test_too_few_to_calibrate_on_are_told_before_the_training(images, tmp_path):
+    _, _, told = prepared(images, tmp_path / "few")
+    (line,) = [t for t in told if "calibration" in t]
+    assert line.startswith("2 people held out")
+    assert "needs 10. Give 50 people" in line
+    for person in range(12, 50):
+        for k in range(2):
+            picture(images / f"P{person:02d}" / f"{k}.png", number=10 * person + k)
+    _, _, told = prepared(images, tmp_path / "enough")
+    assert not any("calibration" in t for t in told)
+
+
 def test_too_few_people_are_refused_with_their_number(images, tmp_path):
     for person in range(5, 12):
         shutil.rmtree(images / f"P{person:02d}")

@@ -124,3 +124,15 @@ def test_another_width_and_another_network_are_refused(tmp_path):
         weights.load_weights(architectures.inception_resnet_lite(64), detector)
     with pytest.raises(InputError, match="no such file"):
         weights.load_weights(architectures.inception_resnet_lite(64), tmp_path / "none.tflite")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("beside", "lost"), [(False, True), (True, False)])
+def test_weights_of_other_blocks_say_what_tells_them(tmp_path, beside, lost):
+    path = tmp_path / "grown.weights.h5"
+    architectures.inception_resnet_lite(width=0.25, blocks=(2, 3, 2)).save_weights(path)
+    if beside:
+        (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="another --width or other --blocks") as told:
+        weights.load_weights(architectures.inception_resnet_lite(width=0.25), path)
+    assert ("run.json, which tells the blocks" in str(told.value)) == lost
