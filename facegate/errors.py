@@ -11,6 +11,7 @@ FacegateError                 exit code 1
 ├── HardwareError             6   camera, GPIO line or another device
 │   ├── CameraError
 │   └── LineError
+│       └── RelayError            the strike is not driven as it must be
 ├── DaemonError               7   the daemon is not there, is there already, or a part of it died
 ├── DataError                 8   a training or validation set cannot be read
 └── TrainingError             9   a training came to nothing
@@ -73,6 +74,10 @@ class CameraError(HardwareError):
 
 class LineError(HardwareError):
     """A GPIO line cannot be claimed, read or driven."""
+
+
+class RelayError(LineError):
+    """The strike cannot be driven: it may be released."""
 
 
 class DaemonError(FacegateError):

@@ -377,9 +377,9 @@ EVENTS: dict[EventName, EventKind] = {
         "4d1ebda2033547c3bd9b557d4b013623",
         3,
         "The enrolment store is older than the audit trail",
-        "It was put back from a copy, and not by `facegate restore`: whoever was forgotten since "
-        "may be in it. If nobody did that, somebody had the card: see `facegate people list`, and "
-        "put back a backup.",
+        "It was put back from a copy, and no `facegate restore` is recorded: whoever was forgotten "
+        "since may be in it. If nobody did that, somebody had the card: see `facegate people "
+        "list`, and put back a backup.",
     ),
     "audit_missing": EventKind(
         "5c2062e16801405c9617328cf20d3205",

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import yaml
 
 from facegate import config, parts
 from facegate.config import Config, differences, load_config, parse_config
-from facegate.errors import ConfigError
+from facegate.errors import ConfigError, HardwareError
 from facegate.vision.card import read_card
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
@@ -41,6 +42,15 @@ def test_all_mistakes_are_told_at_once_with_path_value_and_suggestion():
     assert "camera.widht_px: unknown setting; did you mean 'width_px'?" in text
     assert "acess: unknown setting; did you mean 'access'?" in text
     assert "door.relay.active_low: 'yes'" in text
+
+
+def test_a_disk_that_fails_is_no_mistake_in_the_settings(tmp_path, monkeypatch):
+    def failing(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_text", failing)
+    with pytest.raises(HardwareError, match="the disk fails"):
+        load_config(tmp_path / "c.yaml")
 
 
 def test_contradictions_are_mistakes():

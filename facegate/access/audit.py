@@ -70,11 +70,15 @@ class AuditTrail(Closing):
 
     Attributes:
         cut: called with what was taken out, when the limits made that necessary.
+        unnoted: called once with why it cannot be noted how far the trail reaches. What is recorded
+            is on disk nevertheless; only a cut-off end would not show.
     """
 
     def __init__(self, path: Path, key: bytes, limits: Limits) -> None:
         self.path, self._key, self._limits = path, key, limits
         self.cut: Callable[[Cut], None] = lambda _: None
+        self.unnoted: Callable[[str], None] = lambda _: None
+        self._told = False
         try:
             self._boot = BOOT_ID.read_text().strip()
         except OSError:
@@ -201,10 +205,9 @@ class AuditTrail(Closing):
                     "by": by,
                 }
                 record = self._record("audit_renewed", facts, None, None)
-                # The note first: with the old trail it hides nothing, the old note with the new
-                # trail would look like another cut.
-                write_head(self.path, self._key, (record.seq, record.hash))
+                # The trail first: broken off here, it looks cut off, and can be begun anew again.
                 write_whole(self.path, record.line)
+                write_head(self.path, self._key, (record.seq, record.hash))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         return aside
@@ -282,7 +285,13 @@ class AuditTrail(Closing):
             os.ftruncate(descriptor, before)
             raise
         self._reached = (record.seq, record.hash)
-        write_head(self.path, self._key, self._reached)
+        try:
+            write_head(self.path, self._key, self._reached)
+            self._told = False
+        except StoreError as error:
+            if not self._told:
+                self._told = True
+                self.unnoted(str(error))
         return record
 
     def _trim(self, now_s: float) -> None:

@@ -46,21 +46,24 @@ def verify(path: Path, key: bytes) -> Finding:
         StoreError: the file cannot be read.
     """
     newest = trail_key(key)
-    head = read_head(path, newest)  # before the lines: the daemon may be writing
-    reached = None if head is None else head[0]
+    reached = 0
     try:
+        head = read_head(path, newest)  # before the lines: the daemon may be writing
+        reached = 0 if head is None else head[0]
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         if reached and isinstance(error, FileNotFoundError):
             return Finding(0, f"{path.name} is missing: the trail reached record {reached}")
-        raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
+        if isinstance(error, FileNotFoundError):
+            raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
+        raise StoreError(f"{error.filename}: cannot be read: {error.strerror}") from error
     finding = verify_lines(lines, newest)
     if finding.problem is not None:
         return finding
     sound = finding.records
-    if reached is None and sound:
+    if head is None and sound:
         problem: str | None = f"{head_path(path).name} is missing or was changed"
-    elif reached is not None and reached > sound:
+    elif reached > sound:
         problem = f"cut off: the trail reached record {reached}, it ends at {sound}"
     else:
         problem = None
@@ -150,10 +153,14 @@ def write_head(path: Path, key: bytes, reached: tuple[int, str]) -> None:
 
 
 def read_head(path: Path, key: bytes) -> tuple[int, str] | None:
-    """Give how far the trail reached; None when the note is missing or was changed."""
+    """Give how far the trail reached; None when the note is missing or was changed.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
     try:
         seq, last, mac = head_path(path).read_text().split()
         wanted = hmac.new(key, f"{seq} {last}".encode(), hashlib.sha256).hexdigest()
         return (int(seq), last) if hmac.compare_digest(mac, wanted) else None
-    except (OSError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None

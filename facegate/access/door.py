@@ -31,6 +31,7 @@ from facegate.access.door_events import (
 )
 from facegate.access.lockout import Lockout
 from facegate.access.names import same_name_key
+from facegate.errors import LineError, RelayError
 from facegate.types import MAX_PULSE_S, Decision, Verdict
 
 HOURS_HOLD_S = 2.0
@@ -298,12 +299,12 @@ class Door:
         self._released = True
         after = DoorState.UNLOCKED if self.state is DoorState.LOCKED else self.state
         event = self._become(after, "door_unlocked", cause, person)
-        self._relay.set(True)
+        self._drive(True)
         return [*events, event]
 
     def _hold(self, cause: str) -> list[DoorEvent]:
         """Hold the strike again."""
-        self._relay.set(False)
+        self._drive(False)
         if not self._released:
             return []
         self._released, self._held_at_s = False, self._clock()
@@ -338,3 +339,9 @@ class Door:
     ) -> DoorEvent:
         before, self.state = self.state, after
         return DoorEvent(name, self._clock(), before, after, cause, person)
+
+    def _drive(self, active: bool) -> None:
+        try:
+            self._relay.set(active)
+        except LineError as error:
+            raise RelayError(str(error)) from error

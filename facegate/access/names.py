@@ -8,7 +8,7 @@ from facegate.errors import InputError
 
 MAX_NAME_CHARS = 64
 
-_JOINERS = "\u200c\u200d"
+JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiner: invisible, but spelling in Persian and several Indic scripts."""
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories: control, format (text direction and the like), surrogate, line separators."""
@@ -21,9 +21,9 @@ def clean_name(name: str) -> str:
         InputError: it is empty, too long, or has control characters.
     """
     cleaned = unicodedata.normalize("NFC", name).strip()
-    if any(unicodedata.category(c) in _FORBIDDEN and c not in _JOINERS for c in cleaned):
+    if any(unicodedata.category(c) in _FORBIDDEN and c not in JOINERS for c in cleaned):
         raise InputError(f"{name!a}: a name has no control characters; type it again")
-    if not cleaned.strip(_JOINERS):
+    if not cleaned.strip(JOINERS):
         raise InputError("the name is empty; give one")
     if len(cleaned) > MAX_NAME_CHARS:
         raise InputError(
@@ -34,5 +34,5 @@ def clean_name(name: str) -> str:
 
 def same_name_key(name: str) -> str:
     """Give what two names share when they count as one: case and joiners make no difference."""
-    bare = "".join(c for c in name if c not in _JOINERS)
+    bare = "".join(c for c in name if c not in JOINERS)
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", bare).casefold())

@@ -49,10 +49,11 @@ def visits(records: Iterable[Record]) -> list[Visits]:
         By the number of the person.
     """
     found: dict[int, Visits] = {}
-    refused: set[object] = set()
-    present: set[tuple[object, int]] = set()
+    refused: set[int | None] = set()
+    present: set[tuple[int | None, int]] = set()
     for record in records:
-        facts, track = record.facts, record.facts.get("track")
+        facts = record.facts
+        track = number if isinstance(number := facts.get("track"), int) else None
         if record.event == "started":  # tracks are numbered anew
             refused, present = set(), set()
         elif record.event in REFUSALS:

@@ -19,6 +19,7 @@ import typer
 from facegate import parts
 from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
+from facegate.access.custody import settled_key
 from facegate.access.files import write_whole
 from facegate.access.keys import load_key
 from facegate.access.visits import Visits, visits
@@ -52,6 +53,7 @@ def verify(config: ConfigFile = None, as_json: AsJson = False) -> None:
             lines += [f"The first {finding.removed} were taken out, as the signed cut says."]
     else:
         lines = [f"{finding.records} records are sound, then: {finding.problem}"]
+        lines += _key_hint(settings)
     emit(asdict(finding), as_json, lines)
     if finding.problem is not None:
         raise typer.Exit(1)
@@ -67,7 +69,7 @@ def renew(
     Then `verify` speaks of what is new again. Only once it is known what happened.
     """
     settings = load_config(config)
-    key = load_key(settings.key_path)
+    key = settled_key(parts.places(settings))  # a change of it that was broken off is no problem
     problem = verify_trail(settings.audit_path, key).problem
     if problem is None:
         raise InputError(f"{settings.audit_path}: all in order; nothing was done")
@@ -188,8 +190,14 @@ def _is_whole(settings: Config) -> bool:
         print(f"facegate: not verified: {error}", file=sys.stderr)
         return True
     if problem is not None:
-        print(f"facegate: the trail was changed: {problem}", file=sys.stderr)
+        print(f"facegate: the trail was changed: {problem}", *_key_hint(settings), file=sys.stderr)
     return problem is None
+
+
+def _key_hint(settings: Config) -> list[str]:
+    if not parts.places(settings).next_key.exists():
+        return []
+    return ["A change of the key was broken off: facegate key rotate, or a start, ends it."]
 
 
 def _no_passphrase() -> str:
@@ -226,7 +234,10 @@ def _time(record: Record) -> str:
 
 
 def _clock(wall_s: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall_s))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall_s))
+    except (OverflowError, ValueError, OSError):  # whoever wrote that was not facegate
+        return f"{wall_s:g} s"
 
 
 def _line(record: Record) -> str:

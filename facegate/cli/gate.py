@@ -15,7 +15,7 @@ from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
-from facegate.errors import CameraError, DaemonError, FacegateError, LineError
+from facegate.errors import CameraError, DaemonError, FacegateError, RelayError
 from facegate.events import EventName
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import AbsentCamera
@@ -89,7 +89,7 @@ def run(
 
 def event_of(error: Exception) -> tuple[EventName, str]:
     """Give event and message for what ends the gate: a relay that is not obeyed is worse."""
-    name: EventName = "relay_failed" if isinstance(error.__cause__, LineError) else "part_failed"
+    name: EventName = "relay_failed" if isinstance(error.__cause__, RelayError) else "part_failed"
     return name, str(error) if isinstance(error, FacegateError) else repr(error)
 
 
@@ -141,6 +141,7 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     trail.cut = lambda cut: journal.emit(
         "audit_cut", f"{cut.removed} records so far", removed=cut.removed
     )
+    trail.unnoted = lambda why: journal.emit("audit_failed", why)
     backups = parts.rolling_backups(settings)
     every_s = settings.backup.every_h * 3600
     stack.enter_context(SafeKeeper(store, backups, journal, every_s))

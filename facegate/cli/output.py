@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from facegate.access.names import JOINERS
 from facegate.errors import InputError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -29,7 +30,8 @@ def emit(result: Any, as_json: bool, lines: Iterable[str]) -> None:
 
 def spelled_out(text: str) -> str:
     """Give a text with control characters as they are written in source code, but line ends."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    fine = ("\n", *JOINERS)
+    return "".join(c if c.isprintable() or c in fine else ascii(c)[1:-1] for c in text)
 
 
 def check_writable(path: Path | None) -> None:

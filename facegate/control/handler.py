@@ -83,7 +83,7 @@ class Handler(socketserver.BaseRequestHandler):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down")
         route, named = find_route(ROUTES, head)
         recorded = route.changes and not peer.fulfils(Rule.OWNER)
-        if recorded and not self.server.turnstile.change(peer.uid):
+        if recorded and not self.server.turnstile.change(peer.uid, urgent=route.urgent):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many changes; slow down")
         if not peer.fulfils(route.rule):
             what, who = f"{route.method} {route.path}", f"uid {peer.uid}"

@@ -25,6 +25,7 @@ class Limits:
         changes_per_s: of them, those that are recorded, in the long run: nobody may push the audit
             trail's old records out with new ones.
         changes_burst: the same, after a pause.
+        changes_kept: of these, so many are for what must not wait: a lockdown.
     """
 
     head_bytes: int = 16 * 1024
@@ -36,7 +37,8 @@ class Limits:
     requests_per_s: float = 20.0
     burst: int = 60
     changes_per_s: float = 0.5
-    changes_burst: int = 60
+    changes_burst: int = 70
+    changes_kept: int = 10
 
 
 class Turnstile:
@@ -84,20 +86,21 @@ class Turnstile:
 
     def request(self, uid: int) -> bool:
         """Count a request; False when this user asks too often."""
-        return self._take(self._asked, uid, self._limits.requests_per_s, self._limits.burst)
+        return self._take(self._asked, uid, self._limits.requests_per_s, self._limits.burst, 0)
 
-    def change(self, uid: int) -> bool:
+    def change(self, uid: int, *, urgent: bool = False) -> bool:
         """Count a request that is recorded; False when this user makes too many."""
-        return self._take(
-            self._changed, uid, self._limits.changes_per_s, self._limits.changes_burst
-        )
+        limits = self._limits
+        kept = 0 if urgent else limits.changes_kept
+        return self._take(self._changed, uid, limits.changes_per_s, limits.changes_burst, kept)
 
     def _take(
-        self, buckets: dict[int, tuple[float, float]], uid: int, per_s: float, burst: int
+        self, buckets: dict[int, tuple[float, float]], uid: int, per_s: float, burst: int, kept: int
     ) -> bool:
         with self._lock:
             now_s = self._clock()
             tokens, at_s = buckets.get(uid, (float(burst), now_s))
             tokens = min(float(burst), tokens + (now_s - at_s) * per_s)
-            buckets[uid] = (tokens - 1 if tokens >= 1 else tokens, now_s)
-            return tokens >= 1
+            enough = tokens >= 1 + kept
+            buckets[uid] = (tokens - 1 if enough else tokens, now_s)
+            return enough

@@ -49,6 +49,7 @@ class Route(Generic[Gate]):
         rule: who may ask.
         streams: lines of JSON are sent while it goes on, and what `answer` returns is the last.
         changes: whether it changes anything; such requests are recorded with who asked.
+        urgent: whether it is still answered when a user has asked for too many changes.
         pattern, adapter: made of `path` and `gives`.
     """
 
@@ -61,6 +62,7 @@ class Route(Generic[Gate]):
     rule: Rule = Rule.MEMBER
     streams: bool = False
     changes: bool = True
+    urgent: bool = False
     pattern: re.Pattern[str] = field(init=False)
     adapter: TypeAdapter[Any] = field(init=False)
 

@@ -238,6 +238,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         _lockdown,
         schemas.Done,
         takes=schemas.Lockdown,
+        urgent=True,
     ),
     Route(
         "POST",

@@ -91,8 +91,10 @@ class Pipeline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop all stages."""
+        """Stop all stages; one that failed while it stopped is told too."""
         self.stop()
+        if kind is None:
+            self._raise_failure()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every stage is over, or one failed, or time is up.
@@ -106,16 +108,19 @@ class Pipeline:
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             self._changed.clear()
-            for stage in self.stages:
-                if stage.error is not None:
-                    why = str(stage.error) or type(stage.error).__name__
-                    raise DaemonError(f"{stage.name} failed: {why}") from stage.error
+            self._raise_failure()
             if not any(stage.alive for stage in self.stages):
                 return True
             left_s = None if until_s is None else until_s - time.monotonic()
             if left_s is not None and left_s <= 0:
                 return False
             self._changed.wait(left_s)
+
+    def _raise_failure(self) -> None:
+        for stage in self.stages:
+            if stage.error is not None:
+                why = str(stage.error) or type(stage.error).__name__
+                raise DaemonError(f"{stage.name} failed: {why}") from stage.error
 
     def stop(self, timeout_s: float = STOP_S) -> None:
         """Tell all stages to stop, then wait for each.

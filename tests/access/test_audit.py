@@ -380,23 +380,65 @@ def test_a_new_trail_tells_of_the_old_one(path, remove):
     assert first.facts["aside"] == aside.name
 
 
-def test_beginning_anew_may_be_broken_off(path, monkeypatch):
+@pytest.mark.parametrize("step", ["audit.write_whole", "audit_check.write_whole"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_beginning_anew_may_be_broken_off(path, monkeypatch, step, more):
     fill(path, 6)
     remove_end(path, None)
-    fill(path, 1)
+    fill(path, more)
     problem = verify(path, KEY).problem
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
     with AuditTrail.open(path, KEY) as trail:
         with monkeypatch.context() as patch:
-            patch.setattr("facegate.access.audit.write_whole", full)
+            patch.setattr(f"facegate.access.{step}", full)
             with pytest.raises(StoreError, match="No space left"):
                 trail.renew(problem, "uid 0")
-        assert verify(path, KEY).problem == problem
+        assert verify(path, KEY).problem is not None
         trail.append("granted", {})
-        assert verify(path, KEY).problem == problem
+        assert verify(path, KEY).problem is not None
         time.sleep(1.1)  # another name
         trail.renew(problem, "uid 0")
     assert verify(path, KEY) == Finding(1, None)
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_what_is_recorded_stays_though_its_end_cannot_be_noted(path, monkeypatch):
+    told = []
+    with AuditTrail.open(path, KEY) as trail:
+        trail.unnoted = told.append
+        with monkeypatch.context() as patch:
+            patch.setattr("facegate.access.audit_check.write_whole", full)
+            for person in range(3):
+                trail.append("granted", {"person": person})
+        assert len(told) == 1
+        assert "audit.head: cannot be written: No space left" in told[0]
+        assert verify(path, KEY) == Finding(3, None)
+        trail.append("granted", {"person": 3})
+    assert verify(path, KEY) == Finding(4, None)
+
+
+def test_a_note_that_cannot_be_read_is_no_note_that_was_removed(path, monkeypatch):
+    fill(path, 3)
+    read_text = Path.read_text
+
+    def failing(self, *words, **more):
+        if self.suffix == ".head":
+            raise OSError(5, "Input/output error", str(self))
+        return read_text(self, *words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", failing)
+        for read_it in (lambda: fill(path, 1), lambda: verify(path, KEY)):
+            with pytest.raises(StoreError, match="Input/output error"):
+                read_it()
+    fill(path, 1)
+    assert verify(path, KEY) == Finding(4, None)
+
+
+def test_the_key_is_changed_behind_what_another_program_wrote(path):
+    with AuditTrail.open(path, KEY) as trail:
+        fill(path, 2)
+        trail.rotate(KEY, bytes(32))
+    assert verify(path, bytes(32)) == Finding(3, None)

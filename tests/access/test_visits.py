@@ -49,3 +49,5 @@ def test_after_a_restart_the_same_track_is_another_face(record):
 
 def test_odd_records_count_for_nobody(record):
     assert visits([record("granted"), record("granted", person="1"), record("enrolled")]) == []
+    (ann,) = visits([record("unknown", track=[1]), record("granted", person=1, track=[1])])
+    assert (ann.times, ann.hesitant) == (1, 0)

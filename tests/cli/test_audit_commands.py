@@ -2,10 +2,12 @@ import csv
 import errno
 import json
 import os
+from contextlib import contextmanager
 
 import pytest
 
 from facegate.access.audit import AuditTrail
+from facegate.access.store import Store
 
 
 @pytest.fixture
@@ -84,11 +86,11 @@ def test_an_export_that_fails_leaves_what_was_there(happened, tmp_path, monkeypa
 
 FORGED = {
     "seq": 5,
-    "wall_s": 1.0,
+    "wall_s": 1e300,
     "mono_s": 1.0,
     "boot": "=HYPERLINK(1)",
     "event": "granted",
-    "facts": {"by": "\x1b]0;pwned\x07"},
+    "facts": {"by": "\x1b]0;pwned\x07", "person": 1, "track": [1]},
     "hash": "-1",
 }
 
@@ -108,6 +110,28 @@ def test_forged_records_are_shown_as_such_and_command_nothing(happened, tmp_path
         last = list(csv.DictReader(file))[-1]
     assert (last["boot"], last["hash"]) == ("'=HYPERLINK(1)", "'-1")
     assert b"\x1b" not in out.read_bytes()
+    assert happened("audit", "report").code == 1
+
+
+def test_a_change_of_key_that_was_broken_off_is_said(happened, tmp_path):
+    (path,) = tmp_path.rglob("audit.jsonl")
+    key = path.with_name("key")
+    with AuditTrail.open(path, key.read_bytes()) as trail:
+        trail.rotate(key.read_bytes(), bytes(32))
+    path.with_name("key.next").write_bytes(bytes(32))
+    path.with_name("key.next").chmod(0o600)
+    with sealed_under(path.with_name("people.db"), key.read_bytes(), bytes(32)):
+        done = happened("audit", "verify")
+        assert (done.code, "change of the key was broken off" in done.out) == (1, True)
+        assert "all in order" in happened("audit", "renew", "--yes").complaint
+        assert happened("audit", "verify").code == 0
+
+
+@contextmanager
+def sealed_under(path, old, new):
+    with Store.open(path, old, None, alone=True) as store:
+        store.rekey(new)
+    yield
 
 
 def test_a_trail_that_is_not_whole_can_be_put_aside(happened, tmp_path):

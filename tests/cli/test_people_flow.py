@@ -195,6 +195,12 @@ def test_without_a_terminal_nothing_is_lost_unless_yes_is_said(facegate, enrolle
     assert person["templates"] == 1
 
 
+def test_a_name_is_shown_as_it_is_spelt(facegate, enrolled):
+    name = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+    assert facegate("people", "rename", "Eileen", name).code == 0
+    assert name in facegate("people", "list").out
+
+
 def test_a_picture_given_twice_is_told_twice(facegate, enrolled, eileen, noise_picture):
     said = facegate("identify", eileen, noise_picture, eileen).out.splitlines()
     assert [line.split(":")[0] for line in said] == [

@@ -16,7 +16,7 @@ import yaml
 
 from facegate.cli.gate import event_of
 from facegate.config import Config
-from facegate.errors import DaemonError, LineError
+from facegate.errors import DaemonError, LineError, RelayError
 from facegate.parts import embedder_path
 
 walkup = pytest.importorskip("facegate.demo.walkup", reason="the portraits need facegate[demo]")
@@ -295,7 +295,9 @@ def test_why_it_could_not_start_is_in_the_journal(daemon, tmp_path):
 def test_a_relay_that_is_not_obeyed_is_worse_than_another_part():
     error = DaemonError("act failed: stuck")
     assert event_of(error) == ("part_failed", "act failed: stuck")
-    error.__cause__ = LineError("stuck")
+    error.__cause__ = LineError("GPIO5: the button cannot be read")
+    assert event_of(error) == ("part_failed", "act failed: stuck")
+    error.__cause__ = RelayError("stuck")
     assert event_of(error) == ("relay_failed", "act failed: stuck")
     assert event_of(ValueError("x")) == ("part_failed", "ValueError('x')")
 

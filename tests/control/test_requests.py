@@ -233,12 +233,13 @@ def test_a_bucket_refills_with_time_and_is_each_users_own():
 
 def test_what_is_recorded_has_a_bucket_of_its_own():
     now_s = [0.0]
-    limits = Limits(changes_per_s=0.5, changes_burst=2)
+    limits = Limits(changes_per_s=0.5, changes_burst=3, changes_kept=1)
     turnstile = Turnstile(limits, lambda: now_s[0])
     assert [turnstile.change(1) for _ in range(3)] == [True, True, False]
     assert turnstile.request(1)
     now_s[0] = 2.0
     assert [turnstile.change(1) for _ in range(2)] == [True, False]
+    assert [turnstile.change(1, urgent=True) for _ in range(2)] == [True, False]
 
 
 def test_users_cannot_take_all_connections():

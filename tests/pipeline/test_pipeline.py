@@ -78,3 +78,14 @@ def test_a_failure_without_words_is_named_by_its_kind():
         Pipeline([Stage("detect", fail)]) as pipeline,
     ):
         pipeline.wait(5)
+
+
+def test_a_failure_while_stopping_is_told_too():
+    def finish():
+        raise ValueError("the relay is stuck")
+
+    with (
+        pytest.raises(DaemonError, match="act failed: the relay is stuck"),
+        Pipeline([Stage("act", lambda stopping: stopping.wait(30), finish)]),
+    ):
+        pass
