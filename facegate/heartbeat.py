@@ -25,11 +25,11 @@ class Heartbeat:
         tell: systemd.
         journal: where events go.
         clock: monotonic seconds.
+        resumed: called when what stood still moves again.
 
     Attributes:
         amiss: whether a part stands still or is lost; the panel says so.
         stalled: the parts that stand still.
-        resumed: called when what stood still moves again.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ class Quality:
         brightness: mean grey level of the aligned face, 0 to 255.
         yaw: horizontal nose offset over the eye distance, 0 frontal, about ±0.5 in half profile.
         roll_deg: tilt of the eye line, degrees.
-        reasons: machine-readable names, worst first.
+        reasons: machine-readable names, in the order of `vision.quality.ADVICE`.
     """
 
     size_px: float

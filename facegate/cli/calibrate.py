@@ -14,7 +14,7 @@ from facegate.cli.output import AsJson, emit, make_folder
 from facegate.cli.training import needs, progress, say
 from facegate.config import Config, load_config
 from facegate.errors import DataError, InputError
-from facegate.vision.card import Calibration, amend_card, card_path, read_card
+from facegate.vision.card import Calibration, card_path, read_card
 from facegate.vision.tflite import model_folder
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _write(model: Path, out: Path, calibration: dict[str, Any]) -> Path:
     Returns:
         The model whose card has it.
     """
-    from facegate.training.card_file import replacing
+    from facegate.training.card_file import amend_card, replacing
 
     if out.exists() and out.samefile(model):
         amend_card(model, {"calibration": calibration})

@@ -25,7 +25,6 @@ from facegate.cli.options import (
 from facegate.cli.output import AsJson, emit
 from facegate.cli.people import Name
 from facegate.config import Config, load_config
-from facegate.errors import InputError
 from facegate.types import F32
 
 
@@ -49,7 +48,7 @@ def enroll(
     client = daemon_of(settings)
     if camera and (image or client):
         owner = "--image" if image else "the daemon, which looks through its own camera"
-        raise InputError(f"--camera has no use with {owner}; leave it out")
+        raise typer.BadParameter(f"--camera has no use with {owner}; leave it out")
     if client and not image:
         timeout_s = settings.enrolment.timeout_s
         person = client.enrol(name, allow_duplicate, timeout_s, _say_progress, more)

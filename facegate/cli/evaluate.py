@@ -13,7 +13,6 @@ from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
-from facegate.vision.card import amend_card
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import write_picture
@@ -67,6 +66,7 @@ def embedder(
         raise typer.BadParameter("--robustness and --card belong to --data DIR")
     from facegate.training import plots as drawing
     from facegate.training import verification
+    from facegate.training.card_file import amend_card
     from facegate.training.robustness import robustness as robustness_on
 
     if plots:
@@ -157,6 +157,7 @@ def quality(
     needs("pyarrow", *(["matplotlib"] if plots else []))
     from facegate.training import plots as drawing
     from facegate.training import quality as measuring
+    from facegate.training.card_file import amend_card
 
     settings = load_config(config)
     make_folder(plots)
@@ -220,6 +221,7 @@ def detector(
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
     from facegate.training import boxfile, detection
     from facegate.training import plots as drawing
+    from facegate.training.card_file import amend_card
     from facegate.training.conditions import under_conditions
     from facegate.training.data import read_scenes
     from facegate.training.misses import worst_sheet
@@ -300,6 +302,7 @@ def landmarks(
     """What the landmarks that are found cost in verification accuracy, against the given crops."""
     needs("pyarrow")
     from facegate.training.alignment import landmark_cost
+    from facegate.training.card_file import amend_card
 
     settings = load_config(config)
     embedder = TFLiteFaceEmbedder(parts.embedder_path(settings), settings.models.embedder_threads)

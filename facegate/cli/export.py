@@ -79,7 +79,7 @@ def export(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
-    from facegate.training.card_file import replacing, write_card, write_model
+    from facegate.training.card_file import replacing, write_card, write_whole
     from facegate.training.partitions import partitions
     from facegate.training.recipe import parse_blocks
 
@@ -100,7 +100,7 @@ def export(
     if format_ is not Format.INT8:
         command += f" --format {format_.value}"
     with replacing(out) as made:  # what was there before stays until all is measured
-        write_model(made, content)
+        write_whole(made, content)
         card = ex.describe(source, model, made, command, data)
         card["xnnpack_partitions"] = partitions(made)
         if kind is not Kind.EMBEDDER:

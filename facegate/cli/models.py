@@ -182,13 +182,13 @@ def import_model(
     if data is not None:
         needs("pyarrow")
     from facegate.training import foreign
-    from facegate.training.card_file import replacing, write_card, write_model
+    from facegate.training.card_file import replacing, write_card, write_whole
     from facegate.vision.embedder import TFLiteFaceEmbedder
 
     settings = load_config(config)
     content = foreign.read_foreign(file, precision is Precision.FP16)
     with replacing(out) as made:
-        write_model(made, content)
+        write_whole(made, content)
         command = shlex.join(without_paths(["facegate", *sys.argv[1:]], file, out))
         card = foreign.describe(made, file.name, normalisation.value, command)
         write_card(made, card)  # the runtime's classes read it

@@ -8,10 +8,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from facegate.access.schedule import CLOCK_UNSET_BEFORE
 from facegate.doctor.finding import Finding, bad, ok, warning
 
 ROOT = Path("/")
@@ -20,9 +21,6 @@ MIN_FREE_SHARE = 0.02
 WARM_C, HOT_C = 75.0, 80.0
 """A Pi slows down from 80 °C on. Source: Raspberry Pi documentation, "Frequency management and
 thermal control"."""
-
-FIRST_YEAR = 2025
-"""A clock before this was never set: a Pi has no battery for it."""
 
 THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
 NOW_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
@@ -50,20 +48,20 @@ def system(root: Path = ROOT, machine: str | None = None, bits: int | None = Non
 
 
 def clock(
-    state: Callable[[], int] | None = None, year: int | None = None, hours_wait: bool = False
+    state: Callable[[], int] | None = None, now: datetime | None = None, hours_wait: bool = False
 ) -> Finding:
     """Check that something keeps the clock right, and that it was ever set.
 
     Args:
         state: what the kernel says of its clock.
-        year: it is, by the clock.
+        now: the time, by the clock.
         hours_wait: whether there are unlock hours that wait for systemd-timesyncd.
     """
-    year = year or time.gmtime().tm_year
-    if year < FIRST_YEAR:
+    now = now or datetime.now(UTC)
+    if now < CLOCK_UNSET_BEFORE:
         return bad(
             "clock",
-            f"the year is {year}",
+            f"it shows {now:%Y-%m-%d}",
             "connect a network or fit a clock with a battery: hours and the journal need the time",
         )
     state_now = (state or _kernel_clock)()

@@ -208,7 +208,7 @@ class Soak:
             "slow look": self._slow_look,
             "camera frozen": self._freeze_camera,
             "relay broken": self._break_relay,
-            "buttons pressed": self._ask_and_unlock,
+            "commands given": self._ask_and_unlock,
         }
 
     def _lose_camera(self) -> None:

@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from facegate.errors import InputError
+from facegate.errors import InputError, ModelError
 from facegate.vision.card import card_path, strict
 
 RUN_FILE = "run.json"
 """In a run's folder: the commands that led there, and its settings."""
 
 
-def write_model(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all.
 
     Raises:
@@ -39,7 +39,22 @@ def write_model(path: Path, content: bytes) -> None:
 def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card beside its model; figures that could not be measured are null."""
     text = json.dumps(strict(card), indent=1, allow_nan=False)
-    write_model(card_path(path), (text + "\n").encode())
+    write_whole(card_path(path), (text + "\n").encode())
+
+
+def amend_card(model: Path, figures: dict[str, Any]) -> None:
+    """Add figures to the card of a model, whole or not at all; its other lines stay.
+
+    Raises:
+        ModelError: the card cannot be read.
+        InputError: it cannot be written.
+    """
+    path = card_path(model)
+    try:
+        card = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: the figures cannot be added: {error}") from error
+    write_card(model, {**card, **figures})
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from facegate.training.negatives import MINE_EVERY_VIEWS, hardness
 from facegate.training.scenes import assign, compose
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.weights import load_weights, settle
-from facegate.vision.decoding import STRIDES, cell_centres
+from facegate.vision.decoding import LEAST_LOG, MOST_LOG, STRIDES, cell_centres
 
 MOSAIC_SHARE = 0.45
 FACELESS_SHARE = 0.3
@@ -197,9 +197,9 @@ def flatten_maps(
 def decode_boxes(
     offsets: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor
 ) -> torch.Tensor:
-    """Turn box offsets (K, 4) into x1 y1 x2 y2 pixels; the same rule as `vision.detector`."""
+    """Turn box offsets (K, 4) into x1 y1 x2 y2 pixels; the same rule as `vision.decoding`."""
     middle = centres + offsets[:, :2] * strides[:, None]
-    half = offsets[:, 2:].clamp(-4, 6).exp() * strides[:, None] / 2
+    half = offsets[:, 2:].clamp(LEAST_LOG, MOST_LOG).exp() * strides[:, None] / 2
     return torch.cat([middle - half, middle + half], dim=1)
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from facegate.errors import DataError, TrainingError
 from facegate.training import architectures, losses
 from facegate.training.augment import augment
-from facegate.training.card_file import write_model as write_whole
+from facegate.training.card_file import write_whole
 from facegate.training.change import Change, change
 from facegate.training.data import FaceCrops, read_crops, read_pairs
 from facegate.training.loop import (

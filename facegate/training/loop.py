@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from facegate.errors import DataError
 from facegate.vision.card import sha256_of
+from facegate.vision.preprocess import PIXEL_MEAN, PIXEL_SCALE
 
 CHECKPOINT_EVERY_S = 120.0
 LOG_EVERY_S = 10.0
@@ -79,7 +80,7 @@ def graphed(module: torch.nn.Module, batch: int, side: int, device: torch.device
 def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Give float32 (N, 3, H, W) of uint8 (N, H, W, 3), normalised as `vision.preprocess` does."""
     x = pixels.to(device).permute(0, 3, 1, 2).float()
-    return ((x - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+    return ((x - PIXEL_MEAN) / PIXEL_SCALE).contiguous(memory_format=torch.channels_last)
 
 
 def made_ahead(make: Callable[[int], T], first: int, last: int) -> Iterator[T]:

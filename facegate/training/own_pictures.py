@@ -21,7 +21,7 @@ import numpy as np
 
 from facegate.errors import DataError, InputError
 from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
-from facegate.training.card_file import write_model as write_whole
+from facegate.training.card_file import write_whole
 from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
 from facegate.training.named_pairs import main_face

@@ -276,24 +276,6 @@ def read_card(model: Path, kind: str | None = None) -> ModelCard:
     return card
 
 
-def amend_card(model: Path, figures: dict[str, Any]) -> None:
-    """Add figures to the card of a model, whole or not at all; its other lines stay.
-
-    Raises:
-        ModelError: the card cannot be read or written.
-    """
-    path = card_path(model)
-    temporary = path.with_suffix(".json.tmp")
-    try:
-        raw = json.loads(path.read_text())
-        text = json.dumps(strict({**raw, **figures}), indent=1, allow_nan=False)
-        temporary.write_text(text + "\n")
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        temporary.unlink(missing_ok=True)
-        raise ModelError(f"{path}: the figures cannot be added: {error}") from error
-
-
 def strict(value: Any) -> Any:
     """Replace what JSON has no word for, NaN and infinity, by null: it could not be measured."""
     if isinstance(value, dict):

@@ -1,9 +1,10 @@
+import hashlib
 import os
 import stat
 
 import pytest
 
-from facegate.access.keys import KEY_BYTES, create_key, load_key
+from facegate.access.keys import KEY_BYTES, create_key, from_passphrase, load_key
 from facegate.errors import StoreError
 
 
@@ -19,6 +20,15 @@ def test_a_key_is_random_and_ours_alone(key_file, tmp_path):
     assert len(load_key(key_file)) == KEY_BYTES
     assert load_key(key_file) != load_key(tmp_path / "other")
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+
+
+def test_a_passphrase_is_stretched_at_a_cost_that_never_changes():
+    """At another cost no protected key and no backup that is there would open."""
+    salt = bytes(range(16))
+    wanted = hashlib.scrypt(
+        b"correct horse", salt=salt, n=32_768, r=8, p=3, dklen=32, maxmem=64 << 20
+    )
+    assert from_passphrase("correct horse", salt) == wanted
 
 
 def test_a_key_that_is_there_stays(key_file):

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import stat
 
 import pytest
@@ -29,6 +31,15 @@ def test_the_file_holds_no_pin_and_is_ours_alone(pins):
     assert pins.path.read_text() != kept, "the same PIN has another salt each time"
     assert stat.S_IMODE(pins.path.stat().st_mode) == 0o600
     assert [p.name for p in pins.path.parent.iterdir()] == ["pin"]
+
+
+def test_a_pin_is_hashed_at_a_cost_that_never_changes(pins):
+    """Of a file that is there already, at another cost, no PIN would match."""
+    salt = bytes(range(16))
+    kept = hashlib.scrypt(b"482915", salt=salt, n=16_384, r=8, p=1)
+    pins.path.write_text(" ".join(base64.b64encode(part).decode() for part in (salt, kept)))
+    assert pins.matches("482915")
+    assert not pins.matches("482916")
 
 
 @pytest.mark.parametrize("pin", ["", "123", "1234567890123", "12a4", "４８２９", "7777", "12 34"])

@@ -83,6 +83,11 @@ def test_a_name_that_cannot_be_had_is_refused_before_the_camera_is_opened(facega
     assert (nobody.code, "nobody of this name" in nobody.complaint) == (3, True)
 
 
+def test_a_camera_beside_pictures_is_of_no_use(facegate, eileen):
+    done = facegate("enroll", "Eileen", "--image", eileen, "--camera", "v4l2")
+    assert "--camera has no use with --image" in done.misuse
+
+
 def test_without_a_daemon_the_camera_is_looked_through(facegate, tmp_path, eileen, grace):
     config = tmp_path / "c.yaml"
     config.write_text(

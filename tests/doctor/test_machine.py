@@ -1,9 +1,11 @@
 """Checks of the machine on trees of files as a Pi has them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from facegate.access.schedule import CLOCK_UNSET_BEFORE
 from facegate.doctor import machine
 from facegate.doctor.finding import Finding
 
@@ -64,9 +66,10 @@ def test_without_a_sensor_nothing_is_claimed(tmp_path):
 
 
 def test_the_clock():
-    assert machine.clock(lambda: 0, 2026).state == "ok"
-    assert machine.clock(lambda: machine.TIME_ERROR, 2026).state == "warning"
-    assert machine.clock(lambda: 0, 1970).state == "bad"
+    assert machine.clock(lambda: 0, CLOCK_UNSET_BEFORE).state == "ok"
+    assert machine.clock(lambda: machine.TIME_ERROR, CLOCK_UNSET_BEFORE).state == "warning"
+    never_set = machine.clock(lambda: 0, CLOCK_UNSET_BEFORE - timedelta(seconds=1))
+    assert (never_set.state, never_set.found) == ("bad", "it shows 2025-12-31")
     assert machine.clock().check == "clock"  # this machine's own kernel answers
 
 
@@ -97,7 +100,7 @@ def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
 
 
 def test_unlock_hours_that_wait_for_another_time_service_are_said():
-    assert machine.clock(lambda: 0, 2026, hours_wait=False).state == "ok"
-    found = machine.clock(lambda: 0, 2026, hours_wait=True)
+    assert machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, hours_wait=False).state == "ok"
+    found = machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, hours_wait=True)
     assert found.state == "warning"
     assert "battery_clock" in found.mend

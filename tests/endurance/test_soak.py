@@ -25,6 +25,6 @@ def test_nothing_leaks_and_every_visit_is_decided(facegate, tmp_path):
     assert result["restarts"] >= 1
     assert set(result["faults"]) == {
         "camera lost", "store locked", "slow look", "camera frozen", "relay broken",
-        "buttons pressed",
+        "commands given",
     }  # fmt: skip
     assert picture.stat().st_size > 10_000

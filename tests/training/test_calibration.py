@@ -161,7 +161,7 @@ def test_ones_own_pictures_make_a_card_of_ones_own(
     def full(*_):
         raise ModelError("No space left on device")
 
-    monkeypatch.setattr("facegate.cli.calibrate.amend_card", full)
+    monkeypatch.setattr("facegate.training.card_file.amend_card", full)
     failed = facegate("calibrate", "--images", images, "--model", copied, "--out", out)
     assert failed.code == 4
     assert {path: path.read_bytes() for path in out.parent.iterdir()} == content

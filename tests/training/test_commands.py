@@ -10,8 +10,8 @@ import pytest
 
 from facegate.cli.train import _remember
 from facegate.cli.training import without_paths
-from facegate.errors import DataError, InputError
-from facegate.training.card_file import replacing, write_card, write_model
+from facegate.errors import DataError, InputError, ModelError
+from facegate.training.card_file import amend_card, replacing, write_card, write_whole
 from facegate.vision.tflite import model_folder
 
 WITHOUT = """
@@ -164,7 +164,7 @@ def test_what_is_replaced_stays_when_the_work_breaks_off(tmp_path):
 
     def work(stop):
         with replacing(model) as made:
-            write_model(made, b"new")
+            write_whole(made, b"new")
             write_card(made, {"new": True})
             if stop:
                 raise KeyboardInterrupt
@@ -178,10 +178,21 @@ def test_what_is_replaced_stays_when_the_work_breaks_off(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.tflite"]
 
 
+def test_figures_are_added_to_a_card_and_its_other_lines_stay(tmp_path):
+    model = tmp_path / "m.tflite"
+    with pytest.raises(ModelError, match="the figures cannot be added"):
+        amend_card(model, {})
+    write_card(model, {"kind": "embedder", "figures": {"accuracy": 0.9}})
+    amend_card(model, {"figures": {"accuracy": 0.8, "eer": float("nan")}})
+    card = json.loads((tmp_path / "m.json").read_text())
+    assert card == {"kind": "embedder", "figures": {"accuracy": 0.8, "eer": None}}
+    assert [p.name for p in tmp_path.iterdir()] == ["m.json"]
+
+
 def test_a_model_where_a_file_is_in_the_way_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        write_model(tmp_path / "file" / "model.tflite", b"")
+        write_whole(tmp_path / "file" / "model.tflite", b"")
 
 
 @pytest.mark.parametrize(

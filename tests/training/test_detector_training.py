@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from facegate.errors import DataError, InputError
+from facegate.vision import decoding
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.preprocess import to_float
 
@@ -94,6 +95,17 @@ def test_a_run_begins_with_a_shipped_detector(small_data, picture, tmp_path, mon
         training.train(other, tmp_path / "run", STILL, start_from=SHIPPED)
     with pytest.raises(DataError, match=r"other settings \(start_from\)"):
         training.train(small_data, tmp_path / "run", STILL, start_from=path)
+
+
+def test_boxes_are_decoded_as_at_the_door_however_large():
+    rng = np.random.default_rng(4)
+    offsets = rng.normal(0, 6, (200, 4))
+    assert np.abs(offsets[:, 2:]).max() > 9
+    wanted = [decoding._box(40.0, 24.0, 16, row) for row in offsets.tolist()]
+    found = training.decode_boxes(
+        torch.from_numpy(offsets), torch.tensor([[40.0, 24.0]]), torch.full((200,), 16.0)
+    )
+    assert np.allclose(found.numpy(), wanted, rtol=1e-6)
 
 
 def test_an_embedder_is_no_start_for_a_detector(small_data, tmp_path):

@@ -414,13 +414,13 @@ def test_what_cannot_be_built_is_said(ex, embedder, tmp_path):
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "model.tflite"
-    card_file.write_model(target, b"first")
+    card_file.write_whole(target, b"first")
 
     def fail(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(card_file.os, "fsync", fail)
     with pytest.raises(InputError, match="cannot be written: No space left"):
-        card_file.write_model(target, b"second")
+        card_file.write_whole(target, b"second")
     assert target.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [target]

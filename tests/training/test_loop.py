@@ -2,7 +2,10 @@
 
 import copy
 
+import numpy as np
 import pytest
+
+from facegate.vision.preprocess import to_float
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("keras", reason="needs the extra [train]")
@@ -11,6 +14,13 @@ architectures = pytest.importorskip("facegate.training.architectures")
 TorchTwin = pytest.importorskip("facegate.training.torch_twin").TorchTwin
 
 pytestmark = pytest.mark.train
+
+
+def test_a_network_is_trained_on_what_it_is_shown_at_the_door():
+    pixels = np.arange(256 * 3, dtype=np.int64).astype(np.uint8).reshape(2, 8, 16, 3)
+    views = loop.network_input(torch.from_numpy(pixels), torch.device("cpu"))
+    assert views.dtype == torch.float32
+    assert np.array_equal(views.permute(0, 2, 3, 1).numpy(), to_float(pixels))
 
 
 def test_the_average_follows_and_forgets_its_random_start():

@@ -100,6 +100,16 @@ def test_a_box_that_lies_outside_the_picture_is_no_face():
     assert one.landmarks.tolist() == [[88, 8]] * 5
 
 
+def test_no_side_is_endless_and_none_is_nothing():
+    heads = {name: np.full_like(values, -9) for name, values in made_up(0).items()}
+    heads["score_8"][[3, 5]] = 4
+    heads["landmarks_8"][:] = 0
+    heads["box_8"][3] = (0, 0, 1000, 0)  # as an untrained network says; most of it lies outside
+    heads["box_8"][5] = (0, 0, -1000, -1000)
+    (one,) = faces_in(reader(heads), CANVAS, 0.5)
+    assert one.size_px == pytest.approx(8 * math.exp(-4) / CANVAS.scale, rel=1e-4)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**31))
 def test_suppression_equals_the_plain_rule(seed):

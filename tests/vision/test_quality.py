@@ -77,6 +77,22 @@ def test_a_tilted_head_within_limits_passes_and_is_measured():
     assert abs(quality.yaw) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("tilt_deg", "reasons"),
+    [(-36, ("turned_away",)), (-34, ()), (34, ()), (36, ("turned_away",))],
+)
+def test_a_head_tilted_beyond_the_limit_is_named_to_either_side(tilt_deg, reasons):
+    """The head is turned about its middle: nothing but its roll changes."""
+    turn = np.radians(tilt_deg)
+    about = TEMPLATE - TEMPLATE.mean(0)
+    level = np.arctan2(*(about[1] - about[0])[::-1])
+    cos, sin = np.cos(turn - level), np.sin(turn - level)
+    marks = about @ np.array([[cos, sin], [-sin, cos]]) * 2 + (360, 270)
+    quality = scene(landmarks=marks)
+    assert quality.roll_deg == pytest.approx(tilt_deg, abs=0.01)
+    assert quality.reasons == reasons
+
+
 def embedding(length, direction=(1.0, 0.0)):
     return Embedding(np.array(direction, np.float32), "test", length)
 
