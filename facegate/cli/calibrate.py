@@ -50,9 +50,9 @@ def calibrate(
     settings = load_config(config)
     make_folder(plots)
     path = named_model(model) if model else parts.embedder_path(settings)
-    if images is not None and out is None and path.parent == model_folder():
+    if images is not None and (out or path).resolve().parent == model_folder().resolve():
         raise InputError(
-            f"{path} is the network that ships: give --out own.tflite, or every gate with it takes "
+            f"{out or path} ships with facegate: give --out own.tflite, or every gate takes "
             "on the thresholds of these few people"
         )
     card = read_card(path, "embedder").raw

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STAND_INS = {
     "--config": "CONFIG",
+    "-c": "CONFIG",
     "--data": "DATA",
     "--images": "IMAGES",
     "--out": "RUN",

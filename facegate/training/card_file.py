@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     At the end of the block they take their places; if it breaks off, what was there stays.
     """
-    made = path.with_name(f"{path.stem}.new{path.suffix}")
+    made = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield made
         made.replace(path)

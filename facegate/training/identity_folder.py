@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,8 +58,9 @@ def without_doubles(
         DataError: none is left.
     """
     sizes: dict[int, list[NamedPicture]] = defaultdict(list)
-    for picture in pictures:
-        sizes[picture.path.stat().st_size].append(picture)
+    for picture in pictures:  # what is empty or cannot be read is passed over when it is looked at
+        if (size := picture.path.stat().st_size) and os.access(picture.path, os.R_OK):
+            sizes[size].append(picture)
     alike = (p for group in sizes.values() if len(group) > 1 for p in group)
     why = doubles(KnownFile(str(p.path), p.person, sha256_of(p.path)) for p in alike)
     for name, reason in why.items():

@@ -132,10 +132,7 @@ def is_folder_of_people(data: Path) -> bool:
 
 def _claim(folder: Path, images: Path, pictures: list[NamedPicture], seed: int) -> None:
     """Note which pictures a folder is prepared from; refuse to mix it with others."""
-    files = [
-        [str(p.path.relative_to(images)), p.path.stat().st_size, p.path.stat().st_mtime_ns]
-        for p in pictures
-    ]
+    files = [[str(p.path.relative_to(images)), p.path.stat().st_size] for p in pictures]
     digest = hashlib.sha256(json.dumps([files, seed]).encode()).hexdigest()
     note = folder / "from.json"
     if note.is_file() and json.loads(note.read_text())["digest"] != digest:

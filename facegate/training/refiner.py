@@ -242,6 +242,11 @@ def train(
     log = Log(out)
     step_at = 0
     if state is not None:
+        if len(state["weights"]) != len(lessons.background):
+            raise DataError(
+                f"{out}: begun with another detector, which saw {len(state['weights'])} candidates "
+                f"that are no faces, not {len(lessons.background)}; use that one, or another --out"
+            )
         step_at, lessons.weights = state["step"], state["weights"].numpy()
         learner.go_on(state)
         say(f"going on at step {step_at}")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facegate import parts
-from facegate.config import parse_config
+from facegate.config import Config, parse_config
 from facegate.errors import DataError, ModelError
 from facegate.training import calibration, plots
 from facegate.vision.card import Calibration, Curve, card_path
@@ -167,10 +167,16 @@ def test_ones_own_pictures_make_a_card_of_ones_own(
     assert {path: path.read_bytes() for path in out.parent.iterdir()} == content
 
 
-def test_the_network_that_ships_keeps_its_thresholds(facegate, tmp_path):
-    done = facegate("calibrate", "--images", tmp_path)
-    assert done.code == 3
-    assert "give --out own.tflite" in done.complaint
+def test_the_network_that_ships_keeps_its_thresholds(facegate, tmp_path, monkeypatch):
+    shipped = parts.embedder_path(Config())
+    before = card_path(shipped).read_bytes()
+    monkeypatch.chdir(shipped.parent.parent)
+    relative = shipped.relative_to(shipped.parent.parent)
+    for more in ((), ("--model", relative), ("--out", relative)):
+        done = facegate("calibrate", "--images", tmp_path, *more)
+        assert done.code == 3
+        assert "give --out own.tflite" in done.complaint
+    assert card_path(shipped).read_bytes() == before
 
 
 def test_figures_measured_anew_go_into_the_card_and_the_others_stay(facegate, small_data, copied):

@@ -29,6 +29,7 @@ main()
         ("train detector --data /a/b --out /c --views 9", "--data DATA --out RUN --views 9"),
         ("train detector --out=/c --data=/a/b --seed 1", "--out=RUN --data=DATA --seed 1"),
         ("train detector --start-from /w.h5 --batch=4", "--start-from WEIGHTS --batch=4"),
+        ("train detector -c /home/ann/c.yaml --data /a", "-c CONFIG --data DATA"),
     ],
 )
 def test_no_path_of_this_machine_gets_into_a_card(typed, kept):
@@ -158,9 +159,10 @@ def test_a_checkpoint_that_is_none_is_one_line(tmp_path):
 
 
 def test_what_is_replaced_stays_when_the_work_breaks_off(tmp_path):
-    model, card = tmp_path / "m.tflite", tmp_path / "m.json"
+    model, card, other = (tmp_path / name for name in ("m.tflite", "m.json", "m.new.tflite"))
     model.write_bytes(b"old")
     card.write_text("{}")
+    other.write_bytes(b"another network")
 
     def work(stop):
         with replacing(model) as made:
@@ -172,10 +174,10 @@ def test_what_is_replaced_stays_when_the_work_breaks_off(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         work(stop=True)
     assert (model.read_bytes(), card.read_text()) == (b"old", "{}")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.tflite"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.new.tflite", "m.tflite"]
     work(stop=False)
     assert (model.read_bytes(), json.loads(card.read_text())) == (b"new", {"new": True})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.tflite"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.new.tflite", "m.tflite"]
 
 
 def test_figures_are_added_to_a_card_and_its_other_lines_stay(tmp_path):

@@ -183,7 +183,7 @@ def test_a_network_that_tells_nobody_apart_is_one_line(
     assert last.startswith("facegate: ")
     assert says in last
     assert "--normalisation" in last
-    assert ".new." not in last
+    assert "/." not in last  # the name that a network has until it is whole
     assert not list(tmp_path.glob("own*"))
 
 

@@ -146,6 +146,9 @@ def test_an_interruption_costs_one_part_at_most(images, tmp_path, monkeypatch):
 
 def test_other_pictures_want_another_run(images, tmp_path):
     prepared(images, tmp_path / "run")
+    for path in images.rglob("*.png"):
+        path.touch()  # the same pictures, as after they were copied
+    prepared(images, tmp_path / "run")
     picture(images / "P00" / "late.png", number=999)
     with pytest.raises(DataError, match="prepared from other pictures"):
         prepared(images, tmp_path / "run")

@@ -87,6 +87,10 @@ def test_a_run_can_be_taken_up_again_and_agrees_with_itself(small_data, tmp_path
     square = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     for head, values in answers(whole, square).items():
         np.testing.assert_allclose(answers(taken_up, square)[head], values, atol=1e-3)
+    other = Corners()
+    other.detect = lambda pixels: Corners.detect(other, pixels)[:1]
+    with pytest.raises(DataError, match="begun with another detector"):
+        training.train(small_data, tmp_path / "run", SETTINGS, other)
     with pytest.raises(DataError, match=r"other settings \(data\)"):
         training.train(tmp_path, tmp_path / "run", SETTINGS, Corners())
     with pytest.raises(DataError, match=r"other settings \(start_from\)"):
