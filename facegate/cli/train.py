@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ from facegate.errors import DataError, InputError
 
 RATE, GENTLE_RATE = 5e-3, 2e-4
 """Of an embedder that begins at random; of one that knows people already, whom 5e-3 unlearns."""
+
+BACKENDS = ("torch", "tensorflow", "jax")
+"""That Keras may build networks with; they learn in torch in any case."""
 
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
@@ -194,10 +198,18 @@ def _export(kind: str, weights: Path, data: Path, *shape: str) -> str:
 
 def _prepare(threads: int | None) -> None:
     """Choose the backend before Keras is imported."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
+    backend = os.environ.get("KERAS_BACKEND") or "torch"
+    os.environ["KERAS_BACKEND"] = backend
     if threads:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    needs("torch", "keras", "pyarrow")
+    needs("torch", "pyarrow")
+    if backend not in BACKENDS or find_spec(backend) is None:
+        raise InputError(
+            f"KERAS_BACKEND={backend} "
+            + ("is not installed" if backend in BACKENDS else f"is none of {', '.join(BACKENDS)}")
+            + "; unset it, and training takes torch"
+        )
+    needs("keras")
     if threads:
         import torch
 
