@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from facegate.cli.output import make_folder
-from facegate.cli.training import needs, progress, without_paths
+from facegate.cli.training import annotated_sets, needs, progress, without_paths
 from facegate.errors import DataError, InputError
 
 RATE, GENTLE_RATE = 5e-3, 2e-4
@@ -25,7 +25,14 @@ BACKENDS = ("torch", "tensorflow", "jax")
 
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the training sets.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of pictures of your own instead, with --boxes.")
+]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(help="CSV of the faces in --images: file,x1,y1,x2,y2 and ten for landmarks."),
+]
 Blocks = Annotated[
     str | None, typer.Option(help="How many blocks A/B/C instead of its own, as in 5/10/5.")
 ]
@@ -142,8 +149,10 @@ def embedder(
 
 @app.command()
 def detector(
-    data: Data,
     out: Out,
+    data: Data = None,
+    images: Images = None,
+    boxes: Boxes = None,
     views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
     rate: Rate = 4e-3,
@@ -151,12 +160,16 @@ def detector(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """Train the face detector on annotated pictures."""
+    """Train the face detector on annotated pictures.
+
+    Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
+    """
     _prepare(threads)
     from facegate.training import detector as training
 
     settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
     make_folder(out)
+    data = annotated_sets(data, images, boxes, out / "prepared", typer.echo)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo)
     typer.echo(f"wrote {path}; next: {_export('detector', path, data)}")
@@ -164,8 +177,10 @@ def detector(
 
 @app.command()
 def refiner(
-    data: Data,
     out: Out,
+    data: Data = None,
+    images: Images = None,
+    boxes: Boxes = None,
     views: Annotated[int, typer.Option(min=1, help="Candidates shown.")] = 1_200_000,
     batch: Annotated[int, typer.Option(min=1, help="Candidates a step.")] = 256,
     rate: Rate = 3e-3,
@@ -173,7 +188,10 @@ def refiner(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """Train the refiner, on annotated pictures, with what the detector in use takes for faces."""
+    """Train the refiner, on annotated pictures, with what the detector in use takes for faces.
+
+    Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
+    """
     _prepare(threads)
     from facegate import parts
     from facegate.config import load_config
@@ -184,6 +202,7 @@ def refiner(
     settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
     detector = TFLiteFaceDetector(parts.detector_path(load_config(None)), EAGER_SCORE)
     make_folder(out)
+    data = annotated_sets(data, images, boxes, out / "prepared", typer.echo)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, detector, start_from, typer.echo, progress)
     typer.echo(f"wrote {path}; next: {_export('refiner', path, data)}")
