@@ -108,7 +108,7 @@ def embedder(
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
     own = is_folder_of_people(data)
-    default = recipe.default_stages(architecture, teacher=not own)
+    default = recipe.default_stages(architecture, not own, start_from is not None)
     stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
         architecture=architecture,
