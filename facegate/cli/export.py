@@ -6,14 +6,15 @@ import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
-from facegate.cli.train import Blocks, Width
-from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
+from facegate.cli.train import Blocks, Boxes, Images, Width
+from facegate.cli.training import annotated_sets, gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import ModelError, NoEmbeddingError
 from facegate.vision.card import read_card
@@ -45,6 +46,7 @@ class Format(StrEnum):
 
 
 def export(
+    context: typer.Context,
     kind: Annotated[Kind, typer.Argument(help="Which network.", show_default=False)],
     weights: Annotated[Path, typer.Option(help="Trained weights: .weights.h5, .keras or .h5.")],
     out: Annotated[Path, typer.Option(help="The .tflite file to write; the card goes beside it.")],
@@ -52,6 +54,8 @@ def export(
         Path | None,
         typer.Option(help="Folder of the data sets: INT8 is calibrated and all measured on them."),
     ] = None,
+    images: Images = None,
+    boxes: Boxes = None,
     architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
     width: Width = 1.0,
     blocks: Blocks = None,
@@ -63,12 +67,21 @@ def export(
     """Turn trained weights into a TFLite file, measure it, and write it with its card.
 
     With --data the card is whole: figures with intervals, groups, robustness, calibration, quality
-    and landmarks. That takes some minutes; each part is said when it is done.
+    and landmarks. That takes some minutes; each part is said when it is done. A detector or refiner
+    may have --images with --boxes instead: the fifth that training held out measures it.
     """
     if out.suffix != ".tflite":
         raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if kind is not Kind.EMBEDDER and format_ is not Format.INT8:
         raise typer.BadParameter(f"--format belongs to embedders: the {kind.value} is always int8")
+    given = "--data DATA"
+    if images is not None or boxes is not None:
+        if kind is Kind.EMBEDDER:
+            raise typer.BadParameter("--images belongs to detector and refiner: give --data DIR")
+        needs("pyarrow")
+        given = "--images IMAGES --boxes BOXES"
+        folder = Path(context.with_resource(TemporaryDirectory()))
+        data = annotated_sets(data, images, boxes, folder, say)
     if data is None and format_ is Format.INT8:
         raise typer.BadParameter(
             "no --data: INT8 gets its scales from pictures (300 of faces-train-*.parquet for an "
@@ -92,7 +105,7 @@ def export(
     say(f"{name}: {model.count_params():,} parameters; converting ...")
     content = _converted(kind, format_, model, data)
     command = f"facegate export {kind.value} --weights {weights.name} --out {out.name}"
-    command += " --data DATA" if data is not None else ""
+    command += f" {given}" if data is not None else ""
     if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
         command += f" --architecture {architecture} --width {width:g}"
     if kind is Kind.EMBEDDER and blocks:

@@ -7,21 +7,32 @@ import os
 import shlex
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from facegate.cli.output import make_folder
-from facegate.cli.training import needs, progress, without_paths
+from facegate.cli.training import annotated_sets, needs, progress, without_paths
 from facegate.errors import DataError, InputError
 
 RATE, GENTLE_RATE = 5e-3, 2e-4
 """Of an embedder that begins at random; of one that knows people already, whom 5e-3 unlearns."""
 
+BACKENDS = ("torch", "tensorflow", "jax")
+"""That Keras may build networks with; they learn in torch in any case."""
+
 app = typer.Typer(help="Train the networks.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(help="Folder of the training sets.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the training sets.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of pictures of your own instead, with --boxes.")
+]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(help="CSV of the faces in --images: file,x1,y1,x2,y2 and ten for landmarks."),
+]
 Blocks = Annotated[
     str | None, typer.Option(help="How many blocks A/B/C instead of its own, as in 5/10/5.")
 ]
@@ -97,7 +108,7 @@ def embedder(
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
     own = is_folder_of_people(data)
-    default = recipe.default_stages(architecture, teacher=not own)
+    default = recipe.default_stages(architecture, not own, start_from is not None)
     stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
         architecture=architecture,
@@ -138,8 +149,10 @@ def embedder(
 
 @app.command()
 def detector(
-    data: Data,
     out: Out,
+    data: Data = None,
+    images: Images = None,
+    boxes: Boxes = None,
     views: Annotated[int, typer.Option(min=1, help="Pictures shown.")] = 150_000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 16,
     rate: Rate = 4e-3,
@@ -147,12 +160,16 @@ def detector(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """Train the face detector on annotated pictures."""
+    """Train the face detector on annotated pictures.
+
+    Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
+    """
     _prepare(threads)
     from facegate.training import detector as training
 
     settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
     make_folder(out)
+    data = annotated_sets(data, images, boxes, out / "prepared", typer.echo)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo)
     typer.echo(f"wrote {path}; next: {_export('detector', path, data)}")
@@ -160,8 +177,10 @@ def detector(
 
 @app.command()
 def refiner(
-    data: Data,
     out: Out,
+    data: Data = None,
+    images: Images = None,
+    boxes: Boxes = None,
     views: Annotated[int, typer.Option(min=1, help="Candidates shown.")] = 1_200_000,
     batch: Annotated[int, typer.Option(min=1, help="Candidates a step.")] = 256,
     rate: Rate = 3e-3,
@@ -169,7 +188,10 @@ def refiner(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """Train the refiner, on annotated pictures, with what the detector in use takes for faces."""
+    """Train the refiner, on annotated pictures, with what the detector in use takes for faces.
+
+    Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
+    """
     _prepare(threads)
     from facegate import parts
     from facegate.config import load_config
@@ -180,6 +202,7 @@ def refiner(
     settings = training.Settings(views=views, batch=batch, peak_rate=rate, seed=seed)
     detector = TFLiteFaceDetector(parts.detector_path(load_config(None)), EAGER_SCORE)
     make_folder(out)
+    data = annotated_sets(data, images, boxes, out / "prepared", typer.echo)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, detector, start_from, typer.echo, progress)
     typer.echo(f"wrote {path}; next: {_export('refiner', path, data)}")
@@ -194,10 +217,18 @@ def _export(kind: str, weights: Path, data: Path, *shape: str) -> str:
 
 def _prepare(threads: int | None) -> None:
     """Choose the backend before Keras is imported."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
+    backend = os.environ.get("KERAS_BACKEND") or "torch"
+    os.environ["KERAS_BACKEND"] = backend
     if threads:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    needs("torch", "keras", "pyarrow")
+    needs("torch", "pyarrow")
+    if backend not in BACKENDS or find_spec(backend) is None:
+        raise InputError(
+            f"KERAS_BACKEND={backend} "
+            + ("is not installed" if backend in BACKENDS else f"is none of {', '.join(BACKENDS)}")
+            + "; unset it, and training takes torch"
+        )
+    needs("keras")
     if threads:
         import torch
 

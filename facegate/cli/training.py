@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import typer
 
 from facegate import parts
 from facegate.config import Config
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STAND_INS = {
+    "--boxes": "BOXES",
     "--config": "CONFIG",
     "-c": "CONFIG",
     "--data": "DATA",
@@ -66,6 +69,30 @@ def without_paths(words: Iterable[str], *files: Path) -> list[str]:
             named.append(own.get(Path(word), word))
         previous = word
     return named
+
+
+def annotated_sets(
+    data: Path | None,
+    images: Path | None,
+    boxes: Path | None,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> Path:
+    """Give the sets that detector and refiner learn from, made of one's own pictures if need be.
+
+    Args:
+        data, images, boxes: as they were typed.
+        folder: where sets of one's own pictures go.
+        tell: takes what was made of them.
+    """
+    if (data is None) == (images is None) or (images is None) != (boxes is None):
+        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
+    if images is not None and boxes is not None:
+        from facegate.training.own_scenes import prepare_scenes
+
+        return prepare_scenes(images, boxes, folder, tell)
+    assert data is not None
+    return data
 
 
 def portrait_figures(reader: FaceReader) -> dict[str, dict[str, float]]:

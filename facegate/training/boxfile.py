@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from facegate.errors import DataError, InputError
@@ -30,7 +31,12 @@ class Annotated:
     unreadable: int
 
 
-def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print) -> Annotated:
+def read_box_file(
+    images: Path,
+    boxes: Path,
+    say: Callable[[str], None] = print,
+    longest_px: int | None = None,
+) -> Annotated:
     """Read a folder of pictures and the faces in them.
 
     Args:
@@ -38,6 +44,7 @@ def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print)
         boxes: CSV with the header `file,x1,y1,x2,y2`, and ten columns more (x, y of both eyes, the
             nose and both corners of the mouth) where the landmarks are known. Pixels.
         say: is told which files are no pictures, and why.
+        longest_px: pictures with a longer side are made smaller, boxes and landmarks with them.
 
     Raises:
         DataError: something is missing, or a line is none; the message names it. Or no file at all
@@ -75,9 +82,11 @@ def read_box_file(images: Path, boxes: Path, say: Callable[[str], None] = print)
     scenes = []
     for name in names:
         try:
-            scenes.append(_scene(images / name, faces.get(name, [])))
+            scene = _scene(images / name, faces.get(name, []))
         except InputError as error:
             say(f"passed over: {error}")
+        else:
+            scenes.append(scene if longest_px is None else _smaller(scene, longest_px))
     if not scenes:
         raise DataError(f"{images}: none of its {len(names)} pictures can be read")
     return Annotated(scenes, len(names) - len(scenes))
@@ -103,3 +112,19 @@ def _scene(path: Path, faces: list[list[float]]) -> Scene:
     unknown = np.full((count, 5, 2), np.nan, np.float32)
     marks = rows[:, 4:].reshape(-1, 5, 2) if rows.shape[1] > 4 else unknown
     return Scene(read_picture(path), rows[:, :4], marks, np.ones(count, np.float32))
+
+
+def _smaller(scene: Scene, longest_px: int) -> Scene:
+    height, width = scene.pixels.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return scene
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    step = np.array(size, np.float32) / (width, height)
+    pixels = cv2.resize(scene.pixels, size, interpolation=cv2.INTER_AREA)
+    return replace(
+        scene,
+        pixels=pixels.astype(np.uint8, copy=False),
+        boxes=(scene.boxes * np.tile(step, 2)).astype(np.float32),
+        landmarks=(scene.landmarks * step).astype(np.float32),
+    )

@@ -20,6 +20,8 @@ from facegate.errors import DataError
 from facegate.types import F32, I64, U8
 
 CROP_PX = 160
+OWN_PICTURES = "own pictures"
+"""What the cards call pictures that a user trained on."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,8 @@ def without_faces(scenes: list[Scene]) -> list[Scene]:
 
     An automatic annotator misses faces, those behind masks above all. In a set that was collected
     for its faces a picture without an annotation most likely shows one: training on it as
-    background would unlearn such faces, and mining would show it most often.
+    background would unlearn such faces, and mining would show it most often. Whoever annotated
+    pictures of their own is believed.
     """
     pictures = Counter(s.source for s in scenes)
     faceless = Counter(s.source for s in scenes if not len(s.boxes))
@@ -224,7 +227,10 @@ def without_faces(scenes: list[Scene]) -> list[Scene]:
         s
         for s in scenes
         if not len(s.boxes)
-        and (not s.source or faceless[s.source] >= MISSED_SHARE * pictures[s.source])
+        and (
+            s.source in ("", OWN_PICTURES)
+            or faceless[s.source] >= MISSED_SHARE * pictures[s.source]
+        )
     ]
 
 

@@ -31,7 +31,7 @@ from facegate.training.loop import (
     pick_device,
     seed_everything,
 )
-from facegate.training.metrics import fold_accuracy, tells_nobody_apart
+from facegate.training.metrics import fold_correct, tells_nobody_apart
 from facegate.training.plots import verification_plots
 from facegate.training.recipe import Settings, Stage, blocks_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
@@ -85,13 +85,13 @@ def train(
             "head": torch.nn.Linear(EMBEDDING_FLOATS, 512, bias=False),
         }
     ).to(device, memory_format=torch.channels_last)
-    if start_from is not None and state is None:
-        _settle_in(network, data, settings.stages[0], random)
     judged = (data / "val-pairs.csv").is_file()
     if judged and state is None:
         side = settings.stages[0].side
         accuracy = held_out_accuracy(network["trunk"], data, side, device)
         say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
+    if start_from is not None and state is None:
+        _settle_in(network, data, settings.stages[0], random)
     learner = Learner(network, settings.peak_rate, settings.weight_decay)
     average = learner.average.module["trunk"]
     log, alarm = Log(out), CollapseAlarm(say)
@@ -298,7 +298,7 @@ def _stored_side(stage: Stage) -> int:
 def held_out_accuracy(trunk: torch.nn.Module, data: Path, side: int, device: torch.device) -> float:
     """Measure verification accuracy on `faces-val.parquet` with `val-pairs.csv`, in float."""
     found = held_out_pairs(trunk, data, side, device)
-    return float(fold_accuracy(found.similarity, found.same, found.fold).mean())
+    return float(fold_correct(found.similarity, found.same, found.fold).mean())
 
 
 def held_out_pairs(

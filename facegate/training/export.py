@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from facegate.errors import DataError, InputError, ModelError
-from facegate.training import architectures, own_pictures
+from facegate.training import architectures
 from facegate.training.card_file import made_by
 from facegate.training.chatter import hushed
-from facegate.training.data import read_crops, read_scenes, source_names
+from facegate.training.data import OWN_PICTURES, read_crops, read_scenes, source_names
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
 from facegate.training.weights import load_weights
@@ -348,7 +348,7 @@ def _sources(kind: str, data: Path) -> list[str]:
 
 def _licence(sources: list[str], commands: list[str]) -> str:
     """Say what the pictures allow; weights that a run began with bring their pictures along."""
-    own = set(sources) == {own_pictures.SOURCE}
+    own = set(sources) == {OWN_PICTURES}
     return LICENCE if not own or any("--start-from" in c for c in commands) else OWN_LICENCE
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from facegate.errors import DataError, InputError
 from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
 from facegate.training.card_file import write_whole
+from facegate.training.data import OWN_PICTURES
 from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
 from facegate.training.named_pairs import main_face
@@ -38,8 +39,6 @@ LEAST_FACE_PX = 32
 RIVAL = 0.6
 """A second face at least so large, next to the main one, makes it unclear whose picture it is."""
 PART = 500
-SOURCE = "own pictures"
-"""What the cards call pictures that a user trained on."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +264,7 @@ def _write_crops(path: Path, rows: list[Looked]) -> None:
         pa.table(
             {
                 "image": [r.crop for r in rows],
-                "source": [SOURCE] * len(rows),
+                "source": [OWN_PICTURES] * len(rows),
                 "identity": [r.person for r in rows],
                 "size_px": [r.face_px for r in rows],
             }

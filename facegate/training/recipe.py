@@ -75,9 +75,18 @@ class Settings:
         return {"width": self.width} | ({"blocks": self.blocks} if self.blocks else {})
 
 
-def default_stages(architecture: str, teacher: bool = True) -> tuple[Stage, ...]:
-    """Give the stages of a run that says none: views never smaller than the network takes."""
-    stages = DEFAULT_STAGES if teacher else TRIPLET_STAGES
+def default_stages(
+    architecture: str, teacher: bool = True, begun: bool = False
+) -> tuple[Stage, ...]:
+    """Give the stages of a run that says none: views never smaller than the network takes.
+
+    Args:
+        architecture: of the network.
+        teacher: the data has one.
+        begun: it begins with weights. Without a teacher small views would unlearn what those know
+            of large ones.
+    """
+    stages = DEFAULT_STAGES if teacher else TRIPLET_STAGES[-1:] if begun else TRIPLET_STAGES
     if architecture not in architectures.EMBEDDERS:
         return stages
     least = architectures.EMBEDDERS[architecture].shape.smallest_px

@@ -95,3 +95,11 @@ def test_views_too_small_for_a_network_are_refused():
         chosen(stages=small)
     stages = recipe.default_stages("inception_resnet_v1")
     assert chosen(stages=stages).stages[0].side == 96
+
+
+def test_weights_that_know_large_views_are_not_shown_small_ones():
+    def sides(**known):
+        return [s.side for s in recipe.default_stages("inception_resnet_lite", **known)]
+
+    assert sides() == sides(teacher=False) == sides(begun=True) == [64, 96, 160]
+    assert sides(teacher=False, begun=True) == [160]

@@ -93,6 +93,21 @@ def test_numbers_that_train_nothing_are_refused(facegate, photos, tmp_path, word
     assert words[0] in done.err
 
 
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [("jax", "KERAS_BACKEND=jax is not installed"), ("foo", "is none of torch, tensorflow, jax")],
+)
+def test_a_backend_that_is_not_there_is_one_line(
+    facegate, photos, tmp_path, monkeypatch, backend, says
+):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    done = facegate("train", "embedder", "--data", photos, "--out", tmp_path / "run")
+    assert done.code == 3
+    assert says in done.complaint
+    assert "unset it" in done.complaint
+
+
 def test_a_run_goes_into_a_folder(facegate, photos, tmp_path):
     (tmp_path / "run").write_text("a file")
     done = facegate("train", "embedder", "--data", photos, "--out", tmp_path / "run")

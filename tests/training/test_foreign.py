@@ -207,3 +207,20 @@ def test_a_model_that_is_there_is_not_written_over(imported, tmp_path, files):
     assert done.code == InputError.exit_code
     assert "choose another name" in done.complaint
     assert (tmp_path / "own.tflite").read_bytes() == (files / "uint8.tflite").read_bytes()
+
+
+def test_an_import_passes_over_files_that_are_there_twice(tmp_path, monkeypatch):
+    from facegate.training import foreign
+
+    for name, content in {"A1": "x", "A2": "2", "A3": "3", "B1": "4", "B2": "5", "B3": "x"}.items():
+        (tmp_path / name[0]).mkdir(exist_ok=True)
+        (tmp_path / name[0] / f"{name}.jpg").write_text(content)
+
+    def seen(_reader, paths, *_):
+        raise DataError(" ".join(p.stem for p in paths))
+
+    monkeypatch.setattr(foreign.named_pairs, "see_pictures", seen)
+    told = []
+    with pytest.raises(DataError, match=r"^A2 A3 B1 B2$"):
+        foreign.measure_on_images(None, tmp_path, None, say=told.append)
+    assert len(told) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from facegate.errors import DataError
 from facegate.training import own_pictures
-from facegate.training.data import read_crops, read_pairs
+from facegate.training.data import OWN_PICTURES, read_crops, read_pairs
 from facegate.types import Detection
 
 pytest.importorskip("pyarrow", reason="writing the prepared sets needs pyarrow")
@@ -109,7 +109,7 @@ def test_nobody_is_both_trained_on_and_held_out(images, tmp_path):
     assert len(set(kept.identity)) == 10
     assert "Single" in held.identity  # a stranger to compare with
     assert len(kept.identity) + len(held.identity) == 49
-    assert set(kept.source) == {own_pictures.SOURCE}
+    assert set(kept.source) == {OWN_PICTURES}
     assert report["Single/only.png"]["use"] == "held out"
     pairs = read_pairs(folder / "val-pairs.csv", len(held.identity))
     names = np.array(held.identity)
