@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from facegate.cli.output import make_folder
-from facegate.cli.training import annotated_sets, needs, progress, without_paths
+from facegate.cli.training import annotated_sets, check_sources, needs, progress, without_paths
 from facegate.errors import DataError, InputError
 
 RATE, GENTLE_RATE = 5e-3, 2e-4
@@ -164,6 +164,7 @@ def detector(
 
     Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
     """
+    check_sources(data, images, boxes)
     _prepare(threads)
     from facegate.training import detector as training
 
@@ -192,6 +193,7 @@ def refiner(
 
     Of --images a fifth is held out. What is learned from lies in OUT/prepared until you delete it.
     """
+    check_sources(data, images, boxes)
     _prepare(threads)
     from facegate import parts
     from facegate.config import load_config

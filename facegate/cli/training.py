@@ -71,6 +71,16 @@ def without_paths(words: Iterable[str], *files: Path) -> list[str]:
     return named
 
 
+def check_sources(data: Path | None, images: Path | None, boxes: Path | None) -> None:
+    """Check that pictures are given in one way, before anything is loaded or made.
+
+    Raises:
+        BadParameter: they are given in no way, or in two.
+    """
+    if (data is None) == (images is None) or (images is None) != (boxes is None):
+        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
+
+
 def annotated_sets(
     data: Path | None,
     images: Path | None,
@@ -85,8 +95,7 @@ def annotated_sets(
         folder: where sets of one's own pictures go.
         tell: takes what was made of them.
     """
-    if (data is None) == (images is None) or (images is None) != (boxes is None):
-        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
+    check_sources(data, images, boxes)
     if images is not None and boxes is not None:
         from facegate.training.own_scenes import prepare_scenes
 

@@ -27,7 +27,7 @@ JPEG_QUALITY = 95
 def prepare_scenes(
     images: Path, boxes: Path, folder: Path, say: Callable[[str], None] = print
 ) -> Path:
-    """Split annotated pictures, a fifth held out, always the same.
+    """Split annotated pictures, about a fifth held out: each by what it shows, whatever the others.
 
     Args:
         images, boxes: as `boxfile.read_box_file` takes them, with landmarks.
@@ -47,20 +47,23 @@ def prepare_scenes(
             f"{boxes}: training needs landmarks: ten columns more (x, y of both eyes, the nose and "
             "both corners of the mouth, as seen in the picture from the left)"
         )
-    # In the order of what they show; one that is there twice counts once.
-    known = {hashlib.sha256(s.pixels.tobytes()).hexdigest(): s for s in scenes}
-    scenes = [known[digest] for digest in sorted(known)]
-    faced, faceless = [s for s in scenes if len(s.boxes)], [s for s in scenes if not len(s.boxes)]
+    known: dict[str, Scene] = {}
+    for scene in scenes:  # one that is there twice counts once, by the name with the faces
+        digest = hashlib.sha256(scene.pixels.tobytes()).hexdigest()
+        if digest not in known or len(scene.boxes) > len(known[digest].boxes):
+            known[digest] = scene
+    faced = sorted(digest for digest, scene in known.items() if len(scene.boxes))
     if len(faced) < LEAST_PICTURES:
         raise DataError(f"{boxes}: faces in {len(faced)} pictures, {LEAST_PICTURES} are needed")
-    held = [s for part in (faced, faceless) for s in part[: round(HELD_OUT * len(part))]]
-    kept = [s for part in (faced, faceless) for s in part[round(HELD_OUT * len(part)) :]]
+    limit = max(faced[0], f"{round(HELD_OUT * 2**32):08x}")  # of few pictures one at least
+    held = [known[digest] for digest in sorted(known) if digest <= limit]
+    kept = [known[digest] for digest in sorted(known) if digest > limit]
     for name, part in (("train", kept), ("val", held)):
         _write(folder / f"scenes-{name}.parquet", part)
         faces = sum(len(s.boxes) for s in part)
         told = {"train": "train", "val": "held out"}[name]
         say(f"{told:<9} {len(part):>6} pictures, {faces} faces")
-    if not faceless:
+    if len(faced) == len(known):
         say("no picture without a face: what is none is learned from such pictures")
     return folder
 

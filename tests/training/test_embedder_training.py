@@ -157,6 +157,21 @@ def test_what_a_training_changed_is_told_from_chance():
     assert "within chance" in little.line
 
 
+def test_of_two_people_a_pair_more_or_less_is_chance():
+    """Drawn anew, two people are mostly the same two: that alone would say worse every time."""
+    same = np.array([True] * 10 + [False] * 10)
+    people = np.array([[0, 0]] * 5 + [[1, 1]] * 5 + [[0, 1]] * 10)
+
+    def seen(wrong):
+        similarity = np.where(same, 0.9, 0.1).astype(np.float32)
+        similarity[10 : 10 + wrong] = 0.95
+        return Verification(similarity, same, np.zeros(20, np.int64), 0, people)
+
+    assert seen(0).similarity.shape == (20,)
+    assert not change(seen(0), seen(1)).worse
+    assert change(seen(0), seen(10)).worse
+
+
 def test_a_collapse_is_said_and_ends_the_training(people, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(training.losses, "triplet", collapsing)

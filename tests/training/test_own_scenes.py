@@ -44,7 +44,10 @@ def test_a_fifth_is_held_out_and_always_the_same(tmp_path):
     shutil.copy(images / "17.png", images / "again.png")
     told = []
     train, val = prepared(images, boxes, tmp_path / "one", told.append)
-    assert told == ["train         15 pictures, 10 faces", "held out       3 pictures, 2 faces"]
+    assert len(train) + len(val) == 18
+    assert sum(len(s.boxes) for s in train + val) == 12
+    assert 1 <= sum(len(s.boxes) for s in val) <= 6
+    assert told[-1] == f"held out  {len(val):>6} pictures, {sum(len(s.boxes) for s in val)} faces"
     assert {s.source for s in train + val} == {OWN_PICTURES}
     face = next(s for s in train if len(s.boxes))
     assert face.boxes[0].tolist() == FACE[:4]
@@ -65,8 +68,31 @@ def test_large_pictures_are_kept_smaller_with_their_faces(tmp_path):
 
 
 def test_who_says_that_a_picture_shows_no_face_is_believed(tmp_path):
-    train, _ = prepared(*annotated(tmp_path, faced=40, faceless=3), tmp_path)
-    assert len(without_faces(train)) == 2
+    train, val = prepared(*annotated(tmp_path, faced=40, faceless=3), tmp_path)
+    assert len(without_faces(train)) + len(without_faces(val)) == 3
+
+
+def test_what_was_held_out_stays_so_when_pictures_are_added(tmp_path):
+    def pixels(scenes):
+        return {s.pixels.tobytes() for s in scenes}
+
+    sets = []
+    for faced in (12, 60):  # the first are the same
+        (tmp_path / str(faced)).mkdir()
+        sets.append(prepared(*annotated(tmp_path / str(faced), faced, 0), tmp_path / str(faced)))
+    (train, val), (more_train, more_val) = sets
+    assert pixels(train) <= pixels(more_train)
+    assert pixels(val) <= pixels(more_val)
+    assert 4 <= len(more_val) <= 24
+
+
+def test_a_copy_that_nobody_annotated_makes_no_face_background(tmp_path):
+    images, boxes = annotated(tmp_path, faced=12, faceless=0)
+    for name in ("00", "05", "11"):
+        shutil.copy(images / f"{name}.png", images / f"zz{name}.png")
+    train, val = prepared(images, boxes, tmp_path)
+    assert len(train) + len(val) == 12
+    assert not without_faces(train) + without_faces(val)
 
 
 def test_what_teaches_too_little_is_refused_or_said(tmp_path):
@@ -84,12 +110,11 @@ def test_what_teaches_too_little_is_refused_or_said(tmp_path):
 
 @pytest.mark.parametrize("words", [(), ("--data", "d", "--images", "i"), ("--images", "i")])
 def test_either_sets_or_pictures_with_boxes(facegate, tmp_path, words):
-    pytest.importorskip("torch", reason="needs the extra [train]")
-    pytest.importorskip("keras", reason="needs the extra [train]")
     for kind in ("detector", "refiner"):
         done = facegate("train", kind, "--out", tmp_path / "run", *words)
         assert done.code == 2
         assert "--images DIR with --boxes FILE" in done.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.train
@@ -108,6 +133,9 @@ def test_annotated_pictures_become_a_detector(facegate, tmp_path):
     card = json.loads((tmp_path / "d.json").read_text())
     assert card["data"]["sources"] == [OWN_PICTURES]
     assert "pictures of one's own" in card["data"]["licence"]
-    assert card["figures"]["images"] == {"with_faces": 2, "faceless": 1}
+    held = read_scenes(run / "prepared" / "scenes-val.parquet")
+    faceless = len(without_faces(held))
+    wanted = {"with_faces": len(held) - faceless, "faceless": faceless}
+    assert card["figures"]["images"] == wanted
     assert str(tmp_path) not in json.dumps(card)
     assert all("--images IMAGES --boxes BOXES" in c for c in card["commands"])
