@@ -85,7 +85,7 @@ def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searc
             continue  # the daemon has put it in its place, or it was a part of the store's log
         except OSError as error:
             raise StoreError(f"{path}: cannot be searched: {error.strerror}") from error
-        found = traces.found_in(content, prose=path.suffix == ".jsonl")
+        found = traces.found_in(content, prose=path.suffix in (".jsonl", ".head"))
         searched.append(Searched(str(path), len(content), found))
     for path in backups.files():
         image = backups.read(path).parts[STORE_PART]

@@ -418,6 +418,7 @@ def test_a_name_that_is_part_of_other_words_is_erased_all_the_same(machine, name
     with machine.store() as store:
         person = store.add(name, vectors(1, 3))
         machine.record("granted", person=person.person_id, hint="0123eddacafe")
+        (machine.folder / "other.head").write_text(f"5 {'0123eddacafe' * 6}\n")
         assert forget(store, machine.backups(), name, machine.folder).clean
         store.add(name, vectors(1, 3))
         (machine.folder / "note.txt").write_text(f"call {name}, please")
