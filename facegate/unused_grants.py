@@ -46,15 +46,15 @@ class UnusedGrants:
     def note(self, event: DoorEvent, track_id: int | None) -> None:
         """Take an event of the door, and the track that it is about, if any.
 
-        A door that locks again because the pulse is over, and was not seen to open, let nobody in;
-        without a contact nobody knows.
+        A door that locks again and was not seen to open let nobody in; without a contact nobody
+        knows.
         """
         if event.name == "granted":
             self._let_in = track_id
             return
         if event.name in ("door_opened", "door_locked"):
             track_id, self._let_in = self._let_in, None
-            if event.name == "door_opened" or event.cause != "pulse_over":
+            if event.name == "door_opened":
                 return
         if event.name in AGAIN_S and track_id is not None:
             self._noted.put((track_id, event.name, self._clock() + AGAIN_S[event.name]))

@@ -377,17 +377,18 @@ def test_a_camera_that_stays_away_ends_the_daemon(opened, vision):
     assert not door.relay.active
 
 
-def test_a_network_that_answers_otherwise_ends_the_daemon(opened, films):
+@pytest.mark.parametrize("name", ["detector", "refiner", "embedder"])
+def test_a_network_that_answers_otherwise_ends_the_daemon(opened, films, name):
     """Memory that went bad must not decide who comes in."""
     door = opened(films["nobody"], loop=True)
-    canary = door.gate._canaries["embedder"]
+    canary = door.gate._canaries[name]
     ask = canary._ask
     with door.running() as failed:
         until(lambda: canary._first is not None)
         canary._ask = lambda picture: -ask(picture)
         canary.ask_soon()
         until(lambda: failed)
-    assert "embedder answers a known picture otherwise" in str(failed[0])
+    assert f"{name} answers a known picture otherwise" in str(failed[0])
 
 
 @pytest.mark.parametrize("loop", [True, False])

@@ -11,6 +11,7 @@ from doors import rules
 
 from facegate.access.arming import Arming
 from facegate.access.door import Door
+from facegate.access.door_events import DoorEvent, DoorState
 from facegate.access.schedule import Group, Schedule, Window
 from facegate.doorkeeper import DoorKeeper
 from facegate.errors import DaemonError, LineError
@@ -18,6 +19,7 @@ from facegate.hardware.fake import FakeInput, FakeOutput
 from facegate.hardware.panel import LAMPS, Panel, PanelState
 from facegate.journal import Journal
 from facegate.types import Decision, Verdict
+from facegate.unused_grants import UnusedGrants
 
 INPUTS = ("exit_button", "contact", "tamper", "factor_button", "enrol_button")
 PULSE_S = 0.3
@@ -576,3 +578,23 @@ def test_a_press_cancels_what_it_began_though_nobody_may_enrol_now():
     with kept.running():
         kept.inputs["enrol_button"].press()
         until(lambda: kept.enroller.presses == 1)
+
+
+def test_who_mistypes_often_is_asked_as_often():
+    grants = UnusedGrants(time.monotonic)
+    event = DoorEvent(
+        "second_factor_refused", 0.0, DoorState.LOCKED, DoorState.LOCKED, "pin", "Ann"
+    )
+    for _ in range(5):
+        grants.note(event, 1)
+        assert grants.due(frozenset({1})) == [1]
+
+
+def test_whose_pulse_was_cut_short_is_judged_again():
+    with Kept().running() as kept:
+        kept.face()
+        until(lambda: kept.relay.active)
+        kept.inputs["tamper"].press()
+        until(lambda: "tamper_ended" in kept.names())
+    kept.keeper.unused._clock = lambda: time.monotonic() + 60
+    assert kept.keeper.unused.due(frozenset({1})) == [1]

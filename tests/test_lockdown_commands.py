@@ -1,6 +1,8 @@
 """Commands where the disk will not have them."""
 
+import errno
 import threading
+from pathlib import Path
 
 import pytest
 from doors import rules
@@ -81,6 +83,14 @@ def test_a_lockdown_whose_mark_stays_goes_on(commands, tmp_path):
     with pytest.raises(StoreError, match="cannot be removed"):
         commands.lockdown(False)
     assert commands._keeper.door.locked_down
+
+
+def test_a_mark_that_is_not_there_need_not_be_removed(tmp_path, monkeypatch):
+    def unlink(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    LockdownMark(tmp_path / "lockdown").set(False)
 
 
 def test_a_mark_that_cannot_be_looked_at_counts_as_a_lockdown(tmp_path):

@@ -94,3 +94,29 @@ def test_what_fails_is_told_once_and_tried_again(tmp_path, error):
         backups.full = False
         until(lambda: len(events) == 2)
     assert [e.name for e in events] == ["backup_failed", "backup_made"]
+
+
+def test_after_its_time_one_copy_is_made_not_one_a_look(tmp_path):
+    events, now_s = [], [0.0]
+    copies = RollingBackups(tmp_path / "backups", KEY, 3)
+    with (
+        Store.open(tmp_path / "people.db", KEY, "m") as store,
+        SafeKeeper(store, copies, Journal(events.append), 100.0, 0.02, lambda: now_s[0]),
+    ):
+        until(lambda: len(events) == 1)
+        now_s[0] = 101.0
+        until(lambda: len(events) == 2)
+        time.sleep(0.3)
+    assert len(events) == 2
+
+
+def test_a_later_failure_is_told_too(tmp_path):
+    backups = FullDisk(tmp_path / "backups", KEY, 3)
+    with kept(tmp_path, backups) as (store, _, events):
+        until(lambda: len(events) == 1)
+        backups.full = False
+        until(lambda: len(events) == 2)
+        backups.full = True
+        store.add("Ann", person(1))
+        until(lambda: len(events) == 3)
+    assert [e.name for e in events] == ["backup_failed", "backup_made", "backup_failed"]

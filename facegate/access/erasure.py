@@ -65,8 +65,9 @@ def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Er
     """
     traces = store.traces(name)
     before = search(folder, backups, traces)
+    backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
     person = store.remove(name)
-    backups.drop_all()
+    backups.drop_all()  # those that were made meanwhile
     backups.make(store)
     return Erasure(person, len(traces), before, search(folder, backups, traces))
 

@@ -38,7 +38,7 @@ class LockdownMark:
         try:
             if on:
                 write_whole(self.path, b"a lockdown is on; facegate door lockdown off ends it\n")
-            else:
+            elif self.on:  # on a disk that cannot be written, none there is as good as one removed
                 self.path.unlink(missing_ok=True)
                 sync_folder(self.path.parent)
         except OSError as error:

@@ -1,8 +1,12 @@
 """Backups, restoring, another key, and forgetting, on a state folder of its own."""
 
+import fcntl
 import os
 import shutil
 import tempfile
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -423,3 +427,73 @@ def test_a_name_that_is_part_of_other_words_is_erased_all_the_same(machine, name
         store.add(name, vectors(1, 3))
         (machine.folder / "note.txt").write_text(f"call {name}, please")
         assert not forget(store, machine.backups(), name, machine.folder).clean
+
+
+class Stuck(RollingBackups):
+    """Copies that cannot be wiped, until they can."""
+
+    stuck = True
+
+    def drop_all(self):
+        if self.stuck:
+            raise StoreError("cannot be wiped")
+        super().drop_all()
+
+
+def test_where_copies_stay_nobody_is_half_forgotten(machine):
+    copies = Stuck(machine.places.backups, machine.key, 3)
+    with machine.store() as store:
+        with pytest.raises(StoreError, match="cannot be wiped"):
+            forget(store, copies, "Ann", machine.folder)
+        copies.stuck = False
+        assert forget(store, copies, "Ann", machine.folder).person.name == "Ann"
+
+
+def test_a_copy_that_does_not_open_is_not_kept(machine):
+    copies = machine.backups()
+    before = copies.files()
+
+    class Torn:
+        def image(self):
+            mark, image = store.image()
+            return mark, image[:-4096]
+
+    with machine.store() as store, pytest.raises(StoreError):
+        copies.make(Torn())
+    assert copies.files() == before
+
+
+@contextmanager
+def held(folder):
+    """Keep others from making or wiping copies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_no_copy_made_meanwhile_holds_somebody_just_forgotten(machine):
+    copies = machine.backups()
+    with machine.store() as store:
+        with held(copies.folder):
+            making = threading.Thread(target=copies.make, args=(store,))
+            making.start()
+            time.sleep(0.3)
+            store.remove("Ann")
+        making.join(10)
+    image = copies.read(copies.files()[-1]).parts["people.db"]
+    with Store.from_image(image, machine.key, "copy") as copy:
+        assert [p.name for p in copy.people()] == ["Bob"]
+
+
+def test_wiping_waits_for_a_copy_that_is_being_made(machine):
+    copies = machine.backups()
+    with held(copies.folder):
+        wiping = threading.Thread(target=copies.drop_all)
+        wiping.start()
+        time.sleep(0.3)
+        assert copies.files()
+    wiping.join(10)
+    assert copies.files() == []

@@ -7,7 +7,7 @@ from knocking import Gate, person, unit
 
 from facegate.control.client import ControlClient
 from facegate.control.server import ControlServer
-from facegate.errors import DaemonError, InputError, StoreError
+from facegate.errors import DaemonError, FacegateError, InputError, StoreError
 from facegate.types import Identity
 
 
@@ -23,6 +23,12 @@ def test_embeddings_arrive_as_sent(client, gate):
     name, vectors, model_id, duplicate, _ = gate.added[0]
     assert (name, model_id, duplicate) == ("Ben Ö", "m1", True)
     assert np.array_equal(vectors[0], vector)
+
+
+def test_a_command_that_failed_is_reported_as_such(client, reports):
+    with pytest.raises(FacegateError, match="disk is full"):
+        client.remove("Ann")
+    assert [(name, fields["status"]) for name, _, fields in reports] == [("commanded", 503)]
 
 
 def test_embeddings_are_identified(client):
