@@ -46,7 +46,7 @@ from facegate.vision.tracker import Tracker
 FRESH_S = 2.0
 """A frame that is older tells nothing of how many come a second."""
 STOP_LOOK_S = 0.1
-"""A signal only sets an event, and is noticed within so long."""
+"""Within so long it is noticed that the gate is to stop, and chores are done."""
 
 
 class Gate:

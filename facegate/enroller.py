@@ -9,7 +9,7 @@ from functools import partial
 
 from facegate import parts
 from facegate.access.enrolment import EnrolmentSession, check_looks, name_to_enrol
-from facegate.access.names import clean_name, same_name_key
+from facegate.access.person import names_an_admin
 from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import DaemonError, FacegateError, InputError
@@ -206,8 +206,7 @@ class Enroller:
 
     def _spare_admins(self, name: str) -> None:
         """Refuse a name of somebody who became an administrator while their looks were taken."""
-        key = same_name_key(clean_name(name))
-        if any(p.role == "admin" and same_name_key(p.name) == key for p in self._store.people()):
+        if names_an_admin(name, self._store.people()):
             raise InputError(f"{name}: only root may enrol an administrator; use sudo")
 
     def _check(self, name: str, vectors: list[F32], allow_duplicate: bool, more: bool) -> None:

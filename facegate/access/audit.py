@@ -168,14 +168,14 @@ class AuditTrail(Closing):
                 if last and any(
                     r.event == ROTATED and unseal_key(key, r) for r in map(parse, lines) if r
                 ):
-                    write_head(self.path, key, (last.seq, last.hash))
+                    write_head(self.path, key, last.reached)
                     return
                 if lines and (cut := parse_cut(lines[0])) is not None:
                     lines[0] = cut.signed(key).line
                 sealed = seal_key(key, trail_key(old))
                 record = self._record(ROTATED, {"previous": sealed}, None, None)
                 write_whole(self.path, b"".join([*lines, record.line]))
-                write_head(self.path, key, (record.seq, record.hash))
+                write_head(self.path, key, record.reached)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -207,7 +207,7 @@ class AuditTrail(Closing):
                 record = self._record("audit_renewed", facts, None, None)
                 # The trail first: broken off here, it looks cut off, and can be begun anew again.
                 write_whole(self.path, record.line)
-                write_head(self.path, self._key, (record.seq, record.hash))
+                write_head(self.path, self._key, record.reached)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         return aside
@@ -284,7 +284,7 @@ class AuditTrail(Closing):
         except OSError:
             os.ftruncate(descriptor, before)
             raise
-        self._reached = (record.seq, record.hash)
+        self._reached = record.reached
         try:
             write_head(self.path, self._key, self._reached)
             self._told = False
@@ -328,7 +328,7 @@ class AuditTrail(Closing):
         ).signed(self._key)
         record = self._record("audit_cut", {"removed": cut.removed, "hash": cut.hash}, now_s, None)
         write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
-        write_head(self.path, self._key, (record.seq, record.hash))
+        write_head(self.path, self._key, record.reached)
         self.cut(cut)
 
     def _begins_before(self, wall_s: float) -> bool:

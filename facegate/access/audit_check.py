@@ -51,11 +51,11 @@ def verify(path: Path, key: bytes) -> Finding:
         head = read_head(path, newest)  # before the lines: the daemon may be writing
         reached = 0 if head is None else head[0]
         lines = path.read_bytes().split(b"\n")[:-1]
-    except OSError as error:
-        if reached and isinstance(error, FileNotFoundError):
+    except FileNotFoundError as error:
+        if reached:
             return Finding(0, f"{path.name} is missing: the trail reached record {reached}")
-        if isinstance(error, FileNotFoundError):
-            raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
+        raise StoreError(f"{path}: {error.strerror}; nothing was recorded here yet?") from error
+    except OSError as error:
         raise StoreError(f"{error.filename}: cannot be read: {error.strerror}") from error
     finding = verify_lines(lines, newest)
     if finding.problem is not None:

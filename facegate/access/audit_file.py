@@ -74,7 +74,7 @@ def end_of(path: Path) -> tuple[int, str]:
     """
     for line in _lines_backwards(path):
         if (record := parse(line)) is not None:
-            return record.seq, record.hash
+            return record.reached
         if (cut := parse_cut(line)) is not None:
             return cut.removed, cut.hash
     return 0, BEGINNING

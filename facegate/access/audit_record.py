@@ -46,6 +46,11 @@ class Record:
     hash: str
 
     @property
+    def reached(self) -> tuple[int, str]:
+        """How far the trail has got with it: its number and hash."""
+        return self.seq, self.hash
+
+    @property
     def line(self) -> bytes:
         """The record as it stands in the file."""
         return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from facegate.access.names import clean_name, same_name_key
 from facegate.errors import InputError
 
 ROLES = ("member", "admin", "duress")
@@ -31,6 +33,16 @@ class Person:
     created_at_wall: float
     group: str | None = None
     note: str = ""
+
+
+def names_an_admin(name: str, people: Iterable[Person]) -> bool:
+    """Whether one of these people is an administrator of that name.
+
+    Raises:
+        InputError: the name is unusable.
+    """
+    key = same_name_key(clean_name(name))
+    return any(p.role == "admin" and same_name_key(p.name) == key for p in people)
 
 
 def check_role(role: str) -> str:

@@ -122,7 +122,7 @@ def export(
         for r in records:
             facts = json.dumps(r.facts)
             what, boot = _cell(r.event), _cell(r.boot)
-            writer.writerow([r.seq, _time(r), what, facts, boot, r.mono_s, _cell(r.hash)])
+            writer.writerow([r.seq, _clock(r.wall_s), what, facts, boot, r.mono_s, _cell(r.hash)])
     try:
         write_whole(out, text.getvalue().encode())
     except OSError as error:
@@ -229,10 +229,6 @@ def _filter(
     return keep
 
 
-def _time(record: Record) -> str:
-    return _clock(record.wall_s)
-
-
 def _clock(wall_s: float) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall_s))
@@ -242,4 +238,4 @@ def _clock(wall_s: float) -> str:
 
 def _line(record: Record) -> str:
     facts = "  ".join(f"{k}={v}" for k, v in record.facts.items())
-    return f"{record.seq:>6}  {_time(record)}  {record.event:<20} {facts}"
+    return f"{record.seq:>6}  {_clock(record.wall_s)}  {record.event:<20} {facts}"

@@ -19,6 +19,7 @@ from facegate.cli.options import (
     ConfigFile,
     back_up,
     daemon_of,
+    offline_store,
     only_face,
     record,
 )
@@ -53,10 +54,10 @@ def enroll(
         timeout_s = settings.enrolment.timeout_s
         person = client.enrol(name, allow_duplicate, timeout_s, _say_progress, more)
     else:
-        vision = parts.load_vision(settings)
-        if not client:
-            with parts.open_store(settings, vision.model_id) as store:
+        if not client:  # before networks are loaded and pictures looked at
+            with offline_store(settings) as store:
                 name = name_to_enrol(store, name, more)
+        vision = parts.load_vision(settings)
         vectors = (
             _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
         )

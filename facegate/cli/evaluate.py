@@ -11,7 +11,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
-from facegate.cli.training import gate_of, needs, portrait_figures, progress, say
+from facegate.cli.training import check_sources, gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
@@ -123,8 +123,7 @@ def _on_images(
         named = named_pairs.read_named_pairs(images, pairs)
         paths = [*named.a, *named.b]
     else:
-        everything = identity_folder.read_folder(images)
-        pictures = identity_folder.without_doubles(everything, say)
+        pictures = identity_folder.read_distinct(images, say)
         named = identity_folder.draw_pairs(pictures, seed)
         paths = [p.path for p in pictures]
     people = {p.parent.name for p in paths}
@@ -214,8 +213,7 @@ def detector(
     All are fractions, not percent. --model names another detector; --card writes into the card of
     the refiner, which has the last word.
     """
-    if (data is None) == (images is None) or (images is None) != (boxes is None):
-        raise typer.BadParameter("give either --data DIR, or --images DIR with --boxes FILE")
+    check_sources(data, images, boxes)
     if card and data is None:
         raise typer.BadParameter("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))

@@ -160,7 +160,6 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
         changed=", ".join(differences(settings)) or "nothing",
     )
     eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
-
     gate = Gate(
         settings,
         vision,

@@ -36,6 +36,7 @@ CameraSource = Annotated[
 ]
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)]
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 PassphraseFile = Annotated[
     Path | None, typer.Option(help="Its first line is the passphrase; else it is asked for.")
 ]
@@ -52,9 +53,6 @@ def passphrase_from(file: Path | None, prompt: str, *, confirm: bool) -> str:
     if not sys.stdin.isatty():
         raise InputError("no terminal to ask for the passphrase; give --passphrase-file")
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm))
-
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def first_line(file: Path) -> str:

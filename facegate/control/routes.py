@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from facegate.access.directory import Directory
-from facegate.access.names import clean_name, same_name_key
+from facegate.access.person import names_an_admin
 from facegate.access.store import Person
 from facegate.control import openapi, schemas
 from facegate.control.peers import Rule
@@ -112,10 +112,7 @@ def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
     is enrolled under that name is an administrator. Given the name of somebody who stands before
     the camera at this moment, they would be that person.
     """
-    if call.peer.fulfils(Rule.OWNER):
-        return
-    key = same_name_key(clean_name(name))
-    if any(p.role == "admin" and same_name_key(p.name) == key for p in gate.people()):
+    if not call.peer.fulfils(Rule.OWNER) and names_an_admin(name, gate.people()):
         raise Refusal(HTTPStatus.FORBIDDEN, f"only root may {verb} an administrator; use sudo")
 
 

@@ -1,4 +1,4 @@
-"""Readers for the training and validation sets.
+"""The training and validation sets: read, and written from pictures of one's own.
 
 The sets are Parquet files with one picture a row, encoded (WebP, JPEG or PNG); pictures are decoded
 once into one uint8 array.
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from facegate.errors import DataError
+from facegate.training.card_file import write_whole
 from facegate.types import F32, I64, U8
 
 CROP_PX = 160
@@ -244,3 +245,17 @@ def source_names(paths: list[Path]) -> list[str]:
             column = pq.read_table(path, columns=["source"]).column("source")
             found.update(str(name) for name in column.unique().to_pylist())
     return sorted(found)
+
+
+def write_table(path: Path, table: Any) -> None:
+    """Write a pyarrow table as a Parquet file, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    write_whole(path, buffer.getvalue().to_pybytes())

@@ -157,8 +157,7 @@ def measure_on_images(
         DataError: a file is missing or wrong, or the faces found are too few to calibrate on.
     """
     if pairs is None:
-        everything = identity_folder.read_folder(images)
-        pictures = identity_folder.without_doubles(everything, say)
+        pictures = identity_folder.read_distinct(images, say)
         named = identity_folder.draw_pairs(pictures)
         paths = [p.path for p in pictures]
     else:

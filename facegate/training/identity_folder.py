@@ -49,14 +49,15 @@ def read_folder(images: Path) -> list[NamedPicture]:
     return found
 
 
-def without_doubles(
-    pictures: list[NamedPicture], say: Callable[[str], None] = print
-) -> list[NamedPicture]:
-    """Pass over files that are there twice, all of them if under two names; `say` is told which.
+def read_distinct(images: Path, say: Callable[[str], None] = print) -> list[NamedPicture]:
+    """List the pictures of a folder of people, but files that are there twice.
+
+    Of those under two names all are passed over; `say` is told which.
 
     Raises:
-        DataError: none is left.
+        DataError: as of `read_folder`, or none is left.
     """
+    pictures = read_folder(images)
     sizes: dict[int, list[NamedPicture]] = defaultdict(list)
     for picture in pictures:  # what is empty or cannot be read is passed over when it is looked at
         if (size := picture.path.stat().st_size) and os.access(picture.path, os.R_OK):
@@ -66,7 +67,7 @@ def without_doubles(
     for name, reason in why.items():
         say(f"passed over: {name}: {reason}")
     if len(why) == len(pictures):
-        raise DataError(f"{pictures[0].path.parents[1]}: each picture is there under two names")
+        raise DataError(f"{images}: each picture is there under two names")
     return [p for p in pictures if str(p.path) not in why]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from facegate.errors import DataError, InputError
 from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
 from facegate.training.card_file import write_whole
-from facegate.training.data import OWN_PICTURES
+from facegate.training.data import OWN_PICTURES, write_table
 from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
 from facegate.training.named_pairs import main_face
@@ -245,7 +245,7 @@ def _write_rows(path: Path, looked: list[Looked]) -> None:
             for name in COLUMNS
         ]
     )
-    _write_table(
+    write_table(
         path, pa.table({c: [getattr(r, c) for r in looked] for c in COLUMNS}, schema=fields)
     )
 
@@ -259,7 +259,7 @@ def _read_rows(path: Path) -> list[Looked]:
 def _write_crops(path: Path, rows: list[Looked]) -> None:
     import pyarrow as pa
 
-    _write_table(
+    write_table(
         path,
         pa.table(
             {
@@ -270,15 +270,6 @@ def _write_crops(path: Path, rows: list[Looked]) -> None:
             }
         ),
     )
-
-
-def _write_table(path: Path, table: Any) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer)
-    write_whole(path, buffer.getvalue().to_pybytes())
 
 
 def _write_pairs(path: Path, held: list[Looked], seed: int) -> None:

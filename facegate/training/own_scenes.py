@@ -14,8 +14,7 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.boxfile import read_box_file
-from facegate.training.card_file import write_whole
-from facegate.training.data import OWN_PICTURES, Scene
+from facegate.training.data import OWN_PICTURES, Scene, write_table
 
 HELD_OUT = 0.2
 LEAST_PICTURES = 10
@@ -70,7 +69,6 @@ def prepare_scenes(
 
 def _write(path: Path, scenes: list[Scene]) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     numbers = pa.list_(pa.float32())
     table = pa.table(
@@ -84,9 +82,7 @@ def _write(path: Path, scenes: list[Scene]) -> None:
             "scores": pa.array([s.scores.tolist() for s in scenes], numbers),
         }
     )
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer)
-    write_whole(path, buffer.getvalue().to_pybytes())
+    write_table(path, table)
 
 
 def _encoded(scene: Scene) -> bytes:

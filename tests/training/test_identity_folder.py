@@ -58,7 +58,7 @@ def test_files_that_are_there_twice_are_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     told = []
-    found = identity_folder.without_doubles(identity_folder.read_folder(tmp_path), told.append)
+    found = identity_folder.read_distinct(tmp_path, told.append)
     left = [str(p.path.relative_to(tmp_path)) for p in found]  # the empty ones are told later
     assert left == ["A/2.jpg", "A/none.jpg", "B/2.jpg", "B/none.jpg", "C/1.jpg"]
     assert sorted(told) == [
@@ -73,7 +73,7 @@ def test_a_folder_of_nothing_but_doubles_is_refused(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(b"one")
     with pytest.raises(DataError, match="each picture is there under two names"):
-        identity_folder.without_doubles(identity_folder.read_folder(tmp_path), str)
+        identity_folder.read_distinct(tmp_path, str)
 
 
 def test_a_folder_without_people_is_refused(tmp_path):
