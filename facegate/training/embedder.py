@@ -40,6 +40,7 @@ from facegate.training.verification import Verification, figures, verification
 from facegate.training.weights import grow, load_weights, settle
 from facegate.types import EMBEDDING_FLOATS, F32, I64
 
+TARGET_FLOATS = 512
 BANK_SIZE = 4096
 SETTLING_VIEWS, SETTLING_BATCH = 1024, 64
 RIDGE = 1e-3
@@ -82,7 +83,7 @@ def train(
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model, settings.fake_quantisation),
-            "head": torch.nn.Linear(EMBEDDING_FLOATS, 512, bias=False),
+            "head": losses.Head(EMBEDDING_FLOATS, TARGET_FLOATS),
         }
     ).to(device, memory_format=torch.channels_last)
     judged = (data / "val-pairs.csv").is_file()
@@ -193,7 +194,8 @@ def _settle_in(
     """Fit to a trained trunk what its weights' file does not hold, before the first step.
 
     BatchNorms get the statistics of the first stage's views. The head that is thrown away after
-    training is fitted by ridge regression: a random one would first pull the trunk out of shape.
+    training is fitted by ridge regression, its linear part: a random one would first pull the trunk
+    out of shape.
     """
     crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1], _stored_side(stage))
     pixels = torch.from_numpy(crops.pixels[:SETTLING_VIEWS]).to(random.device)
@@ -208,7 +210,7 @@ def _settle_in(
         unit = torch.cat([F.normalize(trunk(b).float(), dim=1) for b in whole])
         target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
         gram = unit.T @ unit + RIDGE * len(unit) * torch.eye(unit.shape[1], device=unit.device)
-        network["head"].weight.copy_(torch.linalg.solve(gram, unit.T @ target).T)
+        network["head"].linear.weight.copy_(torch.linalg.solve(gram, unit.T @ target).T)
     trunk.train()
 
 
@@ -254,7 +256,7 @@ def _objective(
     rows = rows.to(unit.device)
     if held.target.shape[1]:
         others = torch.randint(len(held.target), (BANK_SIZE,), generator=random, device=unit.device)
-        projected = F.normalize(head(unit), dim=1)
+        projected = head(unit)
         wanted = held.target[rows]
         loss = loss + losses.distillation(unit, projected, wanted, held.target[others])
         told["cosine"] = (projected.detach() * wanted).sum(1).mean()

@@ -175,8 +175,18 @@ class Learner:
         }
 
     def go_on(self, state: dict[str, Any]) -> None:
-        """Take up what a checkpoint holds of it."""
-        self.network.load_state_dict(state["network"])
+        """Take up what a checkpoint holds of it.
+
+        Raises:
+            DataError: it is of a network of another shape.
+        """
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise DataError(
+                "the checkpoint is of a network of another shape: another facegate made it; begin "
+                "anew, with another --out"
+            ) from error
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
 

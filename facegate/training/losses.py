@@ -7,9 +7,36 @@ neighbourhoods; the triplet loss pulls one person's faces together and pushes ot
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from facegate.training.mining import MINING, squared_distances
+
+HIDDEN_SIZE = 1024
+
+
+class Head(nn.Module):
+    """From an embedding to the teacher's space; thrown away after training.
+
+    Linear, plus a hidden layer that begins silent. A linear head alone pulls the 128 numbers
+    towards what 512 can be read from linearly, and a perfect student would verify worse for it.
+
+    Args:
+        size: numbers of an embedding.
+        target: numbers of the teacher's.
+    """
+
+    def __init__(self, size: int, target: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(size, target, bias=False)
+        self.hidden = nn.Linear(size, HIDDEN_SIZE)
+        self.bent = nn.Linear(HIDDEN_SIZE, target, bias=False)
+        nn.init.zeros_(self.bent.weight)
+
+    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Give (N, target) unit vectors of (N, size) unit vectors."""
+        bent: torch.Tensor = self.bent(F.relu(self.hidden(embedding)))
+        return F.normalize(self.linear(embedding) + bent, dim=1)
 
 
 def distillation(
@@ -29,7 +56,7 @@ def distillation(
 
     Args:
         embedding: float32 (N, 128), unit length.
-        projected: float32 (N, 512), unit length, through the head thrown away after training.
+        projected: float32 (N, 512), unit length, through the `Head`.
         target: float32 (N, 512), the teacher's unit embeddings.
         bank: float32 (M, 512), targets of other crops; the batch's own are added.
         scale: inverse temperature of the softmax.

@@ -17,7 +17,7 @@ class Stage:
     """Part of a run.
 
     Attributes:
-        side: of the views in pixels, a multiple of 32.
+        side: of the views in pixels, a multiple of 16.
         strength: of the augmentation, 0 to 1.
         views: crops shown.
         triplets: learn from triplets, in batches of P people with K pictures; distillation, where
@@ -121,6 +121,6 @@ def parse_stage(text: str) -> Stage:
             f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000 or "
             "triplet:160:0.3:100000"
         ) from None
-    if stage.side % 32 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
-        raise InputError(f"stage {text!r}: side a multiple of 32, strength 0 to 1, views positive")
+    if stage.side % 16 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
+        raise InputError(f"stage {text!r}: side a multiple of 16, strength 0 to 1, views positive")
     return stage

@@ -25,6 +25,7 @@ pa = pytest.importorskip("pyarrow", reason="needs the extra [train]")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra [train]")
 architectures = pytest.importorskip("facegate.training.architectures")
 training = pytest.importorskip("facegate.training.embedder")
+losses = pytest.importorskip("facegate.training.losses")
 recipe = pytest.importorskip("facegate.training.recipe")
 sampling = pytest.importorskip("facegate.training.sampling")
 
@@ -397,6 +398,36 @@ def test_a_checkpoint_that_does_not_say_its_data_goes_on(taught, tmp_path):
     told = []
     training.train(taught, tmp_path, settings("32:0:32"), say=told.append)
     assert any("going on" in line for line in told)
+
+
+def test_a_checkpoint_of_a_network_of_another_shape_is_said_to_be_that(taught, tmp_path):
+    training.train(taught, tmp_path, settings("32:0:32"))
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    saved["network"] = {k: v for k, v in saved["network"].items() if "hidden" not in k}
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(DataError, match=r"network of another shape.*another --out"):
+        training.train(taught, tmp_path, settings("32:0:32"))
+
+
+def test_the_head_begins_linear_and_its_hidden_layer_learns():
+    head = losses.Head(8, 16)
+    points = torch.nn.functional.normalize(torch.randn(64, 8), dim=1)
+    straight = torch.nn.functional.normalize(head.linear(points), dim=1)
+    assert torch.equal(head(points), straight)
+
+    wanted = torch.nn.functional.normalize(points[:, :1].abs() * torch.randn(1, 16), dim=1)
+    before, optimiser = _apart(head, points, wanted), torch.optim.Adam(head.parameters(), 1e-2)
+    for _ in range(100):
+        optimiser.zero_grad()
+        _apart(head, points, wanted).backward()
+        optimiser.step()
+    assert _apart(head, points, wanted) < before / 10  # no linear map gives an absolute value
+    alone = torch.nn.functional.normalize(head.linear(points), dim=1)
+    assert (1 - (alone * wanted).sum(1)).mean() > 0.1
+
+
+def _apart(head, points, wanted):
+    return (1 - (head(points) * wanted).sum(1)).mean()
 
 
 @pytest.mark.parametrize("text", ["64", "64:0.2", "50:0.2:10", "64:2:10", "x:1:1", "triplet:64:1"])
