@@ -236,11 +236,20 @@ def parse_config(content: Any, where: str) -> Config:
     return config
 
 
+def is_bare(network: str) -> bool:
+    """Tell the name of a network that ships, without folder and ending, from a path."""
+    return Path(network).stem == network
+
+
 def _anchored(config: Config, folder: Path) -> Config:
     """Let paths of networks that are not absolute begin at the settings' own folder."""
     names = ("detector", "refiner", "embedder")
     given = {name: path for name in names if (path := getattr(config.models, name))}
-    found = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
+    found = {
+        name: str(folder / Path(path).expanduser())
+        for name, path in given.items()
+        if not is_bare(path)
+    }
     return config.model_copy(update={"models": config.models.model_copy(update=found)})
 
 

@@ -23,7 +23,7 @@ from facegate.access.rolling import RollingBackups
 from facegate.access.schedule import DAYS, Group, Schedule, Window
 from facegate.access.store import Store, create_key
 from facegate.closing import Closing
-from facegate.config import Config
+from facegate.config import Config, is_bare
 from facegate.errors import ModelError, StoreError
 from facegate.hardware.camera import Camera, open_camera
 from facegate.hardware.fake import FakeInput, FakeOutput
@@ -42,9 +42,8 @@ from facegate.vision.refiner import FaceRefiner, TFLiteFaceRefiner
 from facegate.vision.tflite import TFLiteModel, model_folder
 
 LOCAL_TIME = Path("/etc/localtime")
-DETECTOR_FILE = "yunet_like.tflite"
-REFINER_FILE = "onet_like.tflite"
-EMBEDDER_FILE = "inception_resnet_lite.tflite"
+DETECTOR, REFINER, EMBEDDER = "yunet_like", "onet_like", "inception_resnet_v1"
+"""The networks that ship and are used where the settings name no other."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +79,24 @@ def _all_outputs(model: TFLiteModel, picture: U8) -> F32:
     return np.concatenate([values.ravel() for values in model.run(picture).values()])
 
 
+def _file(name: str) -> Path:
+    """Give a network's file, from its path or from the bare name of one that ships."""
+    return model_folder() / f"{name}.tflite" if is_bare(name) else Path(name)
+
+
 def detector_path(config: Config) -> Path:
     """Give the detector file: configured or shipped."""
-    return Path(config.models.detector or model_folder() / DETECTOR_FILE)
+    return _file(config.models.detector or DETECTOR)
 
 
 def refiner_path(config: Config) -> Path:
     """Give the refiner file: configured or shipped."""
-    return Path(config.models.refiner or model_folder() / REFINER_FILE)
+    return _file(config.models.refiner or REFINER)
 
 
 def embedder_path(config: Config) -> Path:
     """Give the embedder file: configured or shipped."""
-    return Path(config.models.embedder or model_folder() / EMBEDDER_FILE)
+    return _file(config.models.embedder or EMBEDDER)
 
 
 def load_detector(config: Config) -> TFLiteFaceDetector:

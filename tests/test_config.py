@@ -9,6 +9,7 @@ from facegate import config, parts
 from facegate.config import Config, differences, load_config, parse_config
 from facegate.errors import ConfigError, HardwareError
 from facegate.vision.card import read_card
+from facegate.vision.tflite import model_folder
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 
@@ -117,6 +118,16 @@ def test_networks_are_looked_for_beside_the_settings(tmp_path, monkeypatch):
         assert models.embedder == str(folder / "own.tflite")
         assert models.detector == "/abs/d.tflite"
         assert models.refiner is None
+
+
+def test_a_network_that_ships_is_named_without_folder_and_ending(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("models: {embedder: inception_resnet_lite}\n")
+    settings = load_config(path)
+    assert parts.embedder_path(settings) == model_folder() / "inception_resnet_lite.tflite"
+    assert parts.detector_path(settings) == model_folder() / "yunet_like.tflite"
+    path.write_text("models: {embedder: ./inception_resnet_lite}\n")
+    assert parts.embedder_path(load_config(path)) == tmp_path / "inception_resnet_lite"
 
 
 def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch):
