@@ -13,7 +13,7 @@ import typer
 
 from facegate import parts
 from facegate.cli.output import AsJson, emit
-from facegate.cli.train import Blocks, Boxes, Images, Width
+from facegate.cli.train import Architecture, Blocks, Boxes, Images, Width
 from facegate.cli.training import annotated_sets, gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import ModelError, NoEmbeddingError
@@ -56,8 +56,8 @@ def export(
     ] = None,
     images: Images = None,
     boxes: Boxes = None,
-    architecture: Annotated[str, typer.Option(help="Of the embedder.")] = "inception_resnet_lite",
-    width: Width = 1.0,
+    architecture: Architecture = None,
+    width: Width = None,
     blocks: Blocks = None,
     format_: Annotated[
         Format, typer.Option("--format", help="Of an embedder: int8 for a Pi, or not quantised.")
@@ -94,22 +94,19 @@ def export(
     from facegate.training import export as ex
     from facegate.training.card_file import replacing, write_card, write_whole
     from facegate.training.partitions import partitions
-    from facegate.training.recipe import parse_blocks
+    from facegate.training.recipe import shape_of
 
-    arguments: dict[str, Any] = {"width": width} if kind is Kind.EMBEDDER else {}
-    if blocks and kind is Kind.EMBEDDER:
-        arguments["blocks"] = parse_blocks(blocks)
-    name = architecture if kind is Kind.EMBEDDER else ONLY[kind]
+    name, arguments, options = ONLY.get(kind, ""), {}, list[str]()
+    if kind is Kind.EMBEDDER:
+        shape = shape_of(architecture, width, blocks, weights)
+        name, arguments, options = shape.architecture, shape.arguments, shape.options
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
     say(f"{name}: {model.count_params():,} parameters; converting ...")
     content = _converted(kind, format_, model, data)
     command = f"facegate export {kind.value} --weights {weights.name} --out {out.name}"
     command += f" {given}" if data is not None else ""
-    if kind is Kind.EMBEDDER and (architecture, width) != ("inception_resnet_lite", 1.0):
-        command += f" --architecture {architecture} --width {width:g}"
-    if kind is Kind.EMBEDDER and blocks:
-        command += f" --blocks {blocks}"
+    command += "".join(f" {option}" for option in options)
     if format_ is not Format.INT8:
         command += f" --format {format_.value}"
     with replacing(out) as made:  # what was there before stays until all is measured

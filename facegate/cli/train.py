@@ -39,7 +39,16 @@ Blocks = Annotated[
 Pictures = Annotated[
     Path, typer.Option(help="Folder of the training sets, or of people's pictures: NAME/PICTURE.")
 ]
-Width = Annotated[float, typer.Option(min=0.05, help="Of the embedder: multiplies its filters.")]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the embedder: inception_resnet_lite, _v1 or _v2; else what the weights are of, or "
+        "the first."
+    ),
+]
+Width = Annotated[
+    float | None, typer.Option(min=0.05, help="Of the embedder: multiplies its filters.")
+]
 Rate = Annotated[float, typer.Option(min=1e-9, help="Peak learning rate.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
@@ -58,10 +67,8 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all
 def embedder(
     data: Pictures,
     out: Out,
-    architecture: Annotated[
-        str, typer.Option(help="inception_resnet_lite, inception_resnet_v1 or inception_resnet_v2.")
-    ] = "inception_resnet_lite",
-    width: Width = 1.0,
+    architecture: Architecture = None,
+    width: Width = None,
     blocks: Blocks = None,
     stage: Annotated[
         list[str] | None,
@@ -108,12 +115,13 @@ def embedder(
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
     own = is_folder_of_people(data)
-    default = recipe.default_stages(architecture, not own, start_from is not None)
+    shape = recipe.shape_of(architecture, width, blocks, start_from)
+    default = recipe.default_stages(shape.architecture, not own, start_from is not None)
     stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
-        architecture=architecture,
-        width=width,
-        blocks=recipe.parse_blocks(blocks) if blocks else None,
+        architecture=shape.architecture,
+        width=shape.width,
+        blocks=shape.blocks,
         stages=stages,
         batch=batch,
         people=people,
@@ -141,10 +149,7 @@ def embedder(
         if change.worse:
             typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
             return
-    shape = [] if architecture == "inception_resnet_lite" else ["--architecture", architecture]
-    shape += [] if width == 1.0 else ["--width", f"{width:g}"]
-    shape += ["--blocks", blocks] if blocks else []
-    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *shape)}")
+    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *shape.options)}")
 
 
 @app.command()

@@ -89,7 +89,10 @@ def made_by(weights: Path) -> dict[str, Any]:
         return {}
     try:
         told = json.loads(path.read_text())
-        if not isinstance(told, dict) or not isinstance(told.get("commands", []), list):
+        kinds = {"commands": list, "settings": dict, "arguments": dict}
+        if not isinstance(told, dict) or not all(
+            isinstance(told.get(name, kind()), kind) for name, kind in kinds.items()
+        ):
             raise ValueError("not what training or export writes")
     except (OSError, ValueError) as error:
         raise InputError(

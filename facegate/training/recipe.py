@@ -39,6 +39,30 @@ TRIPLET_STAGES = (
 """Where there is no teacher: pictures of one's own."""
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Which embedder: its architecture, and what that is built with."""
+
+    architecture: str = "inception_resnet_lite"
+    width: float = 1.0
+    blocks: tuple[int, int, int] | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the architecture is built with, and the card names."""
+        return {"width": self.width} | ({"blocks": self.blocks} if self.blocks else {})
+
+    @property
+    def options(self) -> list[str]:
+        """What a command is told, but for what it takes anyhow."""
+        usual, told = Shape(), list[str]()
+        if self.architecture != usual.architecture:
+            told += ["--architecture", self.architecture]
+        if self.width != usual.width:
+            told += ["--width", f"{self.width:g}"]
+        return told + (["--blocks", "/".join(map(str, self.blocks))] if self.blocks else [])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that decides how an embedder training goes; the command has the usual numbers."""
@@ -70,9 +94,9 @@ class Settings:
             )
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """What the architecture is built with, and the card names."""
-        return {"width": self.width} | ({"blocks": self.blocks} if self.blocks else {})
+    def shape(self) -> Shape:
+        """Which embedder is trained."""
+        return Shape(self.architecture, self.width, self.blocks)
 
 
 def default_stages(
@@ -93,11 +117,35 @@ def default_stages(
     return tuple(replace(s, side=max(s.side, least)) for s in stages)
 
 
-def blocks_behind(weights: Path) -> tuple[int, int, int] | None:
-    """Say how many blocks A, B and C the embedder of some weights has, if other than its own."""
-    told = made_by(weights)
-    blocks = (told.get("arguments") or told.get("settings") or {}).get("blocks")
-    return tuple(blocks) if blocks else None
+def shape_behind(weights: Path | None) -> Shape:
+    """Say of which embedder some weights are: by an exported one's card, or by the run's folder."""
+    told = made_by(weights) if weights is not None else {}
+    settings = told.get("settings") or {}
+    arguments = told.get("arguments") or settings
+    blocks = arguments.get("blocks")
+    return Shape(
+        told.get("architecture") or settings.get("architecture") or Shape.architecture,
+        arguments.get("width") or Shape.width,
+        tuple(blocks) if blocks else None,
+    )
+
+
+def shape_of(
+    architecture: str | None, width: float | None, blocks: str | None, weights: Path | None
+) -> Shape:
+    """Take what is asked for, and where nothing is asked what the weights are of.
+
+    Raises:
+        InputError: `blocks` are no three numbers, or what tells of the weights cannot be read.
+    """
+    behind = shape_behind(weights)
+    if architecture not in (None, behind.architecture):
+        behind = Shape(architecture)
+    return Shape(
+        behind.architecture,
+        width or behind.width,
+        parse_blocks(blocks) if blocks else behind.blocks,
+    )
 
 
 def parse_blocks(text: str) -> tuple[int, int, int]:
