@@ -94,12 +94,12 @@ def export(
     from facegate.training import export as ex
     from facegate.training.card_file import replacing, write_card, write_whole
     from facegate.training.partitions import partitions
-    from facegate.training.recipe import shape_of
+    from facegate.training.recipe import variant_of
 
     name, arguments, options = ONLY.get(kind, ""), {}, list[str]()
     if kind is Kind.EMBEDDER:
-        shape = shape_of(architecture, width, blocks, weights)
-        name, arguments, options = shape.architecture, shape.arguments, shape.options
+        variant = variant_of(architecture, width, blocks, weights)
+        name, arguments, options = variant.architecture, variant.arguments, variant.options
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
     say(f"{name}: {model.count_params():,} parameters; converting ...")

@@ -115,13 +115,13 @@ def embedder(
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
     own = is_folder_of_people(data)
-    shape = recipe.shape_of(architecture, width, blocks, start_from)
-    default = recipe.default_stages(shape.architecture, not own, start_from is not None)
+    variant = recipe.variant_of(architecture, width, blocks, start_from)
+    default = recipe.default_stages(variant.architecture, not own, start_from is not None)
     stages = tuple(recipe.parse_stage(s) for s in stage or ()) or default
     settings = recipe.Settings(
-        architecture=shape.architecture,
-        width=shape.width,
-        blocks=shape.blocks,
+        architecture=variant.architecture,
+        width=variant.width,
+        blocks=variant.blocks,
         stages=stages,
         batch=batch,
         people=people,
@@ -149,7 +149,7 @@ def embedder(
         if change.worse:
             typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
             return
-    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *shape.options)}")
+    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
 
 
 @app.command()

@@ -33,7 +33,7 @@ from facegate.training.loop import (
 )
 from facegate.training.metrics import fold_correct, tells_nobody_apart
 from facegate.training.plots import verification_plots
-from facegate.training.recipe import Settings, Stage, shape_behind
+from facegate.training.recipe import Settings, Stage, variant_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.verification import Verification, figures, verification
@@ -162,10 +162,10 @@ def network_of(settings: Settings, weights: Path | None = None) -> keras.Model:
         InputError: the weights do not fit.
     """
     architecture = architectures.EMBEDDERS[settings.architecture]
-    model = architecture(**settings.shape.arguments)
+    model = architecture(**settings.variant.arguments)
     if weights is None:
         return model
-    blocks = shape_behind(weights).blocks
+    blocks = variant_behind(weights).blocks
     if (blocks or architecture.shape.blocks) == (settings.blocks or architecture.shape.blocks):
         load_weights(model, weights)
         return model

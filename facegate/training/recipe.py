@@ -40,7 +40,7 @@ TRIPLET_STAGES = (
 
 
 @dataclass(frozen=True)
-class Shape:
+class Variant:
     """Which embedder: its architecture, and what that is built with."""
 
     architecture: str = "inception_resnet_lite"
@@ -55,7 +55,7 @@ class Shape:
     @property
     def options(self) -> list[str]:
         """What a command is told, but for what it takes anyhow."""
-        usual, told = Shape(), list[str]()
+        usual, told = Variant(), list[str]()
         if self.architecture != usual.architecture:
             told += ["--architecture", self.architecture]
         if self.width != usual.width:
@@ -94,9 +94,9 @@ class Settings:
             )
 
     @property
-    def shape(self) -> Shape:
+    def variant(self) -> Variant:
         """Which embedder is trained."""
-        return Shape(self.architecture, self.width, self.blocks)
+        return Variant(self.architecture, self.width, self.blocks)
 
 
 def default_stages(
@@ -117,31 +117,31 @@ def default_stages(
     return tuple(replace(s, side=max(s.side, least)) for s in stages)
 
 
-def shape_behind(weights: Path | None) -> Shape:
+def variant_behind(weights: Path | None) -> Variant:
     """Say of which embedder some weights are: by an exported one's card, or by the run's folder."""
     told = made_by(weights) if weights is not None else {}
     settings = told.get("settings") or {}
     arguments = told.get("arguments") or settings
     blocks = arguments.get("blocks")
-    return Shape(
-        told.get("architecture") or settings.get("architecture") or Shape.architecture,
-        arguments.get("width") or Shape.width,
+    return Variant(
+        told.get("architecture") or settings.get("architecture") or Variant.architecture,
+        arguments.get("width") or Variant.width,
         tuple(blocks) if blocks else None,
     )
 
 
-def shape_of(
+def variant_of(
     architecture: str | None, width: float | None, blocks: str | None, weights: Path | None
-) -> Shape:
+) -> Variant:
     """Take what is asked for, and where nothing is asked what the weights are of.
 
     Raises:
         InputError: `blocks` are no three numbers, or what tells of the weights cannot be read.
     """
-    behind = shape_behind(weights)
+    behind = variant_behind(weights)
     if architecture not in (None, behind.architecture):
-        behind = Shape(architecture)
-    return Shape(
+        behind = Variant(architecture)
+    return Variant(
         behind.architecture,
         width or behind.width,
         parse_blocks(blocks) if blocks else behind.blocks,

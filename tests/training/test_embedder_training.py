@@ -341,7 +341,7 @@ def test_a_larger_network_begins_as_the_one_whose_weights_it_is_given(taught, tm
     views = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (4, 3, SIDE, SIDE))).float()
     answers = []
     for source, run in ((path, small), (grown, settings("32:0:80", **still))):
-        model = architectures.inception_resnet_lite(**run.shape.arguments)
+        model = architectures.inception_resnet_lite(**run.variant.arguments)
         training.load_weights(model, source)
         with torch.no_grad():
             raw = training.TorchTwin(model).eval()(views)
@@ -402,19 +402,23 @@ def test_a_checkpoint_that_does_not_say_its_data_goes_on(taught, tmp_path):
 
 
 def test_what_the_weights_are_of_is_taken_where_nothing_is_asked(tmp_path):
-    weights, shape = tmp_path / "embedder.weights.h5", recipe.Shape
-    made = {"architecture": "inception_resnet_v1", "width": 0.5, "blocks": [1, 2, 1]}
+    weights, of, larger = tmp_path / "embedder.weights.h5", recipe.variant_of, "inception_resnet_v1"
+    made = {"architecture": larger, "width": 0.5, "blocks": [1, 2, 1]}
     (tmp_path / "run.json").write_text(json.dumps({"commands": [], "settings": made}))
-    assert recipe.shape_of(None, None, None, weights) == shape(
-        "inception_resnet_v1", 0.5, (1, 2, 1)
-    )
-    assert recipe.shape_of(None, 1.0, "5/10/5", weights) == shape(
-        "inception_resnet_v1", 1.0, (5, 10, 5)
-    )
-    assert recipe.shape_of("inception_resnet_lite", None, None, weights) == shape()
-    assert recipe.shape_of(None, None, None, None) == shape()
-    for name in ("inception_resnet_lite", "inception_resnet_v1"):
-        assert recipe.shape_of(None, None, None, model_folder() / f"{name}.tflite") == shape(name)
+    assert of(None, None, None, weights) == recipe.Variant(larger, 0.5, (1, 2, 1))
+    assert of(None, 1.0, "5/10/5", weights) == recipe.Variant(larger, 1.0, (5, 10, 5))
+    assert of("inception_resnet_lite", None, None, weights) == recipe.Variant()
+    assert of(None, None, None, None) == recipe.Variant()
+    for name in ("inception_resnet_lite", larger):
+        shipped = model_folder() / f"{name}.tflite"
+        assert of(None, None, None, shipped) == recipe.Variant(name)
+
+
+@pytest.mark.parametrize("told", [{"settings": []}, {"arguments": 3}, {"commands": "x"}, []])
+def test_what_is_told_of_weights_in_another_form_is_refused(tmp_path, told):
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        recipe.variant_of(None, None, None, tmp_path / "embedder.weights.h5")
 
 
 def test_a_checkpoint_of_a_network_of_another_shape_is_said_to_be_that(taught, tmp_path):
