@@ -24,6 +24,15 @@ def test_the_networks_run_on_their_delegate(tmp_path):
         assert "XNNPACK" in found.found
 
 
+def test_a_network_too_slow_for_the_board_is_said(tmp_path, monkeypatch):
+    assert " ms a look; threshold" in gate.embedder(settings(tmp_path)).found
+    monkeypatch.setattr(gate, "LONGEST_WAIT_S", 1e-6)
+    found = gate.embedder(settings(tmp_path))
+    assert found.state == "warning"
+    assert "models.embedder: inception_resnet_lite" in found.mend
+    assert "3 looks" in found.mend
+
+
 def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_path):
     config = settings(tmp_path)
     assert "not made yet" in gate.store(config, None).found
