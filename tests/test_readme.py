@@ -138,3 +138,13 @@ def test_the_readme_says_what_several_looks_gain():
         for cell, rate in zip(row(start), ("1e-3", "1e-4"), strict=True):
             assert number(cell) == pytest.approx(rates[rate][count][way]["tar"], abs=6e-4)
     assert all(r["5"]["mean"]["fmr"] < float(rate) for rate, r in rates.items())
+    text = " ".join((ROOT / "README.md").read_text().split())
+    five, of_smaller = (
+        100 * figures(name)["looks"]["rates"]["1e-4"]["5"]["mean"]["tar"]
+        for name in (EMBEDDER, SMALLER)
+    )
+    assert f"it lets {five:.0f} in at a door with ten people" in text
+    assert f"the smaller lets {of_smaller:.0f} in" in text
+    assert f"There {five:.0f} of 100 looks" in text
+    work = figures(EMBEDDER)["macs"] / figures(SMALLER)["macs"]
+    assert f"It computes {work:.1f} times as much" in text

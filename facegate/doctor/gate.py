@@ -45,18 +45,19 @@ def embedder(settings: Config) -> Finding:
         began_s = time.monotonic()
         vision.embedder.embed(noise)
         looks_s.append(time.monotonic() - began_s)
+    look_s, votes = min(looks_s), settings.access.votes_needed
     threshold = parts.threshold_for(settings, vision.calibration, 1)
-    said = f"; {1000 * min(looks_s):.0f} ms a look; threshold {threshold:.3f} for one person at "
-    finding = _network(
-        "embedder", vision.embedder.model, f"{said}FMR {settings.access.target_fmr:g}"
+    said = (
+        f"; {1000 * look_s:.0f} ms a look; threshold {threshold:.3f} for one person at FMR "
+        f"{settings.access.target_fmr:g}"
     )
-    wait_s = settings.access.votes_needed * min(looks_s)
-    if finding.state == "ok" and wait_s > LONGEST_WAIT_S:
+    finding = _network("embedder", vision.embedder.model, said)
+    if finding.state == "ok" and votes * look_s > LONGEST_WAIT_S:
         return warning(
             "embedder",
             finding.found,
-            f"visitors wait {wait_s:.1f} s for the {settings.access.votes_needed} looks of "
-            "access.votes_needed: set models.embedder: inception_resnet_lite, or need fewer",
+            f"visitors wait {votes * look_s:.1f} s for the {votes} looks of access.votes_needed: "
+            "set models.embedder: inception_resnet_lite, or need fewer",
         )
     return finding
 
