@@ -103,7 +103,7 @@ class DoorKeeper:
         self._commands: SimpleQueue[tuple[Command, Future[list[DoorEvent]]]] = SimpleQueue()
         self._advice = (PanelState.IDLE, float("-inf"))
         self._admins: frozenset[int] = frozenset()
-        self._asked: Facts = {}
+        self._asked: dict[str | None, Facts] = {}
         self._duress: frozenset[str] = frozenset()
         self._groups: Mapping[int, str] = {}
         self.last_event = "none"
@@ -129,7 +129,7 @@ class DoorKeeper:
     @property
     def waiting(self) -> bool:
         """Whether the door waits for a second factor."""
-        return self._door.waiting
+        return bool(self._door.waiting_for)
 
     # From other threads.
 
@@ -298,7 +298,8 @@ class DoorKeeper:
         events = self._door.apply(decision, self._admits(decision))
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
         if any(event.name == "second_factor_wanted" for event in events):
-            self._asked = facts
+            asked = {**self._asked, name: facts}
+            self._asked = {person: asked[person] for person in self._door.waiting_for}
         self._report(events, facts)
 
     def _unsure(self) -> None:
@@ -319,7 +320,8 @@ class DoorKeeper:
     def _report(self, events: list[DoorEvent], facts: Facts | None = None) -> None:
         for event in events:
             # Without facts of its own, an event about a person is about the second factor.
-            about = dict(facts or self._asked) if event.person is not None else {}
+            own = facts or self._asked.get(event.person, {})
+            about = dict(own) if event.person is not None else {}
             if (event.name, event.cause) != ("granted", "grant"):
                 about.pop("latency_ms", None)
                 about["reason"] = event.cause

@@ -38,7 +38,7 @@ class UnusedGrants:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._noted: SimpleQueue[tuple[int, DoorEventName, float]] = SimpleQueue()
-        self._let_in: int | None = None
+        self._let_in: set[int] = set()
         self._tracks: dict[int, _Track] = {}
 
     # The act thread.
@@ -49,15 +49,13 @@ class UnusedGrants:
         A door that locks again and was not seen to open let nobody in; without a contact nobody
         knows.
         """
+        about = set() if track_id is None else {track_id}
         if event.name == "granted":
-            self._let_in = track_id
-            return
-        if event.name in ("door_opened", "door_locked"):
-            track_id, self._let_in = self._let_in, None
-            if event.name == "door_opened":
-                return
-        if event.name in AGAIN_S and track_id is not None:
-            self._noted.put((track_id, event.name, self._clock() + AGAIN_S[event.name]))
+            self._let_in |= about
+        elif event.name in ("door_opened", "door_locked"):
+            about, self._let_in = self._let_in, set()
+        for track in about if event.name in AGAIN_S else ():
+            self._noted.put((track, event.name, self._clock() + AGAIN_S[event.name]))
 
     # The identify thread.
 

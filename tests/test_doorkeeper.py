@@ -19,7 +19,7 @@ from facegate.hardware.fake import FakeInput, FakeOutput
 from facegate.hardware.panel import LAMPS, Panel, PanelState
 from facegate.journal import Journal
 from facegate.types import Decision, Verdict
-from facegate.unused_grants import UnusedGrants
+from facegate.unused_grants import AGAIN_S, UnusedGrants
 
 INPUTS = ("exit_button", "contact", "tamper", "factor_button", "enrol_button")
 PULSE_S = 0.3
@@ -240,6 +240,19 @@ def test_whoever_the_second_factor_is_of_is_named_whoever_comes_meanwhile():
     assert granted.fields["person"] == ADMIN
 
 
+def test_each_of_two_people_who_were_asked_is_told_of_by_their_own_number():
+    with Kept(second_factor="pin").running() as kept:
+        kept.face(person=ADMIN, name="Ann")
+        kept.face(person=MEMBER, name="Ben")
+        until(lambda: kept.names().count("second_factor_wanted") == 2)
+        kept.keeper.command(lambda door: door.pin(False))
+        kept.keeper.command(lambda door: door.pin(True))
+        until(lambda: "granted" in kept.names())
+    told = {e.name: e.fields["person"] for e in kept.events if "person" in e.fields}
+    assert told["second_factor_refused"] == MEMBER
+    assert told["granted"] == told["door_unlocked"] == ADMIN
+
+
 def unused(kept):
     """The tracks that are judged again, and in how many seconds."""
     found, began_s, later_s = [], time.monotonic(), 0
@@ -271,6 +284,25 @@ def test_who_was_let_in_but_came_too_late_may_be_granted_again():
         kept.inputs["contact"].drive(False)
         until(lambda: len(kept.relay.edges) == 2)
     assert unused(kept) == []
+
+
+def test_all_who_were_let_in_by_one_pulse_that_nobody_used_are_judged_again(clock):
+    unused, alive = UnusedGrants(clock), frozenset({1, 2, 3})
+
+    def note(name, track=None):
+        unused.note(DoorEvent(name, 0.0, DoorState.LOCKED, DoorState.LOCKED, "c"), track)
+
+    note("granted", 1)
+    note("granted", 2)
+    note("door_locked")
+    assert unused.due(alive) == []
+    clock.now_s += AGAIN_S["door_locked"]
+    assert unused.due(alive) == [1, 2]
+    note("granted", 3)
+    note("door_opened")
+    note("door_locked")
+    clock.now_s += AGAIN_S["door_locked"]
+    assert unused.due(alive) == []
 
 
 @pytest.mark.parametrize(

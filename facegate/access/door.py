@@ -20,6 +20,7 @@ is inside gets out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from facegate.access.door_events import (
@@ -40,6 +41,14 @@ HOURS_HOLD_S = 2.0
 LATCH_GRACE_S = 0.5
 """A door that opens so soon after the strike was held again was opened in time: the latch has play,
 a closing door bounces, and the contact's debounce is late."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """When somebody was asked for a second factor, and until when it counts; monotonic seconds."""
+
+    at_s: float
+    until_s: float
 
 
 class Relay(Protocol):
@@ -85,8 +94,7 @@ class Door:
         self._hours_until_s: float | None = None
         self._held_at_s = float("-inf")
         self._open_since_s = clock()
-        self._waiting: tuple[str | None, float] | None = None
-        self._asked_at_s = float("-inf")
+        self._asked: dict[str | None, _Asked] = {}
         self._lockout = Lockout(
             settings.lockout_attempts, settings.lockout_within_s, settings.lockout_s
         )
@@ -98,9 +106,9 @@ class Door:
         return max(ends, default=None)
 
     @property
-    def waiting(self) -> bool:
-        """Whether the door waits for a second factor."""
-        return self._waiting is not None
+    def waiting_for(self) -> tuple[str | None, ...]:
+        """Whose second factor the door waits for; whoever was asked last is last, and answers."""
+        return tuple(self._asked)
 
     @property
     def locked_out(self) -> bool:
@@ -132,7 +140,8 @@ class Door:
         if why is not None:
             return [*events, self._event("grant_refused", why, person)]
         if self.settings.second_factor is not None:
-            self._waiting, self._asked_at_s = (person, now_s + self.settings.second_factor_s), now_s
+            self._asked.pop(person, None)
+            self._asked[person] = _Asked(now_s, now_s + self.settings.second_factor_s)
             return [
                 *events,
                 self._event("second_factor_wanted", self.settings.second_factor, person),
@@ -142,26 +151,30 @@ class Door:
         return events + self._unlock("grant", person)
 
     def button(self, at_s: float | None = None) -> list[DoorEvent]:
-        """Take a press as the second factor; no events if the door waited for none.
+        """Take a press as the second factor of whoever was asked last before it, if anybody was.
 
         Args:
             at_s: when it was pressed, by the kernel's time stamp, monotonic seconds; None is now.
         """
         events = self.tick()
-        if self._waiting is None or self.settings.second_factor != "button":
+        if self.settings.second_factor != "button":
             return events
-        if at_s is not None and at_s < self._asked_at_s:
-            return events  # before the face
-        return events + self._confirm("button")
+        pressed_s = self._clock() if at_s is None else at_s
+        before = [person for person, asked in self._asked.items() if asked.at_s <= pressed_s]
+        return events + self._confirm("button", before[-1]) if before else events
 
     def pin(self, correct: bool) -> list[DoorEvent]:
-        """Take a PIN as the second factor; a wrong one asks for the face again."""
+        """Take a PIN as the second factor of whoever was asked last.
+
+        A wrong one asks for that face again.
+        """
         events = self.tick()
-        if self._waiting is None or self.settings.second_factor != "pin":
+        if not self._asked or self.settings.second_factor != "pin":
             return events
+        person = self.waiting_for[-1]
         if correct:
-            return events + self._confirm("pin")
-        person, self._waiting = self._waiting[0], None
+            return events + self._confirm("pin", person)
+        del self._asked[person]
         events.append(self._event("second_factor_refused", "pin", person))
         return events + self._refused(self._clock(), "pin")
 
@@ -245,8 +258,8 @@ class Door:
             self._pulse_until_s = None
         if self._hours_until_s is not None and now_s >= self._hours_until_s:
             self._hours_until_s = None
-        if self._waiting is not None and now_s >= self._waiting[1]:
-            person, self._waiting = self._waiting[0], None
+        for person in [p for p, asked in self._asked.items() if now_s >= asked.until_s]:
+            del self._asked[person]
             events.append(self._event("second_factor_expired", "time", person))
         if self._lockout.over(now_s):
             events.append(self._event("lockout_ended", "time"))
@@ -254,8 +267,9 @@ class Door:
 
     def lock(self, cause: str) -> list[DoorEvent]:
         """Hold the strike at once and forget every cause to release it."""
-        self._waiting = None
+        asked, self._asked = self._asked, {}
         events = self._hold(cause)
+        events += [self._event("grant_refused", cause, person) for person in asked]
         self._pulse_until_s = self._hours_until_s = None
         return events
 
@@ -271,9 +285,8 @@ class Door:
     def _refused(self, now_s: float, cause: str) -> list[DoorEvent]:
         return [self._event("lockout_began", cause)] if self._lockout.refuse(now_s) else []
 
-    def _confirm(self, factor: str) -> list[DoorEvent]:
-        person = None if self._waiting is None else self._waiting[0]
-        self._waiting = None
+    def _confirm(self, factor: str, person: str | None) -> list[DoorEvent]:
+        del self._asked[person]
         if (why := self._shut_to_faces()) is not None:
             return [self._event("grant_refused", why, person)]
         self._lockout.forgive()

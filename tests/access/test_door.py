@@ -369,12 +369,58 @@ def test_only_a_right_pin_forgives_the_wrong_ones(make):
     assert door.locked_out
 
 
-def test_a_lockdown_forgets_whom_it_waited_for(make):
+@pytest.mark.parametrize("shut", ["lockdown", "tamper"])
+def test_what_shuts_the_door_turns_away_whom_it_waited_for(make, shut):
     door = make(second_factor="button")
     door.apply(decision())
-    door.lockdown(True)
-    door.lockdown(False)
+    door.apply(decision(name="Ben"))
+    began, *refused = getattr(door, shut)(True)
+    assert began.name == f"{shut}_began"
+    assert [(e.name, e.cause, e.person) for e in refused] == [
+        ("grant_refused", shut, "Ann"),
+        ("grant_refused", shut, "Ben"),
+    ]
+    getattr(door, shut)(False)
     assert door.button() == []
+
+
+def test_two_people_are_waited_for_and_the_last_asked_answers_first(make, clock):
+    door = make(second_factor="button", second_factor_s=10.0)
+    door.apply(decision())
+    clock.now_s += 4
+    door.apply(decision(at_s=clock.now_s, name="Ben"))
+    assert door.waiting_for == ("Ann", "Ben")
+    assert door.button()[0].person == "Ben"
+    assert [(e.name, e.person) for e in door.button()] == [
+        ("granted", "Ann"),
+        ("door_prolonged", "Ann"),
+    ]
+    door.apply(decision(at_s=clock.now_s))
+    clock.now_s += 1
+    door.apply(decision(at_s=clock.now_s, name="Ben"))
+    clock.now_s += 9
+    expired = [e for e in door.tick() if e.name == "second_factor_expired"]
+    assert [e.person for e in expired] == ["Ann"]
+    assert door.waiting_for == ("Ben",)
+
+
+def test_a_press_between_two_faces_is_the_first_ones(make, clock):
+    door = make(second_factor="button")
+    door.apply(decision())
+    pressed_s = clock.now_s + 0.1
+    clock.now_s += 0.2
+    door.apply(decision(at_s=clock.now_s, name="Ben"))
+    assert door.button(pressed_s)[0].person == "Ann"
+    assert door.waiting_for == ("Ben",)
+
+
+def test_a_wrong_pin_is_one_persons(make):
+    door = make(second_factor="pin", lockout_attempts=3)
+    door.apply(decision())
+    door.apply(decision(name="Ben"))
+    assert door.pin(False)[0].person == "Ben"
+    assert door.pin(True)[0].person == "Ann"
+    assert door.waiting_for == ()
 
 
 def test_other_rules_leave_a_lockout_and_a_pulse_alone(make, relay, clock):

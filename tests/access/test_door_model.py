@@ -21,7 +21,17 @@ VARIANTS = {
     "long": {"pulse_s": MAX_PULSE_S, "lockout_attempts": 4, "lockout_s": 5.0},
 }
 INPUTS = (
-    *("grant", "old_grant", "refusal", "exit", "open", "close", "tamper", "tamper_over"),
+    *(
+        "grant",
+        "other_grant",
+        "old_grant",
+        "refusal",
+        "exit",
+        "open",
+        "close",
+        "tamper",
+        "tamper_over",
+    ),
     *("lockdown", "lockdown_over", "hours", "hours_over", "button", "right_pin", "wrong_pin"),
     *("wait", "wait", "wait_long"),
 )
@@ -39,7 +49,7 @@ class Watched:
         self.door = Door(self, self.settings, lambda: self.now_s)
         self.cause_s = self.hours_s = float("-inf")
         self.released_s = self.closed_at_s = float("-inf")
-        self.face_s = float("-inf")
+        self.asked_s = {}
         self.is_open = self.is_shut = self.tampered = False
         self.logged = self.transitions = 0
 
@@ -78,30 +88,37 @@ class Watched:
         self.now_s = until_s
         self.watch(self.door.tick)
 
-    def face(self, verdict, age_s=0.0):
+    def face(self, verdict, age_s=0.0, name="Ann"):
         shut = self.is_shut or self.tampered or self.door.locked_out
         captured_s = self.now_s - age_s
         if verdict is Verdict.GRANT and not shut and age_s <= self.settings.max_decision_age_s:
-            self.face_s = self.now_s
+            self.asked_s.pop(name, None)
+            self.asked_s[name] = self.now_s
             if self.settings.second_factor is None:
                 self.cause_s = self.now_s
-        decision = Decision(verdict, "r", 1, 1, "Ann", 0.1, 0.9, captured_s, 1)
+        decision = Decision(verdict, "r", 1, 1, name, 0.1, 0.9, captured_s, 1)
         self.watch(lambda: self.door.apply(decision))
 
     def second_factor(self, kind, correct=True):
-        in_time = self.now_s - self.face_s < self.settings.second_factor_s
+        in_s = self.settings.second_factor_s
+        asked = [n for n, at_s in self.asked_s.items() if self.now_s < at_s + in_s]
         shut = self.is_shut or self.tampered or self.door.locked_out
         if kind == self.settings.second_factor:
-            if correct and in_time and not shut:
+            if correct and asked and not shut:
                 self.cause_s = self.now_s
-            self.face_s = float("-inf")
+            asked = asked[:-1]
+            self.asked_s = {n: self.asked_s[n] for n in asked}
         act = self.door.button if kind == "button" else lambda: self.door.pin(correct)
         self.watch(act)
+        if self.settings.second_factor is not None:
+            assert self.door.waiting_for == tuple(asked)
 
     def give(self, name, seconds=1.0):
         door = self.door
         if name == "grant":
             self.face(Verdict.GRANT)
+        elif name == "other_grant":
+            self.face(Verdict.GRANT, name="Ben")
         elif name == "old_grant":
             self.face(Verdict.GRANT, 2.5)
         elif name == "refusal":
@@ -119,14 +136,14 @@ class Watched:
         elif name in ("tamper", "tamper_over"):
             self.tampered = name == "tamper"
             if self.tampered:
-                self.face_s = float("-inf")
+                self.asked_s = {}
             was = door.tampered
             self.watch(lambda: door.tamper(self.tampered))
             assert not (self.tampered and not was and self.level), "tamper holds the strike"
         elif name in ("lockdown", "lockdown_over"):
             self.is_shut = name == "lockdown"
             if self.is_shut:
-                self.face_s = float("-inf")
+                self.asked_s = {}
             was = door.locked_down
             self.watch(lambda: door.lockdown(self.is_shut))
             assert not (self.is_shut and not was and self.level), "lockdown holds the strike"
