@@ -323,7 +323,8 @@ EVENTS: dict[EventName, EventKind] = {
         "7b1bc35bf73d4ea88b4ff95dc106b088",
         5,
         "A person was erased from everything",
-        "FACEGATE_FILES files were searched for their bytes afterwards, and held none.",
+        "Of their bytes FACEGATE_FOUND were found in FACEGATE_FILES files that were searched "
+        "afterwards. No files: the search did not come to pass, and the command said why.",
     ),
     "templates_dropped": EventKind(
         "48a1ae11d9ab4a77b9b1273a54c59bf3",

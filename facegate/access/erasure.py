@@ -34,17 +34,24 @@ class Erasure:
         person: as they were.
         traces: byte strings that were looked for.
         before, after: what was searched before and after.
+        trouble: what went wrong once they were out of the store, if anything did.
     """
 
     person: Person
     traces: int
     before: tuple[Searched, ...]
     after: tuple[Searched, ...]
+    trouble: str | None = None
+
+    @property
+    def found(self) -> int:
+        """How many of their traces are left."""
+        return sum(s.found for s in self.after)
 
     @property
     def clean(self) -> bool:
         """Whether nothing was found afterwards, and the search had found something before."""
-        return any(s.found for s in self.before) and not any(s.found for s in self.after)
+        return self.trouble is None and any(s.found for s in self.before) and not self.found
 
 
 def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Erasure:
@@ -61,15 +68,21 @@ def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Er
 
     Raises:
         InputError: nobody is called so.
-        StoreError: store or backups cannot be written.
+        StoreError: store or backups cannot be written, and the person is still in both.
     """
     traces = store.traces(name)
     before = search(folder, backups, traces)
     backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
     person = store.remove(name)
-    backups.drop_all()  # those that were made meanwhile
-    backups.make(store)
-    return Erasure(person, len(traces), before, search(folder, backups, traces))
+    after: tuple[Searched, ...] = ()
+    trouble = None
+    try:
+        backups.drop_all()  # those that were made meanwhile
+        backups.make(store)
+        after = search(folder, backups, traces)
+    except StoreError as error:
+        trouble = str(error)
+    return Erasure(person, len(traces), before, after, trouble)
 
 
 def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searched, ...]:

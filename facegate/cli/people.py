@@ -25,6 +25,7 @@ from facegate.cli.options import (
 )
 from facegate.cli.output import AsJson, emit
 from facegate.config import load_config
+from facegate.errors import StoreError
 
 if TYPE_CHECKING:
     from facegate.access.erasure import Erasure
@@ -141,8 +142,13 @@ def forget(
     with parts.open_store(settings, embedder_model(settings)) as store:
         erasure = erase(store, parts.rolling_backups(settings), name, settings.state_folder)
         revision = store.revision
-    files = len(erasure.after)
-    record(settings, "person_forgotten", erasure.person, files=files, revision=revision)
+    facts = {"files": len(erasure.after), "found": erasure.found, "revision": revision}
+    record(settings, "person_forgotten", erasure.person, **facts)
+    if erasure.trouble is not None:
+        raise StoreError(
+            f"{erasure.person.name} is out of the store, but not every file was searched: "
+            f"{erasure.trouble}; mend that, and delete what is in {settings.backup_folder}"
+        )
     taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},

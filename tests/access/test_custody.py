@@ -449,6 +449,22 @@ def test_where_copies_stay_nobody_is_half_forgotten(machine):
         assert forget(store, copies, "Ann", machine.folder).person.name == "Ann"
 
 
+class Full(RollingBackups):
+    """No room for a copy."""
+
+    def make(self, store):
+        raise StoreError("no space left")
+
+
+def test_whoever_is_out_of_the_store_is_told_of_though_no_copy_could_be_made(machine):
+    copies = Full(machine.places.backups, machine.key, 3)
+    with machine.store() as store:
+        erasure = forget(store, copies, "Ann", machine.folder)
+    assert (erasure.person.name, erasure.trouble) == ("Ann", "no space left")
+    assert not erasure.clean
+    assert machine.names() == ["Bob"]
+
+
 def test_a_copy_that_does_not_open_is_not_kept(machine):
     copies = machine.backups()
     before = copies.files()

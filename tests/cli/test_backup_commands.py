@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from facegate.access.keys import load_key
+from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
+from facegate.errors import StoreError
 
 
 @pytest.fixture
@@ -95,6 +97,20 @@ def test_something_left_is_exit_code_one(enrolled, tmp_path):
     done = enrolled("people", "forget", "Eileen", "--yes")
     assert done.code == 1
     assert "Eileen is not wholly erased" in done.out
+
+
+def test_a_forgetting_that_stops_half_way_is_recorded_and_told(enrolled, monkeypatch):
+    def full(_self, _store):
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(RollingBackups, "make", full)
+    done = enrolled("people", "forget", "Eileen", "--yes")
+    assert done.code == 5
+    assert "Eileen is out of the store" in done.complaint
+    assert "no space left" in done.complaint
+    assert listed(enrolled) == []
+    shown = enrolled("audit", "show", "--event", "person_forgotten", "--json")
+    assert json.loads(shown.out)[0]["facts"]["files"] == 0
 
 
 def test_another_key_and_a_passphrase(enrolled, passphrase, tmp_path, monkeypatch):
