@@ -2,6 +2,7 @@
 
 FacegateError                 exit code 1
 ├── ConfigError               2   the configuration is wrong
+├── UsageError                2   a command was given an option that it cannot take
 ├── InputError                3   a picture, file or name given by a person is wrong
 │   ├── NotEnrolledError          nobody of this name is enrolled
 │   └── NameTakenError            somebody of this name is enrolled already
@@ -28,6 +29,12 @@ class FacegateError(Exception):
 
 class ConfigError(FacegateError):
     """The configuration file or an override is wrong."""
+
+    exit_code = 2
+
+
+class UsageError(FacegateError):
+    """A command was given an option that it cannot take."""
 
     exit_code = 2
 

@@ -15,7 +15,7 @@ import typer
 
 from facegate.cli.output import make_folder
 from facegate.cli.training import annotated_sets, check_sources, needs, progress, without_paths
-from facegate.errors import DataError, InputError
+from facegate.errors import DataError, InputError, UsageError
 
 RATE, GENTLE_RATE = 5e-3, 2e-4
 """Of an embedder that begins at random; of one that knows people already, whom 5e-3 unlearns."""
@@ -133,7 +133,7 @@ def embedder(
         fake_quantisation=fake_quantisation,
     )
     if own and not all(stage.triplets for stage in settings.stages):
-        raise InputError(
+        raise UsageError(
             "people's pictures have no teacher's embeddings to learn from: begin each --stage with "
             "triplet:, as in triplet:160:0.3:100000"
         )

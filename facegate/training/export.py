@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facegate.errors import DataError, InputError, ModelError
+from facegate.errors import DataError, ModelError, UsageError
 from facegate.training import architectures
 from facegate.training.card_file import made_by
 from facegate.training.chatter import hushed
@@ -56,12 +56,12 @@ def build(source: Source) -> keras.Model:
     """Build the network with fixed batch 1 and load its weights.
 
     Raises:
-        InputError: the weights are missing or do not fit the architecture, or there is none of
-            that name.
+        InputError: the weights are missing or do not fit the architecture.
+        UsageError: there is no architecture of that name.
     """
     known = architectures.BY_KIND[source.kind]
     if source.architecture not in known:
-        raise InputError(f"architecture {source.architecture}: known are {', '.join(known)}")
+        raise UsageError(f"architecture {source.architecture}: known are {', '.join(known)}")
     model = known[source.architecture](batch_size=1, **source.arguments)
     load_weights(model, source.weights)
     return for_xnnpack(model)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from facegate.errors import InputError
+from facegate.errors import UsageError
 from facegate.training import architectures
 from facegate.training.card_file import made_by
 from facegate.training.mining import MINING
@@ -84,12 +84,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.architecture not in architectures.EMBEDDERS:
             known = ", ".join(architectures.EMBEDDERS)
-            raise InputError(f"architecture {self.architecture}: known are {known}")
+            raise UsageError(f"architecture {self.architecture}: known are {known}")
         if self.mining not in MINING:
-            raise InputError(f"mining {self.mining}: known are {', '.join(MINING)}")
+            raise UsageError(f"mining {self.mining}: known are {', '.join(MINING)}")
         least = architectures.EMBEDDERS[self.architecture].shape.smallest_px
         if small := [s.side for s in self.stages if s.side < least]:
-            raise InputError(
+            raise UsageError(
                 f"{self.architecture} needs {least} px or more, and a stage shows {small[0]}"
             )
 
@@ -136,7 +136,8 @@ def variant_of(
     """Take what is asked for, and where nothing is asked what the weights are of.
 
     Raises:
-        InputError: `blocks` are no three numbers, or what tells of the weights cannot be read.
+        UsageError: `blocks` are no three numbers.
+        InputError: what tells of the weights cannot be read.
     """
     behind = variant_behind(weights)
     if architecture not in (None, behind.architecture):
@@ -152,7 +153,7 @@ def parse_blocks(text: str) -> tuple[int, int, int]:
     """Read how many blocks A, B and C, as in `5/10/5`."""
     numbers = text.split("/")
     if len(numbers) != 3 or not all(n.isdecimal() and int(n) for n in numbers):
-        raise InputError(f"blocks {text!r}: expected three numbers, as in 5/10/5")
+        raise UsageError(f"blocks {text!r}: expected three numbers, as in 5/10/5")
     a, b, c = map(int, numbers)
     return a, b, c
 
@@ -165,10 +166,10 @@ def parse_stage(text: str) -> Stage:
         side, strength, views = (rest if triplets else text).split(":")
         stage = Stage(int(side), float(strength), int(views), triplets)
     except ValueError:
-        raise InputError(
+        raise UsageError(
             f"stage {text!r}: expected SIDE:STRENGTH:VIEWS, as in 64:0.2:500000 or "
             "triplet:160:0.3:100000"
         ) from None
     if stage.side % 16 or stage.side <= 0 or not 0 <= stage.strength <= 1 or stage.views <= 0:
-        raise InputError(f"stage {text!r}: side a multiple of 16, strength 0 to 1, views positive")
+        raise UsageError(f"stage {text!r}: side a multiple of 16, strength 0 to 1, views positive")
     return stage

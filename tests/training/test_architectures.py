@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from facegate.errors import InputError
+from facegate.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 keras = pytest.importorskip("keras", reason="needs the extra [train]")
@@ -81,7 +81,7 @@ def test_they_export_as_one_partition_with_a_float_end(perturb, name):
 
 @pytest.mark.parametrize("text", ["5/10", "5/10/x", "0/1/1", "5,10,5"])
 def test_blocks_that_cannot_be_are_refused(text):
-    with pytest.raises(InputError, match="expected three numbers"):
+    with pytest.raises(UsageError, match="expected three numbers"):
         recipe.parse_blocks(text)
 
 
@@ -91,7 +91,7 @@ def test_views_too_small_for_a_network_are_refused():
     chosen = partial(
         recipe.Settings, architecture="inception_resnet_v1", mining="semi-hard", **numbers
     )
-    with pytest.raises(InputError, match="needs 96 px or more, and a stage shows 64"):
+    with pytest.raises(UsageError, match="needs 96 px or more, and a stage shows 64"):
         chosen(stages=small)
     stages = recipe.default_stages("inception_resnet_v1")
     assert chosen(stages=stages).stages[0].side == 96

@@ -86,11 +86,17 @@ def photos(tmp_path):
     return tmp_path / "people"
 
 
-@pytest.mark.parametrize("words", [("--width", "-1"), ("--rate", "-1"), ("--seed", "-1")])
-def test_numbers_that_train_nothing_are_refused(facegate, photos, tmp_path, words):
+@pytest.mark.parametrize(
+    "words",
+    [
+        *[("--width", "-1"), ("--rate", "-1"), ("--seed", "-1"), ("--blocks", "5/10")],
+        *[("--stage", "64:0.2"), ("--mining", "hard"), ("--architecture", "resnet")],
+    ],
+)
+def test_options_that_train_nothing_are_refused(facegate, photos, tmp_path, words):
     done = facegate("train", "embedder", "--data", photos, "--out", tmp_path / "run", *words)
     assert done.code == 2
-    assert words[0] in done.err
+    assert words[0].lstrip("-") in done.err
 
 
 @pytest.mark.parametrize(

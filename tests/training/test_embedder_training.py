@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate.errors import DataError, InputError, TrainingError
+from facegate.errors import DataError, InputError, TrainingError, UsageError
 from facegate.training.change import change
 from facegate.training.verification import Verification
 from facegate.vision.tflite import model_folder
@@ -453,7 +453,7 @@ def _apart(head, points, wanted):
 
 @pytest.mark.parametrize("text", ["64", "64:0.2", "50:0.2:10", "64:2:10", "x:1:1", "triplet:64:1"])
 def test_a_stage_that_cannot_be_is_refused(text):
-    with pytest.raises(InputError, match="stage"):
+    with pytest.raises(UsageError, match="stage"):
         recipe.parse_stage(text)
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from facegate.errors import DataError, InputError, ModelError
+from facegate.errors import DataError, InputError, ModelError, UsageError
 from facegate.training import card_file
 from facegate.training.chatter import hushed
 from facegate.training.partitions import interpreter_of, partitions
@@ -405,7 +405,7 @@ def test_what_cannot_be_built_is_said(ex, embedder, tmp_path):
         build(path=tmp_path / "none.weights.h5")
     with pytest.raises(InputError, match="do not fit inception_resnet_lite"):
         build(width=0.5)
-    with pytest.raises(InputError, match="architecture resnet: known are inception_resnet_lite"):
+    with pytest.raises(UsageError, match="architecture resnet: known are inception_resnet_lite"):
         build("resnet")
     (tmp_path / "bad.weights.h5").write_bytes(b"not HDF5")
     with pytest.raises(InputError, match="do not fit"):
