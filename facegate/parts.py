@@ -79,24 +79,24 @@ def _all_outputs(model: TFLiteModel, picture: U8) -> F32:
     return np.concatenate([values.ravel() for values in model.run(picture).values()])
 
 
-def _file(name: str) -> Path:
+def network_file(name: str) -> Path:
     """Give a network's file, from its path or from the bare name of one that ships."""
     return model_folder() / f"{name}.tflite" if is_bare(name) else Path(name)
 
 
 def detector_path(config: Config) -> Path:
     """Give the detector file: configured or shipped."""
-    return _file(config.models.detector or DETECTOR)
+    return network_file(config.models.detector or DETECTOR)
 
 
 def refiner_path(config: Config) -> Path:
     """Give the refiner file: configured or shipped."""
-    return _file(config.models.refiner or REFINER)
+    return network_file(config.models.refiner or REFINER)
 
 
 def embedder_path(config: Config) -> Path:
     """Give the embedder file: configured or shipped."""
-    return _file(config.models.embedder or EMBEDDER)
+    return network_file(config.models.embedder or EMBEDDER)
 
 
 def load_detector(config: Config) -> TFLiteFaceDetector:

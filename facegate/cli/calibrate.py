@@ -29,7 +29,9 @@ def calibrate(
     images: Annotated[
         Path | None, typer.Option(help="Folder of people, NAME/PICTURE: your own door's visitors.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A .tflite, instead of config's.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A .tflite, or a shipped one's name, instead of config's.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Copy the model to this .tflite, and write there.")
     ] = None,

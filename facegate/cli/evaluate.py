@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure the networks.", no_args_is_help=True)
 
 Data = Annotated[Path | None, typer.Option(help="Folder with the validation sets.")]
-Model = Annotated[Path | None, typer.Option(help="A .tflite with its card, instead of config's.")]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="A .tflite with its card, or a shipped one's name, instead of config's."),
+]
 ToCard = Annotated[bool, typer.Option("--card", help="Write the figures into the card too.")]
 Plots = Annotated[Path | None, typer.Option(help="Folder to write curves into, as PNG.")]
 

@@ -16,7 +16,7 @@ from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
 from facegate.cli.training import needs, progress, say, without_paths
-from facegate.config import Config, load_config
+from facegate.config import load_config
 from facegate.errors import InputError, ModelError, NoEmbeddingError
 from facegate.vision.card import ModelCard, card_path, read_card
 from facegate.vision.tflite import model_folder
@@ -99,7 +99,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a network's card: what it is, where it comes from, how good it is."""
-    path = _find(model, load_config(config))
+    path = named_model(model) if model else parts.embedder_path(load_config(config))
     card = read_card(path)
     raw = card.raw
     lines = [
@@ -130,13 +130,6 @@ def _what_it_takes(card: ModelCard) -> list[str]:
     if card.kind == "embedder":
         lines.append(f"output       {card.embedding_floats} numbers")
     return lines
-
-
-def _find(model: Path | None, settings: Config) -> Path:
-    if model is None:
-        return parts.embedder_path(settings)
-    shipped = model_folder() / f"{model.name.removesuffix('.tflite')}.tflite"
-    return shipped if not model.is_file() and shipped.is_file() else named_model(model)
 
 
 @app.command("import")

@@ -214,14 +214,20 @@ def embedder_model(config: Config) -> str:
 
 
 def named_model(path: Path) -> Path:
-    """Give a network's path that was typed back.
+    """Give the file of a network that was typed: a path, or the bare name of one that ships.
 
     Raises:
         ModelError: there is no such file.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such network; give a .tflite with its card beside it")
-    return path
+    from facegate.parts import network_file
+
+    found = network_file(str(path))
+    if not found.is_file():
+        raise ModelError(
+            f"{path}: no such network; give a .tflite with its card beside it, or the name of one "
+            "that ships, without ending (facegate models list)"
+        )
+    return found
 
 
 def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple[U8, Face]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -49,7 +50,7 @@ def read_picture(path: Path) -> U8:
 
 
 def write_picture(path: Path, pixels: U8) -> None:
-    """Write an RGB picture; the suffix chooses the format.
+    """Write an RGB picture, whole or not at all; the suffix chooses the format.
 
     Raises:
         InputError: the file cannot be written, or its suffix names no format.
@@ -60,9 +61,13 @@ def write_picture(path: Path, pixels: U8) -> None:
         done = False
     if not done:
         raise InputError(f"{path}: choose a name that ends in .png or .jpg")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.write_bytes(data.tobytes())
+        temporary.write_bytes(data.tobytes())
+        temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 

@@ -318,3 +318,11 @@ def test_a_network_that_is_not_there_is_told_as_it_was_typed(facegate, words, ty
     assert done.code == ModelError.exit_code
     assert "no such network" in done.complaint
     assert "reinstall" not in done.complaint
+
+
+def test_a_network_that_ships_is_named_without_folder_and_ending(facegate):
+    shown = facegate("models", "show", "inception_resnet_lite")
+    assert shown.code == 0, shown.err
+    assert "embedder, inception_resnet_lite" in shown.out
+    elsewhere = facegate("models", "show", "/nowhere/inception_resnet_lite.tflite")
+    assert elsewhere.code == ModelError.exit_code, "not the one that ships"

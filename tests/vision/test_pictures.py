@@ -1,0 +1,36 @@
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facegate.errors import InputError
+from facegate.vision.pictures import read_picture, write_picture
+
+GREY = np.full((8, 8, 3), 90, np.uint8)
+
+
+def test_a_picture_is_read_as_it_was_written(tmp_path):
+    write_picture(tmp_path / "a.png", GREY)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), GREY)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, monkeypatch):
+    write_picture(tmp_path / "a.png", GREY)
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="cannot be written: No space left"):
+        write_picture(tmp_path / "a.png", GREY // 2)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), GREY)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_suffix_that_names_no_format_is_said(tmp_path):
+    with pytest.raises(InputError, match=r"ends in \.png or \.jpg"):
+        write_picture(tmp_path / "a.xyz", GREY)
