@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from facegate import parts
 from facegate.access.lockdown import LockdownMark
+from facegate.access.passes import said
 from facegate.access.pin import PinFile
 from facegate.access.policy import identity_of
 from facegate.access.store import Person, Store
@@ -135,6 +136,15 @@ class Commands:
         with self._roster.changing():
             person = self._store.set_note(name, note)
         self._journal.emit("note_changed", f"person {person.person_id}", person=person.person_id)
+        return person
+
+    def set_until(self, name: str, until_wall: float | None) -> Person:
+        """Say from when on a person is not let in, seconds since the epoch; None is never."""
+        with self._roster.changing():
+            person = self._store.set_until(name, until_wall)
+        until = said(person.until_wall, self.config.schedule.zone)
+        number = person.person_id
+        self._journal.emit("pass_changed", f"its end: {until}", person=number, until=until)
         return person
 
     def unlock(self) -> None:

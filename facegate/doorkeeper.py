@@ -19,6 +19,7 @@ from typing import Protocol
 from facegate.access.arming import Arming
 from facegate.access.door import Door
 from facegate.access.door_events import ALARMS, DoorEvent, DoorSettings, DoorState
+from facegate.access.passes import ended
 from facegate.access.schedule import Schedule
 from facegate.errors import DaemonError, LineError
 from facegate.events import EventName
@@ -106,6 +107,7 @@ class DoorKeeper:
         self._asked: dict[str | None, Facts] = {}
         self._duress: frozenset[str] = frozenset()
         self._groups: Mapping[int, str] = {}
+        self._passes: Mapping[int, float] = {}
         self.last_event = "none"
         self.stalled = False
         self.beats = 0
@@ -147,9 +149,11 @@ class DoorKeeper:
         admins: frozenset[int],
         duress: frozenset[str],
         groups: Mapping[int, str] = MappingProxyType({}),
+        passes: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
-        """Take on who is an administrator, whose coming means a threat, and the groups."""
+        """Take on who is an administrator, whose coming means a threat, groups, and pass ends."""
         self._admins, self._groups, self._duress = admins, groups, duress
+        self._passes = passes
 
         def take(door: Door) -> list[DoorEvent]:
             door.settings = replace(door.settings, duress=self._duress)
@@ -285,7 +289,7 @@ class DoorKeeper:
         if decision.person_id is not None:
             facts["person"] = decision.person_id
         if verdict is Verdict.GRANT:
-            if decision.person_id in self._admins:
+            if decision.person_id in self._admins and not self._pass_ended(decision):
                 self._arm(name)
         elif verdict is Verdict.DENY:
             why = f"{name}: not let in, too near to another person"
@@ -295,7 +299,7 @@ class DoorKeeper:
             self.say("unknown", "nobody enrolled looks like this", None, **facts)
             self._panel.show(PanelState.DENIED)
         self._report(self._door.tick())  # what is due is about whoever came before
-        events = self._door.apply(decision, self._admits(decision))
+        events = self._door.apply(decision, self._barred(decision))
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000
         if any(event.name == "second_factor_wanted" for event in events):
             asked = {**self._asked, name: facts}
@@ -305,10 +309,17 @@ class DoorKeeper:
     def _unsure(self) -> None:
         self.say("hours_unsure", "the time was not confirmed since this machine started")
 
-    def _admits(self, decision: Decision) -> bool:
+    def _barred(self, decision: Decision) -> str | None:
+        if self._pass_ended(decision):
+            return "pass_ended"
         group = self._groups.get(decision.person_id or 0)
         name = decision.name
-        return name is None or self._schedule.admits(name, self._wall_clock(), group)
+        if name is None or self._schedule.admits(name, self._wall_clock(), group):
+            return None
+        return "hours"
+
+    def _pass_ended(self, decision: Decision) -> bool:
+        return ended(self._passes.get(decision.person_id or 0), self._wall_clock())
 
     def _arm(self, name: str | None) -> None:
         if self._inputs.get("enrol_button") is not None and not self._arming.armed:

@@ -56,6 +56,7 @@ EventName = Literal[
     "settings_refused",
     "group_changed",
     "note_changed",
+    "pass_changed",
     "person_forgotten",
     "templates_dropped",
     "settings_changed",
@@ -318,6 +319,12 @@ EVENTS: dict[EventName, EventKind] = {
     ),
     "note_changed": EventKind(
         "5c5761884aab42b3870f1d2f67f853cb", 5, "A note on a person was changed", ""
+    ),
+    "pass_changed": EventKind(
+        "cc915ab80aca4c7b9e38ceda44233458",
+        5,
+        "From when on a person is not let in was changed",
+        "`facegate people list` shows it; `facegate people until NAME` takes the end away.",
     ),
     "person_forgotten": EventKind(
         "7b1bc35bf73d4ea88b4ff95dc106b088",

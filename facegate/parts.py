@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, time, tzinfo
+from datetime import time
 from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -41,7 +40,6 @@ from facegate.vision.quality import QualityLimits
 from facegate.vision.refiner import FaceRefiner, TFLiteFaceRefiner
 from facegate.vision.tflite import TFLiteModel, model_folder
 
-LOCAL_TIME = Path("/etc/localtime")
 DETECTOR, REFINER, EMBEDDER = "yunet_like", "onet_like", "inception_resnet_v1"
 """The networks that ship and are used where the settings name no other."""
 
@@ -288,7 +286,7 @@ def schedule(config: Config) -> Schedule:
     """Give the hours."""
     c = config.schedule
     return Schedule(
-        zone=_zone(c.time_zone),
+        zone=c.zone,
         holidays=frozenset(c.holidays),
         groups=tuple(
             Group(
@@ -307,17 +305,6 @@ def schedule(config: Config) -> Schedule:
 def _window(window: WindowConfig) -> Window:
     start, end = time.fromisoformat(window.start), time.fromisoformat(window.end)
     return Window(frozenset(DAYS.index(day) for day in window.days), start, end)
-
-
-def _zone(name: str | None) -> tzinfo:
-    """Give the configured time zone, or the system's."""
-    if name is not None:
-        return ZoneInfo(name)
-    try:
-        with LOCAL_TIME.open("rb") as file:
-            return ZoneInfo.from_file(file)
-    except (OSError, ValueError):
-        return UTC
 
 
 @dataclass(frozen=True)

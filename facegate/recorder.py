@@ -25,8 +25,8 @@ RECORDED: frozenset[EventName] = frozenset(
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
         *("person_renamed", "person_removed", "person_forgotten", "role_changed"),
         *("pin_set", "settings_reloaded", "settings_refused"),
-        *("group_changed", "note_changed", "templates_dropped", "settings_changed"),
-        *("backup_restored", "store_unread"),
+        *("group_changed", "note_changed", "pass_changed", "templates_dropped"),
+        *("settings_changed", "backup_restored", "store_unread"),
         *("commanded", "command_refused", "audit_missing", "audit_renewed", "store_older"),
     }
 )
@@ -34,7 +34,7 @@ RECORDED: frozenset[EventName] = frozenset(
 CHANGES: frozenset[EventName] = frozenset(
     {
         *("enrolled", "person_renamed", "person_removed", "person_forgotten"),
-        *("role_changed", "group_changed", "note_changed", "templates_dropped"),
+        *("role_changed", "group_changed", "note_changed", "pass_changed", "templates_dropped"),
     }
 )
 """Of these, `revision` says what the store's was then: an older store put back shows by it."""

@@ -32,6 +32,7 @@ class Members:
         admins: person_ids of administrators.
         duress: name keys of people whose coming means a threat.
         groups: person_id → group, of those in one.
+        passes: person_id → when their pass ends, seconds since the epoch; of those whose does.
         limits: of the policy, for so many people.
     """
 
@@ -41,6 +42,7 @@ class Members:
     admins: frozenset[int]
     duress: frozenset[str]
     groups: Mapping[int, str]
+    passes: Mapping[int, float]
     limits: PolicySettings
 
     def without(self, person_id: int) -> Members:
@@ -137,6 +139,7 @@ class Roster:
             admins=frozenset(p.person_id for p in people if p.role == "admin"),
             duress=frozenset(same_name_key(p.name) for p in people if p.role == "duress"),
             groups={p.person_id: p.group for p in people if p.group is not None},
+            passes={p.person_id: p.until_wall for p in people if p.until_wall is not None},
             limits=self._limits(len(people)),
         )
 

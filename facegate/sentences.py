@@ -21,6 +21,9 @@ WHY = {
 }
 """Causes as people say them; others are said as they are."""
 
+BARRED = {"hours": "not within their hours", "pass_ended": "their pass has ended"}
+"""What keeps one person out."""
+
 SENTENCES: dict[DoorEventName, str] = {
     "granted": "{person}: come in",
     "grant_refused": "{person}: known, but {why}",
@@ -52,8 +55,8 @@ def sentence(event: DoorEvent, settings: DoorSettings) -> str:
     why = WHY.get(event.cause, event.cause)
     if event.cause == "hours" and event.name == "door_unlocked":
         return why
-    if event.cause == "hours" and event.name == "grant_refused":
-        return f"{event.person or 'somebody'}: not within their hours"
+    if event.name == "grant_refused" and event.cause in BARRED:
+        return f"{event.person or 'somebody'}: {BARRED[event.cause]}"
     if event.name == "grant_refused" and event.person is None:
         return f"not unlocked: {why}"
     return SENTENCES[event.name].format(

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import date
+from datetime import UTC, date, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from facegate.types import MAX_PULSE_S
 
+LOCAL_TIME = Path("/etc/localtime")
 MAX_PATH_BYTES, MAX_FILE_NAME_BYTES = 4096, 255
 """Source: PATH_MAX of Linux, which counts the zero byte at the end, and NAME_MAX."""
 
@@ -211,6 +213,17 @@ class ScheduleConfig(Section):
     holidays: list[date] = []
     groups: list[GroupConfig] = []
     unlock: list[WindowConfig] = []
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the clock on the wall: the configured one, or the system's."""
+        if self.time_zone is not None:
+            return ZoneInfo(self.time_zone)
+        try:
+            with LOCAL_TIME.open("rb") as file:
+                return ZoneInfo.from_file(file)
+        except (OSError, ValueError):
+            return UTC
 
 
 class PanelConfig(Section):

@@ -633,6 +633,23 @@ def test_whoever_is_removed_gets_in_no_more_though_another_record_is_damaged(
     assert door.gate.status()["people"] == 1
 
 
+def test_whose_pass_is_ended_is_kept_out_from_then_on(opened, vision, films):
+    door = opened(films["friend"], loop=True)
+    enrol_friend(door, vision)
+    name = walkup.portraits()[0].name
+    with door.running():
+        until(lambda: door.named("granted"))
+        door.gate.commands.set_until(name, time.time())
+        until(lambda: door.named("grant_refused"))
+        granted = len(door.named("granted"))
+        until(lambda: len(door.named("grant_refused")) == 2)
+        assert len(door.named("granted")) == granted
+        door.gate.commands.set_until(name, None)
+        until(lambda: len(door.named("granted")) > granted)
+    assert {e.fields["reason"] for e in door.named("grant_refused")} == {"pass_ended"}
+    assert [e.fields["until"] for e in door.named("pass_changed")][-1] == "none"
+
+
 def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):
     door = opened(films["nobody"], loop=True)
     with door.running():

@@ -3,7 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 
 import pytest
@@ -251,6 +251,26 @@ def test_each_of_two_people_who_were_asked_is_told_of_by_their_own_number():
     told = {e.name: e.fields["person"] for e in kept.events if "person" in e.fields}
     assert told["second_factor_refused"] == MEMBER
     assert told["granted"] == told["door_unlocked"] == ADMIN
+
+
+@pytest.mark.parametrize(("hours", "opens"), [(-1, False), (0, False), (1, True)])
+def test_a_pass_lets_in_until_it_ends(hours, opens):
+    kept = Kept()
+    end_wall = (NOON + timedelta(hours=hours)).timestamp()
+    kept.keeper.follow(frozenset({ADMIN}), frozenset(), passes={ADMIN: end_wall})
+    with kept.running():
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: {"granted", "grant_refused"} & set(kept.names()))
+        kept.inputs["enrol_button"].press()
+        until(lambda: kept.enroller.presses or "enrol_button_ignored" in kept.names())
+    assert bool(kept.relay.edges) is opens
+    assert kept.enroller.presses == opens, "an administrator's pass is the button's too"
+    if not opens:
+        (refused,) = [e for e in kept.events if e.name == "grant_refused"]
+        assert (refused.message, refused.fields["reason"]) == (
+            "Ann: their pass has ended",
+            "pass_ended",
+        )
 
 
 def unused(kept):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from facegate import parts
+from facegate import parts, settings
 from facegate.access.audit import AuditTrail, Limits, read
 from facegate.access.enrolment import EnrolmentSettings
 from facegate.access.policy import PolicySettings
@@ -144,10 +144,10 @@ def test_the_system_tells_the_time_zone_where_the_settings_do_not(monkeypatch, t
     zurich = Path("/usr/share/zoneinfo/Europe/Zurich")
     if not zurich.exists():
         pytest.skip("this machine has no time zones")
-    monkeypatch.setattr(parts, "LOCAL_TIME", zurich)
+    monkeypatch.setattr(settings, "LOCAL_TIME", zurich)
     at = datetime(2026, 7, 1)
     assert parts.schedule(Config()).zone.utcoffset(at) == ZoneInfo("Europe/Zurich").utcoffset(at)
-    monkeypatch.setattr(parts, "LOCAL_TIME", tmp_path / "none")
+    monkeypatch.setattr(settings, "LOCAL_TIME", tmp_path / "none")
     assert parts.schedule(Config()).zone is UTC
 
 

@@ -29,7 +29,7 @@ class Hall:
         limits = PolicySettings(threshold=1.0, min_margin=0.05, votes_needed=3, votes_of=votes_of)
         members = SimpleNamespace(
             limits=limits, names={1: "Ann"}, admins=frozenset(), duress=frozenset(), groups={},
-            matcher=self, revision=1,
+            passes={}, matcher=self, revision=1,
         )  # fmt: skip
         calibration = SimpleNamespace(distance_at=lambda _: 1.0, probability=lambda _: 0.9)
         self.keeper = SimpleNamespace(
@@ -166,5 +166,6 @@ def test_who_is_a_threat_and_who_is_in_which_group_reaches_the_door():
     hall.keeper.follow = lambda *who: told.append(who)
     members = hall.recogniser._roster.now
     members.admins, members.duress, members.groups = {1}, {"ann"}, {1: "staff"}
+    members.passes = {1: 1.8e9}
     hall.recogniser.follow()
-    assert told == [({1}, {"ann"}, {1: "staff"})]
+    assert told == [({1}, {"ann"}, {1: "staff"}, {1: 1.8e9})]

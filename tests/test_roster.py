@@ -55,10 +55,12 @@ def test_roles_and_groups_are_of_those_who_have_them(roster, store):
         store.add("Cleo", [vector(3)], "duress")
         store.add("Dan", [vector(4)])
         store.set_group("Ben", "Night Watch")
+        store.set_until("Ben", 1.8e9)
     ann, ben = (store.person(name).person_id for name in ("Ann", "Ben"))
     assert roster.now.admins == {ann}
     assert roster.now.duress == {"cleo"}
     assert roster.now.groups == {ben: "Night Watch"}
+    assert roster.now.passes == {ben: 1.8e9}
     assert set(roster.now.names.values()) == {"Ann", "Ben", "Cleo", "Dan"}
 
 

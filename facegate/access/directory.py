@@ -51,6 +51,14 @@ class Directory(Protocol):
         """
         ...
 
+    def set_until(self, name: str, until_wall: float | None) -> Person:
+        """Say from when on a person is not let in, seconds since the epoch; None is never.
+
+        Raises:
+            InputError: it is no moment.
+        """
+        ...
+
     def remove(self, name: str) -> Person:
         """Forget a person and their templates; gives them as they were."""
         ...

@@ -124,8 +124,13 @@ class Door:
 
     # Inputs.
 
-    def apply(self, decision: Decision, within_hours: bool = True) -> list[DoorEvent]:
-        """Act on a decision; only a fresh grant can open, within the hours of whom it is for."""
+    def apply(self, decision: Decision, barred: str | None = None) -> list[DoorEvent]:
+        """Act on a decision; only a fresh grant can open.
+
+        Args:
+            decision: about one face.
+            barred: why whom it is for may not come in now: "hours", "pass_ended".
+        """
         events = self.tick()
         now_s, person = self._clock(), decision.name
         if decision.verdict is Verdict.WAIT:
@@ -136,7 +141,7 @@ class Door:
             events.append(self._event("duress", "grant", person))
         if not 0 <= now_s - decision.captured_at_s <= self.settings.max_decision_age_s:
             return [*events, self._event("decision_too_old", "age", person)]
-        why = self._shut_to_faces() or (None if within_hours else "hours")
+        why = self._shut_to_faces() or barred
         if why is not None:
             return [*events, self._event("grant_refused", why, person)]
         if self.settings.second_factor is not None:

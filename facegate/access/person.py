@@ -24,6 +24,7 @@ class Person:
         created_at_wall: seconds since the epoch.
         group: whose hours hold for them (`schedule.groups`), or None.
         note: whatever an administrator wrote down.
+        until_wall: seconds since the epoch from which on they are not let in; None is never.
     """
 
     person_id: int
@@ -33,6 +34,7 @@ class Person:
     created_at_wall: float
     group: str | None = None
     note: str = ""
+    until_wall: float | None = None
 
 
 def names_an_admin(name: str, people: Iterable[Person]) -> bool:

@@ -22,6 +22,7 @@ from facegate.access.database import next_id, transaction
 from facegate.access.gallery import Gallery, floats_of, unit_templates
 from facegate.access.keys import create_key, load_key
 from facegate.access.names import clean_name
+from facegate.access.passes import check_end
 from facegate.access.person import Person, check_note, check_role
 from facegate.access.selection import choose
 from facegate.access.store_file import StoreFile
@@ -176,6 +177,14 @@ class Store(StoreFile):
             InputError: nobody is called so, or the note is too long.
         """
         return self._update(name, note=check_note(note))
+
+    def set_until(self, name: str, until_wall: float | None) -> Person:
+        """Say from when on a person is not let in, seconds since the epoch; None is never.
+
+        Raises:
+            InputError: nobody is called so, or it is no moment.
+        """
+        return self._update(name, until_wall=check_end(until_wall))
 
     def next_name(self) -> str:
         """Give a name for somebody whose name nobody typed; `person-0007` for the seventh."""

@@ -13,6 +13,7 @@ import typer
 
 from facegate.access.directory import Directory
 from facegate.access.names import same_name_key
+from facegate.access.passes import said
 from facegate.access.person import Person
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
@@ -136,11 +137,16 @@ class _Recorded:
     def set_note(self, name: str, note: str) -> Person:
         return self._done("note_changed", self._store.set_note(name, note))
 
+    def set_until(self, name: str, until_wall: float | None) -> Person:
+        person = self._store.set_until(name, until_wall)
+        until = said(until_wall, self._config.schedule.zone)
+        return self._done("pass_changed", person, until=until)
+
     def remove(self, name: str) -> Person:
         return self._done("person_removed", self._store.remove(name))
 
-    def _done(self, event: EventName, person: Person) -> Person:
-        record(self._config, event, person, revision=self._store.revision)
+    def _done(self, event: EventName, person: Person, **facts: Fact) -> Person:
+        record(self._config, event, person, revision=self._store.revision, **facts)
         return person
 
 

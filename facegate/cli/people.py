@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from facegate.access.directory import Directory
 from facegate.access.names import same_name_key
+from facegate.access.passes import ended, read_end, said
 from facegate.access.person import Person
 from facegate.cli.options import (
     ConfigFile,
@@ -30,7 +32,10 @@ from facegate.errors import StoreError
 if TYPE_CHECKING:
     from facegate.access.erasure import Erasure
 
-app = typer.Typer(help="List, show, rename and remove people; give roles.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, rename and remove people; give roles, groups and passes.",
+    no_args_is_help=True,
+)
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
 
@@ -40,7 +45,8 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List everybody who is enrolled."""
     with directory(config) as people:
         everybody = people.people()
-    lines = [_line(p) for p in everybody] or [
+    zone = _zone(config)
+    lines = [_line(p, zone) for p in everybody] or [
         "Nobody is enrolled. Start with: facegate enroll NAME"
     ]
     emit([asdict(p) for p in everybody], as_json, lines)
@@ -50,7 +56,7 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one person."""
     person = named_person(name, config)
-    emit(asdict(person), as_json, [_line(person)])
+    emit(asdict(person), as_json, [_line(person, _zone(config))])
 
 
 @app.command()
@@ -100,6 +106,30 @@ def group(
 
 
 @app.command()
+def until(
+    name: Name,
+    end: Annotated[
+        str,
+        typer.Argument(
+            help="The last day, 2026-12-31; with a time, 2026-12-31T17:00; or now. Empty for none.",
+            show_default=False,
+        ),
+    ] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say until when a person is let in; `now` blocks them, without forgetting them."""
+    zone = _zone(config)
+    until_wall = read_end(end, zone, datetime.now(UTC))
+    _change(
+        lambda d: d.set_until(name, until_wall),
+        lambda p: f"{p.name}: {_pass(p, zone) or 'a pass without end'}.",
+        config,
+        as_json,
+    )
+
+
+@app.command()
 def note(
     name: Name,
     note: Annotated[str, typer.Argument(help="One line; empty for none.", show_default=False)],
@@ -107,7 +137,8 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Write something down about a person."""
-    _change(lambda d: d.set_note(name, note), _line, config, as_json)
+    zone = _zone(config)
+    _change(lambda d: d.set_note(name, note), lambda p: _line(p, zone), config, as_json)
 
 
 @app.command()
@@ -182,7 +213,7 @@ def migrate(
         record(settings, "templates_dropped", waiting=len(waiting), model=model, revision=revision)
         lines = [
             f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
-            *map(_line, waiting),
+            *(_line(p, _zone(config)) for p in waiting),
         ]
     emit([asdict(p) for p in waiting], as_json, lines)
 
@@ -225,10 +256,23 @@ def _erased(erasure: Erasure, elsewhere: int, journal_names: bool) -> list[str]:
     return lines
 
 
-def _line(person: Person) -> str:
+def _zone(config: Path | None) -> tzinfo:
+    """Give the zone of the door's clock on the wall."""
+    return load_config(config).schedule.zone
+
+
+def _pass(person: Person, zone: tzinfo) -> str:
+    """Tell of the end of somebody's pass, if it has one."""
+    if person.until_wall is None:
+        return ""
+    over = ended(person.until_wall, datetime.now(UTC))
+    return f"pass {'ended' if over else 'until'} {said(person.until_wall, zone)}"
+
+
+def _line(person: Person, zone: tzinfo) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
     kept = f"{person.templates} template(s)" if person.templates else "to enrol again"
-    more = "".join(f"  {text}" for text in (person.group, person.note) if text)
+    more = "".join(f"  {text}" for text in (person.group, _pass(person, zone), person.note) if text)
     return (
         f"{person.person_id:>5}  {person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
     )

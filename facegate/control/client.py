@@ -126,6 +126,11 @@ class ControlClient:
         path = f"{_of(name)}/note"
         return Person(**self._call("PUT", path, {"note": note}))
 
+    def set_until(self, name: str, until_wall: float | None) -> Person:
+        """Say from when on a person is not let in, seconds since the epoch; None is never."""
+        path = f"{_of(name)}/until"
+        return Person(**self._call("PUT", path, {"until_wall": until_wall}))
+
     def unlock(self) -> None:
         """Release the strike for one pulse."""
         self._call("POST", "/v1/door/unlock", {})

@@ -105,6 +105,12 @@ def _remove(gate: Gatekeeper, call: Call) -> Person:
     return gate.remove(name)
 
 
+def _set_until(gate: Gatekeeper, call: Call) -> Person:
+    name = call.named["name"]
+    _spare_admins(gate, call, name, "change the pass of")
+    return gate.set_until(name, call.body.until_wall)
+
+
 def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
     """Refuse what would make somebody else an administrator, or one less, to all but root.
 
@@ -194,6 +200,14 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         lambda gate, call: gate.set_note(call.named["name"], call.body.note),
         Person,
         takes=schemas.NewNote,
+    ),
+    Route(
+        "PUT",
+        "/v1/people/{name}/until",
+        "Say from when on a person is not let in, or never; an administrator only for root",
+        _set_until,
+        Person,
+        takes=schemas.NewEnd,
     ),
     Route(
         "DELETE",

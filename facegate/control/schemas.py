@@ -94,6 +94,12 @@ class NewGroup(Request):
     group: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None
 
 
+class NewEnd(Request):
+    """From when on a person is not let in, seconds since the epoch, or never."""
+
+    until_wall: FiniteFloat | None
+
+
 class NewNote(Request):
     """What is written down about a person."""
 

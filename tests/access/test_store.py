@@ -271,6 +271,21 @@ def test_a_group_and_a_note_are_kept_and_sealed(filled):
     assert b"badge" not in content
 
 
+def test_the_end_of_a_pass_is_kept_and_taken_away(filled):
+    with Store.open(filled, KEY, MODEL) as store:
+        store.set_note("Ann", "a dog")
+        store.set_until("Ann", 1.8e9)
+        with pytest.raises(InputError, match="no moment"):
+            store.set_until("Ann", float("nan"))
+    with Store.open(filled, KEY, MODEL) as store:
+        ann = store.person("Ann")
+        assert (ann.until_wall, ann.note) == (1.8e9, "a dog")
+        assert store.person("Bob").until_wall is None
+        store.set_role("Ann", "admin")
+        assert store.rename("Ann", "Anna").until_wall == 1.8e9
+        assert store.set_until("Anna", None).until_wall is None
+
+
 def test_more_looks_are_taken_in_and_ten_that_differ_kept(store):
     store.add("Ann", vectors(8, 1))
     assert store.extend("Ann", vectors(1, 2)).templates == 9

@@ -1,6 +1,7 @@
 """A person's way through the commands: enrolled, recognised in other light, renamed, forgotten."""
 
 import json
+import time
 
 import cv2
 import numpy as np
@@ -72,6 +73,19 @@ def test_more_looks_are_added_to_the_one_who_is_enrolled(
     assert facegate("enroll", "Grace", "--more", "--image", grace).code == 3
     (eileen,) = json.loads(facegate("people", "list", "--json").out)
     assert eileen["templates"] == 2
+
+
+def test_a_pass_ends_and_is_given_again(facegate, enrolled):
+    done = facegate("people", "until", "eileen", "2999-12-31")
+    assert (done.code, done.out.strip()) == (0, "Eileen: pass until 2999-12-31.")
+    assert "pass until 2999-12-31" in facegate("people", "list").out
+    assert "pass ended" in facegate("people", "until", "Eileen", "now").out
+    assert "pass ended" in facegate("people", "show", "Eileen").out
+    (eileen,) = json.loads(facegate("people", "list", "--json").out)
+    assert eileen["until_wall"] == pytest.approx(time.time(), abs=60)
+    assert facegate("people", "until", "Eileen").out.strip() == "Eileen: a pass without end."
+    told = json.loads(facegate("audit", "show", "--event", "pass_changed", "--json").out)
+    assert [r["facts"]["until"] for r in told][::2] == ["2999-12-31", "none"]
 
 
 def test_a_name_that_cannot_be_had_is_refused_before_the_camera_is_opened(facegate, enrolled):

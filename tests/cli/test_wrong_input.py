@@ -112,12 +112,20 @@ def test_a_name_that_will_not_do(facegate, eileen, name):
 
 
 @pytest.mark.parametrize(
-    "words", [("show", "Zoe"), ("rename", "Zoe", "Ann"), ("remove", "Zoe", "-y")]
+    "words",
+    [("show", "Zoe"), ("rename", "Zoe", "Ann"), ("remove", "Zoe", "-y"), ("until", "Zoe", "now")],
 )
 def test_somebody_who_is_not_enrolled(facegate, words):
     done = facegate("people", *words)
     assert done.code == InputError.exit_code
     assert "Zoe: nobody" in done.complaint
+
+
+@pytest.mark.parametrize("end", ["tomorrow", "31.12.2026", "2026-02-30"])
+def test_an_end_of_a_pass_that_is_no_day(facegate, end):
+    done = facegate("people", "until", "Zoe", end)
+    assert done.code == InputError.exit_code
+    assert f"{end}: no day; write 2026-12-31" in done.complaint
 
 
 def test_a_misspelt_setting(facegate, tmp_path):

@@ -88,6 +88,9 @@ class Gate:
     def set_group(self, name, group):
         return replace(person(1, name), group=group)
 
+    def set_until(self, name, until_wall):
+        return replace(person(1, name), until_wall=until_wall)
+
     def set_note(self, name, note):
         return replace(person(1, name), note=note)
 

@@ -104,6 +104,8 @@ def test_the_door_is_commanded_and_roles_are_given(client, gate):
     assert client.set_group("Ann", "staff").group == "staff"
     assert client.set_group("Ann", None).group is None
     assert client.set_note("Ann", "a dog").note == "a dog"
+    assert client.set_until("Ann", 1.8e9).until_wall == 1.8e9
+    assert client.set_until("Ann", None).until_wall is None
 
 
 def test_a_pin_is_set_and_entered(client, gate):

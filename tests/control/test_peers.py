@@ -50,6 +50,7 @@ def bodies():
         "NewName": {"name": "Ben"},
         "NewRole": {"role": "admin"},
         "NewGroup": {"group": "staff"},
+        "NewEnd": {"until_wall": 1.8e9},
         "NewNote": {"note": "lost her badge"},
         "Lockdown": {"on": True},
         "Pin": {"pin": "4829"},
