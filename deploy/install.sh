@@ -10,7 +10,8 @@ STATE=/var/lib/facegate
 BACKUPS=/var/backups/facegate
 UNITS=/etc/systemd/system
 TIMERS="facegate-verify.timer facegate-backup.timer"
-SHIPPED_UNITS="facegate.service facegate-verify.service facegate-backup.service $TIMERS"
+SHIPPED_UNITS="facegate.service facegate-verify.service facegate-backup.service \
+    facegate-tell.service $TIMERS"
 # A new version has to run so long before the old one is given up.
 SETTLE_S=5
 
@@ -55,7 +56,14 @@ put_files() {
     run install -D -m 644 "$files/facegate.tmpfiles" /usr/lib/tmpfiles.d/facegate.conf
     run install -D -m 644 "$files/facegate.catalog" /usr/lib/systemd/catalog/facegate.catalog
     run install -D -m 644 "$files/journald-facegate.conf" /etc/systemd/journald.conf.d/facegate.conf
-    for unit in $SHIPPED_UNITS; do run install -D -m 644 "$files/$unit" "$UNITS/$unit"; done
+    for unit in $SHIPPED_UNITS; do
+        if [ "$dry" = yes ] || [ -f "$files/$unit" ]; then
+            run install -D -m 644 "$files/$unit" "$UNITS/$unit"
+        else  # an older version has none
+            systemctl --quiet disable --now "$unit" || true
+            rm -f "$UNITS/$unit"
+        fi
+    done
     run systemd-sysusers facegate.conf
     run systemd-tmpfiles --create facegate.conf
     run journalctl --update-catalog
@@ -137,14 +145,16 @@ if [ -f /etc/overlayroot.local.conf ] && findmnt --noheadings --types overlay / 
 fi
 
 if [ "$uninstall" = yes ]; then
-    # shellcheck disable=SC2086
-    if booted; then run systemctl disable --quiet --now facegate.service $TIMERS || true; fi
+    if booted; then
+        # shellcheck disable=SC2086
+        run systemctl disable --quiet --now facegate.service facegate-tell.service $TIMERS || true
+    fi
     for unit in $SHIPPED_UNITS; do run rm -f "$UNITS/$unit" "$UNITS"/*.wants/"$unit"; done
     run rm -f /usr/lib/sysusers.d/facegate.conf /usr/lib/tmpfiles.d/facegate.conf \
         /usr/lib/systemd/catalog/facegate.catalog /etc/systemd/journald.conf.d/facegate.conf \
         /usr/local/bin/facegate
     run rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d 2> /dev/null || true
-    run rm -rf "$PREFIX"
+    run rm -rf "$PREFIX" /var/lib/facegate-tell /var/lib/private/facegate-tell
     run journalctl --update-catalog
     if booted; then run systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
@@ -247,7 +257,7 @@ say "user, units, catalog"
 if ! booted; then
     put_files "$release"
     # shellcheck disable=SC2086
-    run systemctl --quiet enable facegate.service $TIMERS
+    run systemctl --quiet enable facegate.service facegate-tell.service $TIMERS
 else
     ran=no saw=no
     if [ -n "$previous" ] && systemctl --quiet is-active facegate.service; then
@@ -270,7 +280,8 @@ else
     run systemctl daemon-reload
     # shellcheck disable=SC2086
     run systemctl --quiet enable --now $TIMERS
-    run systemctl --quiet enable facegate.service
+    run systemctl --quiet enable facegate.service facegate-tell.service
+    run systemctl restart facegate-tell.service || true  # nothing where nobody is to be told
     if ! start || { [ "$saw" = yes ] && [ "$dry" = no ] && ! sees; }; then
         if [ "$ran" = yes ]; then
             if ! roll_back; then

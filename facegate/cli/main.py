@@ -29,6 +29,7 @@ COMMANDS = {
     "detect": "look.detect",
     "status": "status.status",
     "watch": "watch.watch",
+    "tell": "tell.tell",
     "doctor": "doctor.doctor",
     "api": "api.api",
     "demo": "demo.demo",

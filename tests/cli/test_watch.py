@@ -2,55 +2,27 @@
 
 import json
 import shutil
-import subprocess
 
 import pytest
+from journal_files import BEGAN_US, entry, write_journal
 
 from facegate.events import EVENTS
 
 pytestmark = pytest.mark.host
-REMOTE = "/lib/systemd/systemd-journal-remote"
-BEGAN_US = 1_790_000_000_000_000
-
-
-def entry(number, message, event=None, priority=None, **facts):
-    fields = {
-        "__REALTIME_TIMESTAMP": BEGAN_US + number * 1_000_000,
-        "__MONOTONIC_TIMESTAMP": number * 1_000_000,
-        "_BOOT_ID": "0" * 31 + "1",
-        "_SYSTEMD_UNIT": "facegate.service",
-        "SYSLOG_IDENTIFIER": "facegate",
-        "PRIORITY": EVENTS[event].priority if event else priority or 6,
-        "MESSAGE": message,
-    }
-    if event:
-        fields["MESSAGE_ID"], fields["FACEGATE_EVENT"] = EVENTS[event].message_id, event
-    fields |= {f"FACEGATE_{key.upper()}": value for key, value in facts.items()}
-    return "".join(f"{key}={value}\n" for key, value in fields.items()) + "\n"
 
 
 @pytest.fixture
 def journal(tmp_path):
     """A folder with one journal: a day at the door."""
-    if shutil.which("journalctl") is None or shutil.which(REMOTE) is None:
-        pytest.skip("this machine has no journalctl and systemd-journal-remote to write a journal")
-    folder = tmp_path / "journal"
-    folder.mkdir()
-    text = "".join(
-        (
-            entry(0, "looking through file", "ready", people=2),
-            entry(1, "Ann: come in", "granted", person=1, distance="0.412", seq=17),
-            entry(2, "nobody enrolled looks like this", "unknown", distance="1.310"),
-            entry(3, "Ben: come in", "granted", person=2, distance="0.388"),
-            entry(4, "Traceback (most recent call last):", priority=6),
-            entry(5, "/dev/video0: the cable is off", "camera_lost"),
-        )
+    return write_journal(
+        tmp_path / "journal",
+        entry(0, "looking through file", "ready", people=2),
+        entry(1, "Ann: come in", "granted", person=1, distance="0.412", seq=17),
+        entry(2, "nobody enrolled looks like this", "unknown", distance="1.310"),
+        entry(3, "Ben: come in", "granted", person=2, distance="0.388"),
+        entry(4, "Traceback (most recent call last):", priority=6),
+        entry(5, "/dev/video0: the cable is off", "camera_lost"),
     )
-    subprocess.run(
-        [REMOTE, f"--output={folder / 'facegate.journal'}", "-"],
-        input=text, text=True, check=True, capture_output=True,
-    )  # fmt: skip
-    return folder
 
 
 def watched(facegate, journal, *words):

@@ -225,6 +225,63 @@ def metrics():
     return seen
 
 
+def telling():
+    """A program is told what is bad, also of the time in which nobody told it."""
+    manual = Path("/root/source/docs/operating.md").read_text()
+    manual = manual[manual.index("## Being told") :]
+    program, box = Path("/etc/facegate/tell"), Path("/run/facegate-told")
+    seen = {"without": tell_state()}
+    shown = re.search(r"```sh\n(#!/bin/sh\n.*?)```", manual, re.DOTALL)[1]
+    seen["shown"] = sh("sh", "-n", "-c", shown).returncode
+    program.write_text(
+        "#!/bin/sh\n"
+        'echo "$FACEGATE_EVENT" > /run/facegate-told/named || exit 1\n'
+        "cat >> /run/facegate-told/lines\n"
+    )
+    program.chmod(0o755)
+    box.mkdir()
+    box.chmod(0o777)
+    drop_in = Path("/etc/systemd/system/facegate-tell.service.d/override.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nReadWritePaths={box}\n")
+    sh("systemctl", "daemon-reload")
+    sh("systemctl", "start", "facegate-tell")
+    seen["active"] = until(lambda: tell_state() == "active")
+    until(lambda: Path("/var/lib/private/facegate-tell/place").exists())
+    seen["live"] = until(lambda: broken_settings() and lines_of(box / "lines"))
+    sh("systemctl", "stop", "facegate-tell")
+    before = len(lines_of(box / "lines"))
+    broken_settings()
+    sh("systemctl", "start", "facegate-tell")
+    seen["later"] = until(lambda: len(lines_of(box / "lines")) > before)
+    seen["told"] = lines_of(box / "lines")
+    seen["complaint"] = sh("journalctl", "-b", "-u", "facegate-tell", "-o", "cat").stdout
+    sh("systemctl", "stop", "facegate-tell")
+    program.unlink()
+    shutil.rmtree(drop_in.parent)
+    shutil.rmtree(box)
+    sh("systemctl", "daemon-reload")
+    return seen
+
+
+def tell_state():
+    return sh("systemctl", "show", "-P", "ActiveState", "facegate-tell").stdout.strip()
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def broken_settings():
+    """Make the gate fail to start, which it says with severity err, and mend it."""
+    SETTINGS.write_text("no_such_section: {}\n")
+    sh("systemctl", "restart", "facegate")
+    SETTINGS.write_bytes(WORKING.read_bytes())
+    sh("systemctl", "reset-failed", "facegate")
+    sh("systemctl", "stop", "facegate")
+    return True
+
+
 def people():
     code, said, complaint = facegate("people", "list", "--json")
     if code != 0:
@@ -302,7 +359,7 @@ def main():
             seen |= first_boot()
         else:
             seen |= {"gate": gate(), "failures": failures(), "sealed": sealed_key()}
-            seen |= {"backup": backup(), "metrics": metrics()}
+            seen |= {"backup": backup(), "metrics": metrics(), "telling": telling()}
             seen["upgrades"] = upgrades()
             seen["removal"] = removal(seen.pop("before"))
     except Exception:

@@ -149,6 +149,18 @@ def test_figures_are_written_for_node_exporter_as_the_manual_says(seen):
     assert samples["facegate_events_total", "granted"] >= 1
 
 
+def test_somebody_is_told_what_is_bad_also_of_the_time_in_between(seen):
+    telling = seen["telling"]
+    assert telling["without"] == "inactive", "without a program it waits"
+    assert telling["shown"] == 0, "what the manual shows is no program"
+    assert telling["active"]
+    assert telling["live"], telling["complaint"]
+    assert telling["later"], telling["complaint"]
+    first = telling["told"][0]
+    assert first["severity"] <= 3
+    assert "start_failed" in {t["event"] for t in telling["told"]}
+
+
 def test_an_upgrade_keeps_settings_and_people(seen):
     upgrades, good = seen["upgrades"], seen["upgrades"]["good"]
     assert good["code"] == 0, good["said"]

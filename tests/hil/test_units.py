@@ -77,8 +77,9 @@ def test_the_services_are_exposed_little(path):
 def test_the_installer_puts_every_unit():
     installer = (UNITS.parent / "deploy/install.sh").read_text()
     timers, units = (
-        re.search(rf'^{name}="(.*)"', installer, re.M)[1] for name in ("TIMERS", "SHIPPED_UNITS")
+        re.search(rf'^{name}="([^"]*)"', installer, re.M)[1] for name in ("TIMERS", "SHIPPED_UNITS")
     )
+    units = units.replace("\\\n", " ")
     listed = set(units.replace("$TIMERS", timers).split())
     assert listed == {unit.name for unit in UNIT_FILES}
 

@@ -1,0 +1,146 @@
+"""`facegate tell` on journal files as journald writes them, read by the real journalctl."""
+
+import json
+
+import pytest
+from journal_files import entry, write_journal
+
+from facegate.cli import tell
+from facegate.events import EVENTS
+
+pytestmark = pytest.mark.host
+LOST = entry(1, "/dev/video0: the cable is off", "camera_lost")
+FORCED = entry(2, "opened while the strike was held", "door_forced_open", door="forced-open")
+QUIET = (entry(0, "Ann: come in", "granted", person=1), entry(3, "locked", "door_locked"))
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return write_journal(tmp_path / "journal", QUIET[0], LOST, FORCED, QUIET[1])
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program that keeps what it was told, and fails as often as `tmp_path/fail` has lines."""
+    path = tmp_path / "program"
+    path.write_text(
+        "#!/bin/sh\n"
+        f"cd {tmp_path}\n"
+        'echo "$FACEGATE_EVENT|$FACEGATE_MESSAGE" >> named\n'
+        "if [ -s fail ]; then sed -i 1d fail; exit 3; fi\n"
+        "cat >> told\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def told(tmp_path):
+    def read():
+        path = tmp_path / "told"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    return read
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch):
+    monkeypatch.setattr(tell, "AGAIN_S", (0.0, 0.0, 0.0))
+
+
+def test_what_is_bad_is_told_and_nothing_else(facegate, journal, program, told, tmp_path):
+    done = facegate("tell", program, "--directory", journal, "--no-follow")
+    assert done.code == 0, done.err
+    assert [t["event"] for t in told()] == ["camera_lost", "door_forced_open"]
+    forced = told()[1]
+    assert (forced["severity"], forced["facts"]) == (1, {"door": "forced-open"})
+    assert forced["advice"] == EVENTS["door_forced_open"].advice
+    named = (tmp_path / "named").read_text().splitlines()
+    assert named[0] == "camera_lost|/dev/video0: the cable is off"
+
+
+def test_what_is_asked_for_is_told(facegate, journal, program, told):
+    words = ("--event", "granted", "--severity", "info")
+    assert facegate("tell", program, "--directory", journal, "--no-follow", *words).code == 0
+    assert [t["message"] for t in told()] == ["Ann: come in"]
+
+
+def test_it_goes_on_where_it_stopped(facegate, journal, program, told, tmp_path):
+    place = tmp_path / "place"
+    words = ("tell", program, "--directory", journal, "--place", place)
+    assert facegate(*words).code == 0
+    assert told() == [], "what was there before it was first asked is old"
+    write_journal(journal, entry(10, "the disk is full", "audit_failed"))
+    write_journal(journal, entry(11, "the case was opened", "tamper_began"))
+    for _ in range(2):
+        assert facegate(*words).code == 0
+        assert [t["event"] for t in told()] == ["audit_failed", "tamper_began"]
+
+
+def test_a_program_that_fails_is_tried_again(facegate, journal, program, told, tmp_path):
+    (tmp_path / "fail").write_text("once\ntwice\n")
+    done = facegate("tell", program, "--directory", journal, "--event", "camera_lost")
+    assert done.code == 0
+    assert [t["event"] for t in told()] == ["camera_lost"]
+    assert done.err.count("exit status 3") == 2
+    assert "not told" not in done.err
+
+
+def test_what_cannot_be_told_is_said_and_does_not_hold_up_the_rest(
+    facegate, journal, program, told, tmp_path
+):
+    (tmp_path / "fail").write_text("again\n" * 4)
+    done = facegate("tell", program, "--directory", journal)
+    assert "not told, and not tried again: /dev/video0: the cable is off" in done.err
+    assert [t["event"] for t in told()] == ["door_forced_open"]
+
+
+def test_a_program_that_hangs_is_ended(facegate, journal, tmp_path, monkeypatch):
+    monkeypatch.setattr(tell, "TIMEOUT_S", 0.2)
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    done = facegate("tell", program, "--directory", journal, "--event", "camera_lost")
+    assert done.code == 0
+    assert done.err.count("not done within 0.2 s") == 4
+
+
+def test_a_program_that_is_no_program_is_told(facegate, journal, tmp_path):
+    broken = tmp_path / "broken"
+    broken.write_text("#!/nowhere\n")
+    broken.chmod(0o755)
+    done = facegate("tell", broken, "--directory", journal, "--event", "camera_lost")
+    assert "cannot be run: no such file" in done.err
+
+
+@pytest.mark.parametrize("made", [None, "", "folder"])
+def test_a_program_that_cannot_be_run_is_refused(facegate, tmp_path, made):
+    path = tmp_path / "program"
+    if made == "folder":
+        path.mkdir()
+    elif made is not None:
+        path.write_text(made)
+    done = facegate("tell", path)
+    assert done.code == 3
+    assert "no program that can be run; chmod +x it" in done.complaint
+
+
+def test_an_event_that_is_misspelt_is_refused(facegate, program):
+    done = facegate("tell", program, "--event", "grantd")
+    assert (done.code, "no event is called so" in done.complaint) == (3, True)
+
+
+def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_path, monkeypatch):
+    """journalctl would show the last ten of what came since, and no more."""
+    stand_in = tmp_path / "bin" / "journalctl"
+    stand_in.parent.mkdir()
+    lost = {"__CURSOR": "s=2", "PRIORITY": "3", "MESSAGE": "lost", "FACEGATE_EVENT": "camera_lost"}
+    stand_in.write_text(f"#!/bin/sh\necho \"$*\" >> {tmp_path}/asked\necho '{json.dumps(lost)}'\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(stand_in.parent), prepend=":")
+    place = tmp_path / "place"
+    place.write_text("s=1\n")
+    assert facegate("tell", program, "--place", place).code == 0
+    assert [t["message"] for t in told()] == ["lost"]
+    assert place.read_text() == "s=2\n"
+    assert "--follow --no-tail --after-cursor=s=1" in (tmp_path / "asked").read_text()
