@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
+from facegate.access.person import Person
 from facegate.config import Config
 from facegate.control.client import ControlClient
 from facegate.doctor.finding import Finding, bad, ok, warning
@@ -19,6 +20,11 @@ from facegate.vision.tflite import TFLiteModel
 DELEGATE = "XNNPACK"
 LONGEST_WAIT_S = 1.5
 """Who is looked at as often as a grant needs should not have to wait longer."""
+
+SMALLER = "inception_resnet_lite"
+"""The embedder for slower boards."""
+
+ENDED_LONG_AGO_DAYS = 30
 
 
 def detector(settings: Config) -> Finding:
@@ -53,12 +59,12 @@ def embedder(settings: Config) -> Finding:
     )
     finding = _network("embedder", vision.embedder.model, said)
     if finding.state == "ok" and votes * look_s > LONGEST_WAIT_S:
-        return warning(
-            "embedder",
-            finding.found,
+        mend = (
             f"visitors wait {votes * look_s:.1f} s for the {votes} looks of access.votes_needed: "
-            "set models.embedder: inception_resnet_lite, or need fewer",
         )
+        if vision.embedder.model.card.architecture != SMALLER:
+            mend += f"set models.embedder: {SMALLER}, or "
+        return warning("embedder", finding.found, f"{mend}need fewer")
     return finding
 
 
@@ -77,13 +83,27 @@ def _network(check: str, model: TFLiteModel, said: str) -> Finding:
 def store(settings: Config, daemon: ControlClient | None) -> Finding:
     """Open store and key, or ask who holds them."""
     if daemon:
-        return ok("store", f"held by the daemon, {len(daemon.people())} people")
+        return _people("held by the daemon", daemon.people())
     path = settings.store_path
     if not path.exists():
         return ok("store", f"{path}: not made yet, nobody is enrolled")
     model_id = read_card(parts.embedder_path(settings), "embedder").model_id
     with parts.open_store(settings, model_id) as people:
-        return ok("store", f"{path}: {len(people.people())} people; the key fits")
+        return _people(f"{path}: the key fits", people.people())
+
+
+def _people(where: str, people: list[Person]) -> Finding:
+    long_ago_wall = time.time() - ENDED_LONG_AGO_DAYS * 86_400
+    stale = sum(p.until_wall is not None and p.until_wall < long_ago_wall for p in people)
+    found = f"{where}, {len(people)} people"
+    if not stale:
+        return ok("store", found)
+    return warning(
+        "store",
+        f"{found}; of {stale} the pass ended more than {ENDED_LONG_AGO_DAYS} days ago",
+        "who does not come back should be forgotten: facegate people list, then sudo facegate "
+        "people forget NAME",
+    )
 
 
 def pin(settings: Config) -> Finding:

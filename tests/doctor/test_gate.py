@@ -1,7 +1,9 @@
 """Checks of the gate's parts, with a real store and real networks."""
 
 import os
+import time
 
+import numpy as np
 import pytest
 
 from facegate import parts
@@ -31,6 +33,9 @@ def test_a_network_too_slow_for_the_board_is_said(tmp_path, monkeypatch):
     assert found.state == "warning"
     assert "models.embedder: inception_resnet_lite" in found.mend
     assert "3 looks" in found.mend
+    smaller = gate.embedder(settings(tmp_path, models={"embedder": "inception_resnet_lite"}))
+    assert "need fewer" in smaller.mend
+    assert "inception_resnet_lite" not in smaller.mend
 
 
 def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_path):
@@ -42,6 +47,20 @@ def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_
     os.chmod(config.key_path, 0o644)
     with pytest.raises(StoreError, match="key"):
         gate.store(config, None)
+
+
+def test_who_is_kept_long_after_their_pass_ended_is_counted(tmp_path):
+    config = settings(tmp_path)
+    card = read_card(parts.embedder_path(config), "embedder")
+    with parts.open_store(config, card.model_id) as store:
+        for number, name in enumerate(("Ann", "Ben", "Cid")):
+            store.add(name, [np.eye(128, dtype=np.float32)[number]])
+        store.set_until("Ann", time.time() - 29 * 86_400)
+        assert gate.store(config, None).state == "ok"
+        store.set_until("Ben", time.time() - 31 * 86_400)
+    found = gate.store(config, None)
+    assert found.state == "warning"
+    assert "3 people; of 1 the pass ended more than 30 days ago" in found.found
 
 
 def test_lines_that_are_wired_are_named(tmp_path):
