@@ -281,7 +281,6 @@ else
     # shellcheck disable=SC2086
     run systemctl --quiet enable --now $TIMERS
     run systemctl --quiet enable facegate.service facegate-tell.service
-    run systemctl restart facegate-tell.service || true  # nothing where nobody is to be told
     if ! start || { [ "$saw" = yes ] && [ "$dry" = no ] && ! sees; }; then
         if [ "$ran" = yes ]; then
             if ! roll_back; then
@@ -297,6 +296,8 @@ else
     fi
 fi
 down=no
+# Last, and waited for by nobody: the door is at work. Nothing happens where nobody is to be told.
+if booted; then run systemctl --no-block restart facegate-tell.service || true; fi
 if [ "$dry" = no ]; then  # the one before stays, to go back to by hand
     find "$PREFIX/releases" -mindepth 1 -maxdepth 1 ! -path "$release" ! -path "$previous" \
         -exec rm -rf {} +

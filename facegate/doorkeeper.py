@@ -19,7 +19,7 @@ from typing import Protocol
 from facegate.access.arming import Arming
 from facegate.access.door import Door
 from facegate.access.door_events import ALARMS, DoorEvent, DoorSettings, DoorState
-from facegate.access.passes import ended
+from facegate.access.passes import barred
 from facegate.access.schedule import Schedule
 from facegate.errors import DaemonError, LineError
 from facegate.events import EventName
@@ -108,6 +108,7 @@ class DoorKeeper:
         self._duress: frozenset[str] = frozenset()
         self._groups: Mapping[int, str] = {}
         self._passes: Mapping[int, float] = {}
+        self._armed_by: int | None = None
         self.last_event = "none"
         self.stalled = False
         self.beats = 0
@@ -150,14 +151,32 @@ class DoorKeeper:
         duress: frozenset[str],
         groups: Mapping[int, str] = MappingProxyType({}),
         passes: Mapping[int, float] = MappingProxyType({}),
+        names: Mapping[int, str] | None = None,
     ) -> None:
-        """Take on who is an administrator, whose coming means a threat, groups, and pass ends."""
+        """Take on who is enrolled.
+
+        Args:
+            admins: numbers of administrators.
+            duress: name keys of people whose coming means a threat.
+            groups: number → group.
+            passes: number → when their pass ends.
+            names: of everybody, by number; None where nobody was forgotten.
+        """
         self._admins, self._groups, self._duress = admins, groups, duress
         self._passes = passes
 
         def take(door: Door) -> list[DoorEvent]:
             door.settings = replace(door.settings, duress=self._duress)
-            return []
+            if self._armed_by not in self._admins or self._pass_bars(self._armed_by):
+                self._arming.disarm()
+            events = []
+            for name in door.waiting_for:
+                number = self._asked.get(name, {}).get("person")
+                gone = names is not None and number not in names
+                why = "forgotten" if gone else self._pass_bars(number)
+                if why is not None:
+                    events += door.turn_away(name, why)
+            return events
 
         self._commands.put((take, Future()))  # the act thread alone touches the door's rules
         self._bell.ring()
@@ -289,8 +308,9 @@ class DoorKeeper:
         if decision.person_id is not None:
             facts["person"] = decision.person_id
         if verdict is Verdict.GRANT:
-            if decision.person_id in self._admins and not self._pass_ended(decision):
+            if decision.person_id in self._admins and not self._pass_bars(decision.person_id):
                 self._arm(name)
+                self._armed_by = decision.person_id
         elif verdict is Verdict.DENY:
             why = f"{name}: not let in, too near to another person"
             self.say("denied", why, name, **facts)
@@ -310,16 +330,18 @@ class DoorKeeper:
         self.say("hours_unsure", "the time was not confirmed since this machine started")
 
     def _barred(self, decision: Decision) -> str | None:
-        if self._pass_ended(decision):
-            return "pass_ended"
+        if why := self._pass_bars(decision.person_id):
+            return why
         group = self._groups.get(decision.person_id or 0)
         name = decision.name
         if name is None or self._schedule.admits(name, self._wall_clock(), group):
             return None
         return "hours"
 
-    def _pass_ended(self, decision: Decision) -> bool:
-        return ended(self._passes.get(decision.person_id or 0), self._wall_clock())
+    def _pass_bars(self, number: object) -> str | None:
+        end_wall = self._passes.get(number) if isinstance(number, int) else None
+        sure = self._unlock_hours.sure(self._schedule)
+        return barred(end_wall, self._wall_clock(), sure)
 
     def _arm(self, name: str | None) -> None:
         if self._inputs.get("enrol_button") is not None and not self._arming.armed:

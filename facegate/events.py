@@ -324,7 +324,7 @@ EVENTS: dict[EventName, EventKind] = {
         "cc915ab80aca4c7b9e38ceda44233458",
         5,
         "From when on a person is not let in was changed",
-        "`facegate people list` shows it; `facegate people until NAME` takes the end away.",
+        "`facegate people until NAME` shows it; with `never` behind it takes the end away.",
     ),
     "person_forgotten": EventKind(
         "7b1bc35bf73d4ea88b4ff95dc106b088",

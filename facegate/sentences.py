@@ -21,7 +21,13 @@ WHY = {
 }
 """Causes as people say them; others are said as they are."""
 
-BARRED = {"hours": "not within their hours", "pass_ended": "their pass has ended"}
+BARRED = {
+    "hours": "not within their hours",
+    "blocked": "blocked",
+    "pass_ended": "their pass has ended",
+    "pass_unsure": "their pass has an end, and the time is not confirmed yet",
+    "forgotten": "not enrolled any more",
+}
 """What keeps one person out."""
 
 SENTENCES: dict[DoorEventName, str] = {

@@ -44,14 +44,18 @@ class UnlockHours:
         self._unsure, self._wall_clock, self._synchronised = unsure, wall_clock, synchronised
         self._believed = self._told = False
 
+    def sure(self, schedule: Schedule) -> bool:
+        """Whether the clock can be believed."""
+        # Once is enough: the file is gone for a while when systemd-timesyncd is started again.
+        self._believed = self._believed or self._synchronised()
+        return self._believed or schedule.battery_clock
+
     def hold(self, schedule: Schedule) -> bool:
         """Whether it is within a schedule's unlock hours."""
         if not schedule.unlocked(self._wall_clock()):
             self._told = False
             return False
-        # Once is enough: the file is gone for a while when systemd-timesyncd is started again.
-        self._believed = self._believed or self._synchronised()
-        if self._believed or schedule.battery_clock:
+        if self.sure(schedule):
             return True
         if not self._told:
             self._told = True

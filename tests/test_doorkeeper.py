@@ -253,24 +253,64 @@ def test_each_of_two_people_who_were_asked_is_told_of_by_their_own_number():
     assert told["granted"] == told["door_unlocked"] == ADMIN
 
 
-@pytest.mark.parametrize(("hours", "opens"), [(-1, False), (0, False), (1, True)])
-def test_a_pass_lets_in_until_it_ends(hours, opens):
-    kept = Kept()
-    end_wall = (NOON + timedelta(hours=hours)).timestamp()
+@pytest.mark.parametrize(
+    ("end_wall", "synchronised", "why"),
+    [
+        ((NOON - timedelta(hours=1)).timestamp(), True, "pass_ended"),
+        (NOON.timestamp(), True, "pass_ended"),
+        (0.0, True, "blocked"),
+        ((NOON + timedelta(hours=1)).timestamp(), True, None),
+        ((NOON + timedelta(hours=1)).timestamp(), False, "pass_unsure"),
+    ],
+)
+def test_a_pass_lets_in_until_it_ends(end_wall, synchronised, why):
+    kept = Kept(synchronised=synchronised)
     kept.keeper.follow(frozenset({ADMIN}), frozenset(), passes={ADMIN: end_wall})
     with kept.running():
         kept.face(person=ADMIN, name="Ann")
         until(lambda: {"granted", "grant_refused"} & set(kept.names()))
         kept.inputs["enrol_button"].press()
         until(lambda: kept.enroller.presses or "enrol_button_ignored" in kept.names())
-    assert bool(kept.relay.edges) is opens
-    assert kept.enroller.presses == opens, "an administrator's pass is the button's too"
-    if not opens:
-        (refused,) = [e for e in kept.events if e.name == "grant_refused"]
-        assert (refused.message, refused.fields["reason"]) == (
-            "Ann: their pass has ended",
-            "pass_ended",
-        )
+    assert bool(kept.relay.edges) is (why is None)
+    assert kept.enroller.presses == (why is None), "an administrator's pass is the button's too"
+    assert [e.fields["reason"] for e in kept.events if e.name == "grant_refused"] == [why] * (
+        why is not None
+    )
+
+
+@pytest.mark.parametrize("gone", ["blocked", "forgotten"])
+def test_who_is_kept_out_while_the_door_waits_is_waited_for_no_longer(gone):
+    kept = Kept(second_factor="pin")
+    with kept.running():
+        kept.face(person=ADMIN, name="Ann")
+        kept.face(person=MEMBER, name="Ben")
+        until(lambda: kept.names().count("second_factor_wanted") == 2)
+        passes = {MEMBER: 0.0} if gone == "blocked" else {}
+        names = {ADMIN: "Ann"} | ({MEMBER: "Ben"} if gone == "blocked" else {})
+        kept.keeper.follow(frozenset({ADMIN}), frozenset(), passes=passes, names=names)
+        until(lambda: "grant_refused" in kept.names())
+        kept.keeper.command(lambda door: door.pin(True))
+        until(lambda: "granted" in kept.names())
+        assert not kept.keeper.waiting
+    refused, granted = (
+        next(e for e in kept.events if e.name == name) for name in ("grant_refused", "granted")
+    )
+    assert (refused.fields["reason"], refused.fields["person"]) == (gone, MEMBER)
+    assert granted.fields["person"] == ADMIN
+
+
+@pytest.mark.parametrize("kept_out", [{"passes": {ADMIN: 0.0}}, {}])
+def test_who_is_no_administrator_any_more_has_armed_nothing(kept_out):
+    kept = Kept()
+    with kept.running():
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: "enrol_armed" in kept.names())
+        admins = frozenset({ADMIN} if kept_out else {3})
+        kept.keeper.follow(admins, frozenset(), **kept_out)
+        until(lambda: not kept.keeper._arming.armed)
+        kept.inputs["enrol_button"].press()
+        until(lambda: "enrol_button_ignored" in kept.names())
+    assert kept.enroller.presses == 0
 
 
 def unused(kept):

@@ -168,4 +168,4 @@ def test_who_is_a_threat_and_who_is_in_which_group_reaches_the_door():
     members.admins, members.duress, members.groups = {1}, {"ann"}, {1: "staff"}
     members.passes = {1: 1.8e9}
     hall.recogniser.follow()
-    assert told == [({1}, {"ann"}, {1: "staff"}, {1: 1.8e9})]
+    assert told == [({1}, {"ann"}, {1: "staff"}, {1: 1.8e9}, {1: "Ann"})]

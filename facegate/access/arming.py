@@ -26,6 +26,10 @@ class Arming:
         """Arm the button for a while."""
         self._until_s = self._clock() + self._lasts_s
 
+    def disarm(self) -> None:
+        """Forget that an administrator was recognised."""
+        self._until_s = float("-inf")
+
     def press(self, has_admin: bool) -> bool:
         """Say whether a press may enrol; an arming is good for one press.
 
@@ -34,5 +38,5 @@ class Arming:
                 reaches the button inside the door may enrol the first.
         """
         may = self.armed or not has_admin
-        self._until_s = float("-inf")
+        self.disarm()
         return may

@@ -129,7 +129,7 @@ class Door:
 
         Args:
             decision: about one face.
-            barred: why whom it is for may not come in now: "hours", "pass_ended".
+            barred: why whom it is for may not come in now, such as "hours" or "blocked".
         """
         events = self.tick()
         now_s, person = self._clock(), decision.name
@@ -182,6 +182,13 @@ class Door:
         del self._asked[person]
         events.append(self._event("second_factor_refused", "pin", person))
         return events + self._refused(self._clock(), "pin")
+
+    def turn_away(self, person: str | None, cause: str) -> list[DoorEvent]:
+        """Wait no longer for somebody's second factor."""
+        events = self.tick()
+        if self._asked.pop(person, None) is None:
+            return events
+        return [*events, self._event("grant_refused", cause, person)]
 
     def exit_requested(self) -> list[DoorEvent]:
         """Let somebody out, whatever else is the matter."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facegate.access.person import Person
@@ -54,7 +55,13 @@ class Erasure:
         return self.trouble is None and any(s.found for s in self.before) and not self.found
 
 
-def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Erasure:
+def forget(
+    store: Store,
+    backups: RollingBackups,
+    name: str,
+    folder: Path,
+    done: Callable[[Erasure], None] = lambda _: None,
+) -> Erasure:
     """Erase a person from store, free pages, log and backups, and search for what is left.
 
     The backups are wiped and one without the person is made. What was looked for: name and note in
@@ -65,6 +72,7 @@ def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Er
         backups: copies of it.
         name: of the person.
         folder: all files below it are searched.
+        done: called once they are out of the store, however the rest went.
 
     Raises:
         InputError: nobody is called so.
@@ -74,15 +82,28 @@ def forget(store: Store, backups: RollingBackups, name: str, folder: Path) -> Er
     before = search(folder, backups, traces)
     backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
     person = store.remove(name)
-    after: tuple[Searched, ...] = ()
-    trouble = None
+    erasure = Erasure(person, len(traces), before, (), "it was broken off")
+    try:
+        erasure = _finish(store, backups, folder, traces, erasure)
+    finally:
+        done(erasure)
+    return erasure
+
+
+def _finish(
+    store: Store, backups: RollingBackups, folder: Path, traces: Traces, erasure: Erasure
+) -> Erasure:
+    """Make the copies anew, and search for whoever is out of the store."""
     try:
         backups.drop_all()  # those that were made meanwhile
         backups.make(store)
-        after = search(folder, backups, traces)
     except StoreError as error:
-        trouble = str(error)
-    return Erasure(person, len(traces), before, after, trouble)
+        mend = f"mend that, and delete what is in {backups.folder}"
+        return replace(erasure, trouble=f"a copy may still hold them: {error}; {mend}")
+    try:
+        return replace(erasure, after=search(folder, backups, traces), trouble=None)
+    except StoreError as error:
+        return replace(erasure, trouble=f"not every file could be searched: {error}")
 
 
 def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searched, ...]:

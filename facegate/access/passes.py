@@ -1,4 +1,7 @@
-"""Until when somebody may come in; whoever has no such end may until they are forgotten."""
+"""Until when somebody may come in; whoever has no such end may until they are forgotten.
+
+An end is a moment, in seconds since the epoch. `BLOCKED` is one that no clock undoes.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,19 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from facegate.access.schedule import CLOCK_UNSET_BEFORE
 from facegate.errors import InputError
 
-NOW = "now"
+BLOCKED = 0.0
+NOW, NEVER = "now", "never"
 LAST_YEAR = 9000
 """Later ones cannot be told by every clock."""
 
 
-def read_end(text: str, zone: tzinfo, now: datetime) -> float | None:
+def read_end(text: str, zone: tzinfo) -> float | None:
     """Read the end of a pass, as somebody typed it.
 
     Args:
-        text: a day, which still counts whole; a day and a time; "now"; or nothing, for no end.
+        text: a day, which still counts whole; a day and a time; "now", which blocks whatever the
+            clock says; or "never".
         zone: of the clock on the wall.
-        now: the moment, with a time zone.
 
     Returns:
         Seconds since the epoch; None for no end.
@@ -27,23 +31,21 @@ def read_end(text: str, zone: tzinfo, now: datetime) -> float | None:
     Raises:
         InputError: it is none of these.
     """
-    typed = text.strip()
-    if not typed:
-        return None
-    if typed.casefold() == NOW:
-        return now.timestamp()
+    typed = text.strip().casefold()
+    if typed in (NOW, NEVER):
+        return BLOCKED if typed == NOW else None
     try:
         try:
-            day = date.fromisoformat(typed)
-            wall = datetime.combine(day + timedelta(days=1), time.min)
+            wall = datetime.combine(date.fromisoformat(typed) + timedelta(days=1), time.min)
         except ValueError:
             wall = datetime.fromisoformat(typed)
-        if wall.year > LAST_YEAR:
+        if not 1971 <= wall.year <= LAST_YEAR:
             raise ValueError
         return (wall if wall.tzinfo else wall.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         raise InputError(
-            f"{text}: no day; write 2026-12-31, 2026-12-31T17:00, now, or nothing for no end"
+            f"{text or 'nothing'}: no end of a pass; write 2026-12-31, 2026-12-31T17:00, now or "
+            "never"
         ) from None
 
 
@@ -59,18 +61,37 @@ def check_end(until_wall: float | None) -> float | None:
     return until_wall
 
 
-def ended(until_wall: float | None, at: datetime) -> bool:
-    """Whether a pass has ended at a moment; with a clock that was never set it counts as ended."""
+def prolongs(new: float | None, old: float | None) -> bool:
+    """Whether a new end lets somebody in for longer than the old one."""
+    return old is not None and (new is None or new > old)
+
+
+def barred(until_wall: float | None, at: datetime, sure: bool) -> str | None:
+    """Say why a pass does not let in at a moment.
+
+    Args:
+        until_wall: its end.
+        at: the moment, with a time zone.
+        sure: whether the clock that tells it can be believed. One without a battery is behind after
+            a power cut, never ahead: what has ended by it has ended.
+
+    Returns:
+        "blocked", "pass_ended", "pass_unsure"; None where it lets in.
+    """
     if until_wall is None:
-        return False
-    return at < CLOCK_UNSET_BEFORE or at.timestamp() >= until_wall
+        return None
+    if until_wall == BLOCKED:
+        return "blocked"
+    if at.timestamp() >= until_wall:
+        return "pass_ended"
+    return None if sure and at >= CLOCK_UNSET_BEFORE else "pass_unsure"
 
 
 def said(until_wall: float | None, zone: tzinfo) -> str:
-    """Tell the end of a pass as it is typed: the last day, or day and time."""
-    if until_wall is None:
-        return "none"
+    """Tell the end of a pass as it is typed: the last day, day and time, now or never."""
+    if until_wall is None or until_wall == BLOCKED:
+        return NEVER if until_wall is None else NOW
     wall = datetime.fromtimestamp(until_wall, zone)
-    if wall.time() == time.min:
+    if datetime.combine(wall.date(), time.min, zone).timestamp() == until_wall:
         return (wall.date() - timedelta(days=1)).isoformat()
     return wall.strftime("%Y-%m-%d %H:%M")

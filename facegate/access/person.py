@@ -24,7 +24,8 @@ class Person:
         created_at_wall: seconds since the epoch.
         group: whose hours hold for them (`schedule.groups`), or None.
         note: whatever an administrator wrote down.
-        until_wall: seconds since the epoch from which on they are not let in; None is never.
+        until_wall: seconds since the epoch from which on they are not let in; None is never, 0 is
+            now, whatever the clock says.
     """
 
     person_id: int

@@ -153,9 +153,7 @@ class Rows:
 
     def _sealed(self, p: Person) -> tuple[Any, ...]:
         name_key = self.name_key(p.name)
-        kept: dict[str, Any] = {"group": p.group, "note": p.note}
-        if p.until_wall is not None:  # left out, so that a facegate that knows no passes reads it
-            kept["until_wall"] = p.until_wall
+        kept = {"group": p.group, "note": p.note, "until_wall": p.until_wall}
         details = json.dumps(kept).encode()
         return (
             *self.sealer.seal(p.name.encode(), "name", p.person_id, p.role, name_key.hex()),

@@ -13,7 +13,7 @@ import typer
 
 from facegate.access.directory import Directory
 from facegate.access.names import same_name_key
-from facegate.access.passes import ended, read_end, said
+from facegate.access.passes import barred, read_end, said
 from facegate.access.person import Person
 from facegate.cli.options import (
     ConfigFile,
@@ -45,7 +45,7 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List everybody who is enrolled."""
     with directory(config) as people:
         everybody = people.people()
-    zone = _zone(config)
+    zone = load_config(config).schedule.zone
     lines = [_line(p, zone) for p in everybody] or [
         "Nobody is enrolled. Start with: facegate enroll NAME"
     ]
@@ -56,7 +56,7 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one person."""
     person = named_person(name, config)
-    emit(asdict(person), as_json, [_line(person, _zone(config))])
+    emit(asdict(person), as_json, [_line(person, load_config(config).schedule.zone)])
 
 
 @app.command()
@@ -109,24 +109,26 @@ def group(
 def until(
     name: Name,
     end: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="The last day, 2026-12-31; with a time, 2026-12-31T17:00; or now. Empty for none.",
+            help="The last day, 2026-12-31; with a time, 2026-12-31T17:00; now; or never.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say until when a person is let in; `now` blocks them, without forgetting them."""
-    zone = _zone(config)
-    until_wall = read_end(end, zone, datetime.now(UTC))
-    _change(
-        lambda d: d.set_until(name, until_wall),
-        lambda p: f"{p.name}: {_pass(p, zone) or 'a pass without end'}.",
-        config,
-        as_json,
-    )
+    """Say until when a person is let in; `now` blocks them, without forgetting them.
+
+    Without an end it tells the one there is.
+    """
+    zone = load_config(config).schedule.zone
+    if end is None:
+        person = named_person(name, config)
+        emit(asdict(person), as_json, [_pass_line(person, zone)])
+        return
+    until_wall = read_end(end, zone)
+    _change(lambda d: d.set_until(name, until_wall), lambda p: _pass_line(p, zone), config, as_json)
 
 
 @app.command()
@@ -137,7 +139,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Write something down about a person."""
-    zone = _zone(config)
+    zone = load_config(config).schedule.zone
     _change(lambda d: d.set_note(name, note), lambda p: _line(p, zone), config, as_json)
 
 
@@ -171,15 +173,15 @@ def forget(
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
-        erasure = erase(store, parts.rolling_backups(settings), name, settings.state_folder)
-        revision = store.revision
-    facts = {"files": len(erasure.after), "found": erasure.found, "revision": revision}
-    record(settings, "person_forgotten", erasure.person, **facts)
+
+        def tell(e: Erasure) -> None:
+            facts = {"files": len(e.after), "found": e.found, "revision": store.revision}
+            record(settings, "person_forgotten", e.person, **facts)
+
+        backups = parts.rolling_backups(settings)
+        erasure = erase(store, backups, name, settings.state_folder, tell)
     if erasure.trouble is not None:
-        raise StoreError(
-            f"{erasure.person.name} is out of the store, but not every file was searched: "
-            f"{erasure.trouble}; mend that, and delete what is in {settings.backup_folder}"
-        )
+        raise StoreError(f"{erasure.person.name} is out of the store, but {erasure.trouble}")
     taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
@@ -213,7 +215,7 @@ def migrate(
         record(settings, "templates_dropped", waiting=len(waiting), model=model, revision=revision)
         lines = [
             f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
-            *(_line(p, _zone(config)) for p in waiting),
+            *(_line(p, load_config(config).schedule.zone) for p in waiting),
         ]
     emit([asdict(p) for p in waiting], as_json, lines)
 
@@ -256,17 +258,16 @@ def _erased(erasure: Erasure, elsewhere: int, journal_names: bool) -> list[str]:
     return lines
 
 
-def _zone(config: Path | None) -> tzinfo:
-    """Give the zone of the door's clock on the wall."""
-    return load_config(config).schedule.zone
+def _pass_line(person: Person, zone: tzinfo) -> str:
+    return f"{person.name}: {_pass(person, zone) or 'let in without end'}."
 
 
 def _pass(person: Person, zone: tzinfo) -> str:
     """Tell of the end of somebody's pass, if it has one."""
-    if person.until_wall is None:
-        return ""
-    over = ended(person.until_wall, datetime.now(UTC))
-    return f"pass {'ended' if over else 'until'} {said(person.until_wall, zone)}"
+    why = barred(person.until_wall, datetime.now(UTC), sure=True)
+    if person.until_wall is None or why == "blocked":
+        return why or ""
+    return f"pass {'ended' if why else 'until'} {said(person.until_wall, zone)}"
 
 
 def _line(person: Person, zone: tzinfo) -> str:

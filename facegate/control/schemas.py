@@ -95,7 +95,7 @@ class NewGroup(Request):
 
 
 class NewEnd(Request):
-    """From when on a person is not let in, seconds since the epoch, or never."""
+    """From when on a person is not let in, seconds since the epoch; 0 is now, null is never."""
 
     until_wall: FiniteFloat | None
 

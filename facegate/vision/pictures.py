@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,10 +63,13 @@ def write_picture(path: Path, pixels: U8) -> None:
         done = False
     if not done:
         raise InputError(f"{path}: choose a name that ends in .png or .jpg")
-    temporary = path.with_name(f".{path.name}.tmp")
+    target = path.resolve()
+    temporary = target.with_name(f".{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(data.tobytes())
-        temporary.replace(path)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from stores import MODEL, vectors
 from users import as_user
 
 from facegate.access import custody, keys
+from facegate.access import erasure as erasure_module
 from facegate.access.audit import AuditTrail, Limits, read, verify
 from facegate.access.custody import Places, change_key, restore, settled_key, take_backup
 from facegate.access.erasure import forget
@@ -460,9 +461,35 @@ def test_whoever_is_out_of_the_store_is_told_of_though_no_copy_could_be_made(mac
     copies = Full(machine.places.backups, machine.key, 3)
     with machine.store() as store:
         erasure = forget(store, copies, "Ann", machine.folder)
-    assert (erasure.person.name, erasure.trouble) == ("Ann", "no space left")
+    assert erasure.person.name == "Ann"
+    assert "a copy may still hold them: no space left; mend that, and delete" in erasure.trouble
     assert not erasure.clean
     assert machine.names() == ["Bob"]
+
+
+def test_a_search_that_fails_says_nothing_against_the_new_copy(machine, monkeypatch):
+    found = iter([lambda *a: (), StoreError("cannot be searched")])
+
+    def search(*_):
+        result = next(found)
+        if isinstance(result, StoreError):
+            raise result
+        return result()
+
+    monkeypatch.setattr(erasure_module, "search", search)
+    with machine.store() as store:
+        erasure = forget(store, machine.backups(), "Ann", machine.folder)
+    assert erasure.trouble == "not every file could be searched: cannot be searched"
+    assert machine.backups().newest_good()
+
+
+def test_a_forgetting_that_is_broken_off_is_told_of(machine, monkeypatch):
+    told = []
+    copies = Full(machine.places.backups, machine.key, 3)
+    monkeypatch.setattr(Full, "make", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with machine.store() as store, pytest.raises(KeyboardInterrupt):
+        forget(store, copies, "Ann", machine.folder, told.append)
+    assert [(e.person.name, e.trouble) for e in told] == [("Ann", "it was broken off")]
 
 
 def test_a_copy_that_does_not_open_is_not_kept(machine):

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from facegate.access.passes import check_end, ended, read_end, said
+from facegate.access.passes import barred, check_end, prolongs, read_end, said
 from facegate.errors import InputError
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -13,10 +13,10 @@ NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
 def test_the_last_day_counts_whole_by_the_doors_own_clock():
-    end = read_end("2026-12-31", ZURICH, NOW)
+    end = read_end("2026-12-31", ZURICH)
     assert end == datetime(2026, 12, 31, 23, 0, tzinfo=UTC).timestamp()
-    assert not ended(end, datetime(2026, 12, 31, 22, 59, 59, tzinfo=UTC))
-    assert ended(end, datetime(2026, 12, 31, 23, 0, tzinfo=UTC))
+    assert barred(end, datetime(2026, 12, 31, 22, 59, 59, tzinfo=UTC), True) is None
+    assert barred(end, datetime(2026, 12, 31, 23, 0, tzinfo=UTC), True) == "pass_ended"
 
 
 @pytest.mark.parametrize(
@@ -25,23 +25,30 @@ def test_the_last_day_counts_whole_by_the_doors_own_clock():
         ("2026-12-31T17:00", datetime(2026, 12, 31, 16, 0, tzinfo=UTC)),
         ("2026-07-01 08:30", datetime(2026, 7, 1, 6, 30, tzinfo=UTC)),
         ("2026-12-31T17:00+00:00", datetime(2026, 12, 31, 17, 0, tzinfo=UTC)),
-        ("now", NOW),
-        ("NOW ", NOW),
     ],
 )
 def test_a_moment_is_read(typed, end):
-    assert read_end(typed, ZURICH, NOW) == end.timestamp()
+    assert read_end(typed, ZURICH) == end.timestamp()
 
 
-def test_nothing_is_no_end():
-    assert read_end("", ZURICH, NOW) is None
-    assert not ended(None, datetime.max.replace(tzinfo=UTC))
+def test_never_is_no_end():
+    assert read_end("Never", ZURICH) is None
+    assert barred(None, datetime(1970, 1, 2, tzinfo=UTC), False) is None
 
 
-@pytest.mark.parametrize("typed", ["tomorrow", "2026-13-01", "31.12.2026", "9999-12-31", "-1", "0"])
-def test_what_is_no_day_is_said(typed):
-    with pytest.raises(InputError, match="no day; write 2026-12-31"):
-        read_end(typed, UTC, NOW)
+def test_now_blocks_whatever_the_clock_says():
+    for at in (datetime(1970, 1, 1, tzinfo=UTC), NOW):
+        for sure in (True, False):
+            assert barred(read_end("NOW ", ZURICH), at, sure) == "blocked"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", "tomorrow", "2026-13-01", "31.12.2026", "9999-12-31", "1969-12-31", "-1", "0"],
+)
+def test_what_is_no_end_is_said(typed):
+    with pytest.raises(InputError, match="no end of a pass; write 2026-12-31"):
+        read_end(typed, UTC)
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 1e300])
@@ -50,19 +57,34 @@ def test_a_number_that_is_no_moment_is_refused(seconds):
         check_end(seconds)
 
 
-def test_every_end_that_can_be_typed_is_kept():
-    assert check_end(read_end("9000-12-31T23:59", UTC, NOW)) is not None
-    assert check_end(0.0) == 0.0
+@pytest.mark.parametrize("typed", ["9000-12-30T23:59", "1971-01-01", "now", "never"])
+def test_every_end_that_can_be_typed_is_kept(typed):
+    end = read_end(typed, UTC)
+    assert check_end(end) == end
 
 
-def test_with_a_clock_that_was_never_set_a_pass_with_an_end_has_ended():
-    unset = datetime(1970, 1, 1, 1, 0, tzinfo=UTC)
-    assert ended(NOW.timestamp(), unset)
-    assert not ended(None, unset)
-    assert not ended((NOW + timedelta(days=1)).timestamp(), NOW)
+def test_a_clock_that_may_be_behind_lets_nobody_in_whose_pass_has_an_end():
+    end = (NOW + timedelta(days=1)).timestamp()
+    assert barred(end, NOW, True) is None
+    assert barred(end, NOW, False) == "pass_unsure"
+    assert barred(end, datetime(1970, 1, 1, 1, 0, tzinfo=UTC), True) == "pass_unsure"
+    assert barred(NOW.timestamp(), NOW, False) == "pass_ended"
 
 
-@pytest.mark.parametrize("typed", ["2026-12-31", "2026-12-31 17:00"])
+@pytest.mark.parametrize("typed", ["2026-12-31", "2026-12-31 17:00", "now", "never"])
 def test_an_end_is_told_as_it_was_typed(typed):
-    assert said(read_end(typed, ZURICH, NOW), ZURICH) == typed
-    assert said(None, ZURICH) == "none"
+    assert said(read_end(typed, ZURICH), ZURICH) == typed
+
+
+def test_a_day_after_which_no_midnight_comes_is_told_as_it_was_typed():
+    cairo = ZoneInfo("Africa/Cairo")  # at midnight of 24 April 2026 the clocks go to one
+    assert said(read_end("2026-04-23", cairo), cairo) == "2026-04-23"
+
+
+def test_what_makes_a_pass_longer():
+    assert prolongs(None, 5.0)
+    assert prolongs(6.0, 5.0)
+    assert prolongs(5.0, 0.0)
+    assert not prolongs(4.0, 5.0)
+    assert not prolongs(0.0, None)
+    assert not prolongs(None, None)

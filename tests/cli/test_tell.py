@@ -1,11 +1,15 @@
 """`facegate tell` on journal files as journald writes them, read by the real journalctl."""
 
+import errno
 import json
+import os
+import time
 
 import pytest
 from journal_files import entry, write_journal
 
 from facegate.cli import tell
+from facegate.cli.entries import entries, journalctl
 from facegate.events import EVENTS
 
 pytestmark = pytest.mark.host
@@ -45,7 +49,8 @@ def told(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch):
-    monkeypatch.setattr(tell, "AGAIN_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(tell, "SOON_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(tell, "LATER_S", 0.0)
 
 
 def test_what_is_bad_is_told_and_nothing_else(facegate, journal, program, told, tmp_path):
@@ -60,21 +65,33 @@ def test_what_is_bad_is_told_and_nothing_else(facegate, journal, program, told, 
 
 
 def test_what_is_asked_for_is_told(facegate, journal, program, told):
-    words = ("--event", "granted", "--severity", "info")
-    assert facegate("tell", program, "--directory", journal, "--no-follow", *words).code == 0
+    words = ("--event", "granted")
+    assert facegate("tell", program, "--directory", journal, *words).code == 0
     assert [t["message"] for t in told()] == ["Ann: come in"]
 
 
 def test_it_goes_on_where_it_stopped(facegate, journal, program, told, tmp_path):
     place = tmp_path / "place"
     words = ("tell", program, "--directory", journal, "--place", place)
-    assert facegate(*words).code == 0
-    assert told() == [], "what was there before it was first asked is old"
+    for _ in range(2):
+        assert facegate(*words).code == 0
+        assert [t["event"] for t in told()] == ["camera_lost", "door_forced_open"]
     write_journal(journal, entry(10, "the disk is full", "audit_failed"))
     write_journal(journal, entry(11, "the case was opened", "tamper_began"))
     for _ in range(2):
         assert facegate(*words).code == 0
-        assert [t["event"] for t in told()] == ["audit_failed", "tamper_began"]
+        assert [t["event"] for t in told()][2:] == ["audit_failed", "tamper_began"]
+
+
+def test_nothing_is_left_out_after_a_place_that_is_anothers(facegate, program, told, tmp_path):
+    """journalctl's own way to begin after an entry leaves out one more, if that is of another."""
+    other = entry(0, "session opened").replace("facegate.service", "ssh.service")
+    journal = write_journal(tmp_path / "two", other, LOST, FORCED)
+    first, *_ = entries(journalctl(journal, units=()))
+    assert first["MESSAGE"] == "session opened"
+    (tmp_path / "place").write_text(first["__CURSOR"])
+    facegate("tell", program, "--directory", journal, "--place", tmp_path / "place")
+    assert [t["event"] for t in told()] == ["camera_lost", "door_forced_open"]
 
 
 def test_a_program_that_fails_is_tried_again(facegate, journal, program, told, tmp_path):
@@ -91,8 +108,35 @@ def test_what_cannot_be_told_is_said_and_does_not_hold_up_the_rest(
 ):
     (tmp_path / "fail").write_text("again\n" * 4)
     done = facegate("tell", program, "--directory", journal)
-    assert "not told, and not tried again: /dev/video0: the cable is off" in done.err
+    assert "not told, and given up: /dev/video0: the cable is off" in done.err
     assert [t["event"] for t in told()] == ["door_forced_open"]
+
+
+def test_what_is_new_is_tried_for_hours(facegate, journal, program, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(tell, "KEEP_TRYING_S", time.time())
+    (tmp_path / "fail").write_text("again\n" * 20)
+    facegate("tell", program, "--directory", journal, "--event", "camera_lost")
+    assert [t["event"] for t in told()] == ["camera_lost"]
+
+
+def test_a_place_that_cannot_be_written_ends_nothing(
+    facegate, journal, program, told, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tell, "write_whole", full)
+    done = facegate("tell", program, "--directory", journal, "--place", tmp_path / "place")
+    assert done.code == 0
+    assert "place: cannot be written: No space left" in done.err
+    assert len(told()) == 2
+
+
+def test_a_place_that_cannot_be_is_refused(facegate, program, tmp_path):
+    missing = facegate("tell", program, "--place", tmp_path / "none" / "place")
+    assert (missing.code, "no such folder" in missing.complaint) == (3, True)
+    folder = facegate("tell", program, "--place", tmp_path)
+    assert (folder.code, "does not tell how far" in folder.complaint) == (3, True)
 
 
 def test_a_program_that_hangs_is_ended(facegate, journal, tmp_path, monkeypatch):
@@ -131,7 +175,7 @@ def test_an_event_that_is_misspelt_is_refused(facegate, program):
 
 
 def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_path, monkeypatch):
-    """journalctl would show the last ten of what came since, and no more."""
+    """journalctl would show the last ten of what came since this boot, and no more."""
     stand_in = tmp_path / "bin" / "journalctl"
     stand_in.parent.mkdir()
     lost = {"__CURSOR": "s=2", "PRIORITY": "3", "MESSAGE": "lost", "FACEGATE_EVENT": "camera_lost"}
@@ -143,4 +187,4 @@ def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_pa
     assert facegate("tell", program, "--place", place).code == 0
     assert [t["message"] for t in told()] == ["lost"]
     assert place.read_text() == "s=2\n"
-    assert "--follow --no-tail --after-cursor=s=1" in (tmp_path / "asked").read_text()
+    assert "--follow --no-tail --merge --cursor=s=1" in (tmp_path / "asked").read_text()

@@ -121,11 +121,11 @@ def test_somebody_who_is_not_enrolled(facegate, words):
     assert "Zoe: nobody" in done.complaint
 
 
-@pytest.mark.parametrize("end", ["tomorrow", "31.12.2026", "2026-02-30"])
+@pytest.mark.parametrize("end", ["tomorrow", "31.12.2026", "2026-02-30", ""])
 def test_an_end_of_a_pass_that_is_no_day(facegate, end):
     done = facegate("people", "until", "Zoe", end)
     assert done.code == InputError.exit_code
-    assert f"{end}: no day; write 2026-12-31" in done.complaint
+    assert f"{end or 'nothing'}: no end of a pass; write 2026-12-31" in done.complaint
 
 
 def test_a_misspelt_setting(facegate, tmp_path):

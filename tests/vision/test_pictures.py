@@ -21,7 +21,7 @@ def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, monkeypatch):
     write_picture(tmp_path / "a.png", GREY)
 
     def full(path, data):
-        path.touch()
+        path.open("wb").close()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
@@ -29,6 +29,16 @@ def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, monkeypatch):
         write_picture(tmp_path / "a.png", GREY // 2)
     assert np.array_equal(read_picture(tmp_path / "a.png"), GREY)
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_picture_keeps_its_mode_and_a_link_to_it(tmp_path):
+    write_picture(tmp_path / "a.png", GREY)
+    (tmp_path / "a.png").chmod(0o600)
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    write_picture(tmp_path / "link.png", GREY // 2)
+    assert (tmp_path / "link.png").is_symlink()
+    assert np.array_equal(read_picture(tmp_path / "a.png"), GREY // 2)
+    assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_suffix_that_names_no_format_is_said(tmp_path):
