@@ -253,7 +253,8 @@ def telling():
     began = datetime.now(UTC)
     lose_camera()
     sh("systemctl", "start", "facegate-tell")
-    seen["later"] = until(lambda: since(began, box / "lines"))
+    until(lambda: since(began, box / "lines"))
+    seen["later"] = since(began, box / "lines")
     seen["place"] = Path("/var/lib/private/facegate-tell/place").exists()
     seen["complaint"] = sh("journalctl", "-b", "-u", "facegate-tell", "-o", "cat").stdout
     seen["journal"] = sh("journalctl", "-b", "-u", "facegate", "-n", "30").stdout
@@ -272,7 +273,8 @@ def tell_state():
 def told_of_a_failure(path):
     began = datetime.now(UTC)
     lose_camera()
-    return until(lambda: since(began, path))
+    until(lambda: since(began, path))
+    return since(began, path)
 
 
 def since(moment, path):

@@ -154,8 +154,8 @@ def test_somebody_is_told_what_is_bad_also_of_the_time_in_between(seen):
     assert telling["without"] == "inactive", "without a program it waits"
     assert telling["shown"] == 0, "what the manual shows is no program"
     assert telling["active"]
-    assert "camera_lost" in (telling["live"] or []), telling["complaint"]
-    assert "camera_lost" in (telling["later"] or []), telling["complaint"]
+    assert "camera_lost" in telling["live"], telling["complaint"]
+    assert "camera_lost" in telling["later"], telling["complaint"]
     assert telling["place"]
 
 
