@@ -39,7 +39,7 @@ from facegate.pipeline.pipeline import Pipeline, Stage
 from facegate.pipeline.queue import Channel, ChannelClosed, Overflow
 from facegate.recogniser import FacesSeen, Recogniser, Seen
 from facegate.reload import merge
-from facegate.roster import Roster
+from facegate.roster import Members, Roster
 from facegate.types import Frame
 from facegate.vision.tracker import Tracker
 
@@ -126,6 +126,8 @@ class Gate:
             clock,
             locked_down=LockdownMark(config.lockdown_path).on,
         )
+        self._roster.told = self._tell_keeper
+        self._tell_keeper(self._roster.now)
         self._canaries = {
             name: Canary(name, ask, shape, clock) for name, (ask, shape) in vision.canaries.items()
         }
@@ -212,6 +214,11 @@ class Gate:
             journal=self._journal,
             clock=self._clock,
             resumed=self._ask_canaries_soon,
+        )
+
+    def _tell_keeper(self, members: Members) -> None:
+        self._keeper.follow(
+            members.admins, members.duress, members.groups, members.passes, members.names
         )
 
     def _camera_back(self, away_s: float) -> None:

@@ -108,6 +108,7 @@ class DoorKeeper:
         self._duress: frozenset[str] = frozenset()
         self._groups: Mapping[int, str] = {}
         self._passes: Mapping[int, float] = {}
+        self._names: Mapping[int, str] | None = None
         self._armed_by: int | None = None
         self.last_event = "none"
         self.stalled = False
@@ -160,23 +161,14 @@ class DoorKeeper:
             duress: name keys of people whose coming means a threat.
             groups: number → group.
             passes: number → when their pass ends.
-            names: of everybody, by number; None where nobody was forgotten.
+            names: of everybody, by number; None where nobody can be missed.
         """
         self._admins, self._groups, self._duress = admins, groups, duress
-        self._passes = passes
+        self._passes, self._names = passes, names
 
         def take(door: Door) -> list[DoorEvent]:
             door.settings = replace(door.settings, duress=self._duress)
-            if self._armed_by not in self._admins or self._pass_bars(self._armed_by):
-                self._arming.disarm()
-            events = []
-            for name in door.waiting_for:
-                number = self._asked.get(name, {}).get("person")
-                gone = names is not None and number not in names
-                why = "forgotten" if gone else self._pass_bars(number)
-                if why is not None:
-                    events += door.turn_away(name, why)
-            return events
+            return []
 
         self._commands.put((take, Future()))  # the act thread alone touches the door's rules
         self._bell.ring()
@@ -232,6 +224,7 @@ class DoorKeeper:
             self._bell.clear()
             self.beats += 1
             self._report(self._door.tick())
+            self._drop_whom_it_keeps_out()
             for name, edge in edges:
                 self._take_edge(name, edge)
             self._take_commands()
@@ -308,7 +301,7 @@ class DoorKeeper:
         if decision.person_id is not None:
             facts["person"] = decision.person_id
         if verdict is Verdict.GRANT:
-            if decision.person_id in self._admins and not self._pass_bars(decision.person_id):
+            if decision.person_id in self._admins and not self._kept_out(decision.person_id):
                 self._arm(name)
                 self._armed_by = decision.person_id
         elif verdict is Verdict.DENY:
@@ -330,7 +323,7 @@ class DoorKeeper:
         self.say("hours_unsure", "the time was not confirmed since this machine started")
 
     def _barred(self, decision: Decision) -> str | None:
-        if why := self._pass_bars(decision.person_id):
+        if why := self._kept_out(decision.person_id):
             return why
         group = self._groups.get(decision.person_id or 0)
         name = decision.name
@@ -338,7 +331,18 @@ class DoorKeeper:
             return None
         return "hours"
 
-    def _pass_bars(self, number: object) -> str | None:
+    def _drop_whom_it_keeps_out(self) -> None:
+        """Wait for nobody, and let nobody's arming stand, who was kept out meanwhile."""
+        if self._armed_by not in self._admins or self._kept_out(self._armed_by):
+            self._arming.disarm()
+        for name in self._door.waiting_for:
+            why = self._kept_out(self._asked.get(name, {}).get("person"))
+            if why is not None:
+                self._report(self._door.turn_away(name, why))
+
+    def _kept_out(self, number: object) -> str | None:
+        if self._names is not None and number not in self._names:
+            return "forgotten"
         end_wall = self._passes.get(number) if isinstance(number, int) else None
         sure = self._unlock_hours.sure(self._schedule)
         return barred(end_wall, self._wall_clock(), sure)

@@ -144,10 +144,11 @@ EVENTS: dict[EventName, EventKind] = {
         "900024c57fe449369eaf984068e85765",
         5,
         "A known person, or a command, was not let in",
-        "The face was recognised, but lockdown, tamper, a lockout or the hours kept it out; where "
-        "there are groups, whoever is in none of schedule.groups has no hours. Without a person it "
+        "The face was recognised, but lockdown, tamper, a lockout, the hours or their pass kept it "
+        "out; where there are groups, whoever is in none of schedule.groups has no hours. A pass "
+        "with an end waits for the network's time (schedule.battery_clock). Without a person it "
         "was `facegate door unlock`. See FACEGATE_REASON; `facegate status` shows what is in "
-        "force.",
+        "force, `facegate people list` the passes.",
     ),
     "denied": EventKind(
         "b2b2f5b6a0d54d9b928c4281ff0819f7",

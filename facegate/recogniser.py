@@ -104,13 +104,10 @@ class Recogniser:
         return self._policy.settings.threshold
 
     def follow(self) -> None:
-        """Take on who is enrolled now, and what follows for policy and door."""
+        """Take on who is enrolled now, and what follows for the policy."""
         self._members = members = self._roster.now
         self._policy.settings = members.limits
         self._patience.looks = max(LOOKS_IN_VAIN, members.limits.votes_of)
-        self._keeper.follow(
-            members.admins, members.duress, members.groups, members.passes, members.names
-        )
 
     def run(self, faces: Channel[FacesSeen], stopping: threading.Event) -> None:
         """Work frames off until none come any more or `stopping` is set.

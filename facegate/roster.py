@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from facegate import parts
 from facegate.access.matcher import Matcher
@@ -16,6 +17,8 @@ from facegate.access.store import Person, Store
 from facegate.config import Config
 from facegate.errors import StoreError
 from facegate.vision.card import Calibration
+
+T = TypeVar("T")
 
 AGAIN_S = 10.0
 """So long after the store could not be read it is left alone."""
@@ -47,8 +50,19 @@ class Members:
 
     def without(self, person_id: int) -> Members:
         """Give everybody else; the store is read again, for its revision is another."""
-        names = {number: name for number, name in self.names.items() if number != person_id}
-        return replace(self, matcher=self.matcher.without(person_id), names=names)
+
+        def others(of: Mapping[int, T]) -> Mapping[int, T]:
+            return {number: value for number, value in of.items() if number != person_id}
+
+        return replace(
+            self,
+            matcher=self.matcher.without(person_id),
+            names=others(self.names),
+            admins=self.admins - {person_id},
+            duress=self.duress - {same_name_key(self.names.get(person_id, ""))},
+            groups=others(self.groups),
+            passes=others(self.passes),
+        )
 
 
 class Roster:
@@ -66,6 +80,7 @@ class Roster:
 
     Attributes:
         now: who is enrolled; replaced as a whole.
+        told: called with who is enrolled, just before that is in force; for whoever wants to know.
     """
 
     def __init__(
@@ -80,6 +95,7 @@ class Roster:
         self._unread, self._clock = unread, clock
         self._failed_at_s = float("-inf")
         self._busy = threading.Lock()
+        self.told: Callable[[Members], None] = lambda _: None
         self.now = self._read()
 
     @contextmanager
@@ -93,7 +109,7 @@ class Roster:
         """Take a person out of store and memory; out of memory even if the store fails then."""
         with self.changing():
             person = self._store.remove(name)
-            self.now = self.now.without(person.person_id)
+            self._put(self.now.without(person.person_id))
         return person
 
     def reload_if_changed(self) -> None:
@@ -114,12 +130,16 @@ class Roster:
     def _read_again(self) -> None:
         """Put what is in the store in force; if it cannot be read, who is in memory stays."""
         try:
-            self.now = self._read()
+            self._put(self._read())
             self._failed_at_s = float("-inf")
         except StoreError as error:
             if self._failed_at_s == float("-inf"):
                 self._unread(str(error))
             self._failed_at_s = self._clock()
+
+    def _put(self, members: Members) -> None:
+        self.told(members)
+        self.now = members
 
     def obey(self, config: Config) -> None:
         """Take on other settings; `limits` follow."""

@@ -633,6 +633,22 @@ def test_whoever_is_removed_gets_in_no_more_though_another_record_is_damaged(
     assert door.gate.status()["people"] == 1
 
 
+def test_who_is_enrolled_reaches_the_door_though_no_frame_comes(opened, vision, films):
+    door, told = opened(films["nobody"]), []
+    door.gate._keeper.follow = lambda *who: told.append(who)
+    people = np.eye(128, dtype=np.float32)
+    for name, vector in zip(("Ann", "Ben", "Cid"), people, strict=False):
+        door.gate.commands.add(name, [vector], vision.model_id)
+    door.gate.commands.set_role("Ann", "admin")
+    door.gate.commands.set_role("Ben", "duress")
+    door.gate.commands.set_group("Cid", "staff")
+    door.gate.commands.set_until("Ben", 1.8e9)
+    names = {1: "Ann", 2: "Ben", 3: "Cid"}
+    assert told[-1] == ({1}, {"ben"}, {3: "staff"}, {2: 1.8e9}, names)
+    door.gate.commands.remove("Ben")
+    assert told[-1] == ({1}, frozenset(), {3: "staff"}, {}, {1: "Ann", 3: "Cid"})
+
+
 def test_whose_pass_is_ended_is_kept_out_from_then_on(opened, vision, films):
     door = opened(films["friend"], loop=True)
     enrol_friend(door, vision)

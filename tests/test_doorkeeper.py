@@ -299,6 +299,31 @@ def test_who_is_kept_out_while_the_door_waits_is_waited_for_no_longer(gone):
     assert granted.fields["person"] == ADMIN
 
 
+def test_a_pass_that_ends_while_the_door_waits_has_ended():
+    kept = Kept(second_factor="button")
+    ends = time.monotonic() + 0.3
+    kept.keeper._wall_clock = lambda: NOON + timedelta(seconds=time.monotonic() - ends)
+    kept.keeper.follow(frozenset(), frozenset(), passes={MEMBER: NOON.timestamp()})
+    with kept.running():
+        kept.face()
+        until(lambda: "second_factor_wanted" in kept.names())
+        until(lambda: "grant_refused" in kept.names())
+        kept.inputs["factor_button"].press()
+        time.sleep(0.05)
+    assert kept.events[-1].fields["reason"] == "pass_ended"
+    assert not kept.relay.edges
+
+
+def test_a_grant_of_somebody_forgotten_meanwhile_opens_nothing():
+    kept = Kept()
+    kept.keeper.follow(frozenset(), frozenset(), names={ADMIN: "Ann"})
+    with kept.running():
+        kept.face()
+        until(lambda: "grant_refused" in kept.names())
+    assert kept.events[-1].message == "Ben: not enrolled any more"
+    assert not kept.relay.edges
+
+
 @pytest.mark.parametrize("kept_out", [{"passes": {ADMIN: 0.0}}, {}])
 def test_who_is_no_administrator_any_more_has_armed_nothing(kept_out):
     kept = Kept()

@@ -159,13 +159,3 @@ def test_nobody_waits_before_a_verdict_that_takes_many_looks():
     hall.who[1] = STRANGER
     assert hall.frames(50, 1) == [[1]] * 50
     assert [d.verdict for d in hall.decisions] == [Verdict.UNKNOWN]
-
-
-def test_who_is_a_threat_and_who_is_in_which_group_reaches_the_door():
-    hall, told = Hall(), []
-    hall.keeper.follow = lambda *who: told.append(who)
-    members = hall.recogniser._roster.now
-    members.admins, members.duress, members.groups = {1}, {"ann"}, {1: "staff"}
-    members.passes = {1: 1.8e9}
-    hall.recogniser.follow()
-    assert told == [({1}, {"ann"}, {1: "staff"}, {1: 1.8e9}, {1: "Ann"})]

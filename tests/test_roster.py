@@ -64,6 +64,21 @@ def test_roles_and_groups_are_of_those_who_have_them(roster, store):
     assert set(roster.now.names.values()) == {"Ann", "Ben", "Cleo", "Dan"}
 
 
+def test_who_is_removed_is_nothing_any_more_though_the_store_cannot_be_read(roster, store):
+    with roster.changing():
+        ben = store.add("Ben", [vector(2)], "duress").person_id
+        store.set_group("Ben", "staff")
+        store.set_until("Ben", 1.8e9)
+    told, roster.told = [], lambda members: told.append(members)
+    left = roster.now.without(ben)
+    assert ben not in left.names
+    assert (left.duress, left.groups, left.passes) == (frozenset(), {}, {})
+    ann = store.person("Ann").person_id
+    assert roster.now.without(ann).admins == frozenset()
+    roster.remove("Ben")
+    assert [ben in members.names for members in told] == [False, False]
+
+
 def test_a_change_from_elsewhere_is_followed(roster, store):
     before = roster.now
     roster.reload_if_changed()

@@ -31,9 +31,9 @@ def read_end(text: str, zone: tzinfo) -> float | None:
     Raises:
         InputError: it is none of these.
     """
-    typed = text.strip().casefold()
-    if typed in (NOW, NEVER):
-        return BLOCKED if typed == NOW else None
+    typed = text.strip()
+    if (word := typed.casefold()) in (NOW, NEVER):
+        return BLOCKED if word == NOW else None
     try:
         try:
             wall = datetime.combine(date.fromisoformat(typed) + timedelta(days=1), time.min)
@@ -59,11 +59,6 @@ def check_end(until_wall: float | None) -> float | None:
     if until_wall is not None and not (math.isfinite(until_wall) and 0 <= until_wall <= latest):
         raise InputError(f"{until_wall}: no moment at which a pass could end")
     return until_wall
-
-
-def prolongs(new: float | None, old: float | None) -> bool:
-    """Whether a new end lets somebody in for longer than the old one."""
-    return old is not None and (new is None or new > old)
 
 
 def barred(until_wall: float | None, at: datetime, sure: bool) -> str | None:

@@ -173,15 +173,20 @@ def forget(
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
+        unrecorded: list[str] = []
 
         def tell(e: Erasure) -> None:
             facts = {"files": len(e.after), "found": e.found, "revision": store.revision}
-            record(settings, "person_forgotten", e.person, **facts)
+            try:
+                record(settings, "person_forgotten", e.person, **facts)
+            except StoreError as error:
+                unrecorded.append(str(error))
 
         backups = parts.rolling_backups(settings)
         erasure = erase(store, backups, name, settings.state_folder, tell)
-    if erasure.trouble is not None:
-        raise StoreError(f"{erasure.person.name} is out of the store, but {erasure.trouble}")
+    trouble = "; ".join([*filter(None, [erasure.trouble]), *unrecorded])
+    if trouble:
+        raise StoreError(f"{erasure.person.name} is out of the store, but {trouble}")
     taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
@@ -267,7 +272,7 @@ def _pass(person: Person, zone: tzinfo) -> str:
     why = barred(person.until_wall, datetime.now(UTC), sure=True)
     if person.until_wall is None or why == "blocked":
         return why or ""
-    return f"pass {'ended' if why else 'until'} {said(person.until_wall, zone)}"
+    return f"pass {'ended' if why == 'pass_ended' else 'until'} {said(person.until_wall, zone)}"
 
 
 def _line(person: Person, zone: tzinfo) -> str:

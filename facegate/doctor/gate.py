@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
+from facegate.access.passes import BLOCKED
 from facegate.access.person import Person
 from facegate.config import Config
 from facegate.control.client import ControlClient
@@ -94,7 +95,7 @@ def store(settings: Config, daemon: ControlClient | None) -> Finding:
 
 def _people(where: str, people: list[Person]) -> Finding:
     long_ago_wall = time.time() - ENDED_LONG_AGO_DAYS * 86_400
-    stale = sum(p.until_wall is not None and p.until_wall < long_ago_wall for p in people)
+    stale = sum(p.until_wall is not None and BLOCKED < p.until_wall < long_ago_wall for p in people)
     found = f"{where}, {len(people)} people"
     if not stale:
         return ok("store", found)

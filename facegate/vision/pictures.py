@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def write_picture(path: Path, pixels: U8) -> None:
         done = False
     if not done:
         raise InputError(f"{path}: choose a name that ends in .png or .jpg")
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(data.tobytes())

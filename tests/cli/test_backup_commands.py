@@ -113,6 +113,16 @@ def test_a_forgetting_that_stops_half_way_is_recorded_and_told(enrolled, monkeyp
     assert json.loads(shown.out)[0]["facts"]["files"] == 0
 
 
+def test_a_forgetting_that_cannot_be_recorded_is_told_to_be_done(enrolled, tmp_path):
+    (trail,) = tmp_path.rglob("audit.jsonl")
+    trail.unlink()
+    trail.mkdir()
+    done = enrolled("people", "forget", "Eileen", "--yes")
+    assert done.code == 5
+    assert "Eileen is out of the store, but" in done.complaint
+    assert "audit.jsonl" in done.complaint
+
+
 def test_another_key_and_a_passphrase(enrolled, passphrase, tmp_path, monkeypatch):
     (path,) = tmp_path.rglob("state_directory/key")
     old, before = load_key(path), listed(enrolled)

@@ -156,22 +156,6 @@ def test_only_root_ends_an_administrators_pass(open_path, group, gate):
     assert ask(open_path, "PUT", "/v1/people/Root/until", {"until_wall": 0.0}).status == 200
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "status"),
-    [(None, 0.0, 200), (2e9, 1.9e9, 200), (1.8e9, 1.9e9, 403), (0.0, None, 403), (None, None, 200)],
-)
-def test_the_group_ends_a_pass_sooner_and_only_root_prolongs_it(
-    open_path, group, gate, before, after, status
-):
-    gate.rows["Ben"] = replace(gate.rows["Ann"], name="Ben", until_wall=before)
-
-    def ask_for():
-        return ask(open_path, "PUT", "/v1/people/BEN/until", {"until_wall": after}).status
-
-    assert as_user(SOMEBODY, group, lambda: b"%d" % ask_for()) == b"%d" % status
-    assert ask_for() == 200
-
-
 def test_only_root_enrols_as_an_administrator(open_path, group, gate):
     """One whose templates a new model made useless waits for new ones; the role is not given."""
 

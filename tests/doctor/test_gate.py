@@ -57,6 +57,8 @@ def test_who_is_kept_long_after_their_pass_ended_is_counted(tmp_path):
             store.add(name, [np.eye(128, dtype=np.float32)[number]])
         store.set_until("Ann", time.time() - 29 * 86_400)
         assert gate.store(config, None).state == "ok"
+        store.set_until("Cid", 0.0)
+        assert gate.store(config, None).state == "ok", "a block is to be kept"
         store.set_until("Ben", time.time() - 31 * 86_400)
     found = gate.store(config, None)
     assert found.state == "warning"

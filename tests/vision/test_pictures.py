@@ -41,6 +41,12 @@ def test_a_picture_keeps_its_mode_and_a_link_to_it(tmp_path):
     assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_link_to_itself_is_one_line(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    write_picture(tmp_path / "a.png", GREY)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), GREY)
+
+
 def test_a_suffix_that_names_no_format_is_said(tmp_path):
     with pytest.raises(InputError, match=r"ends in \.png or \.jpg"):
         write_picture(tmp_path / "a.xyz", GREY)
