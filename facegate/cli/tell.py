@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
 
 from facegate.access.files import write_whole
-from facegate.cli.entries import Events, Filter, Folder, Severity, entries, journalctl, plain, when
+from facegate.cli.entries import Events, Filter, Folder, Severity, entries, journalctl, plain
 from facegate.doctor.service import UNIT
 from facegate.errors import InputError
 from facegate.events import EVENTS
 
 UNITS = (UNIT, "facegate-verify.service", "facegate-backup.service")
 """Whose entries are told; of the last two systemd says when they fail."""
+
+CURSOR = re.compile(r"(\w=[0-9a-f]+;?)+")
+"""How journalctl calls an entry."""
 
 FIRST = "--since=10 min ago"
 """Where it begins that was nowhere yet: soon after a start of the machine, with the start."""
@@ -33,11 +41,14 @@ SOON_S, LATER_S = (5.0, 30.0, 120.0), 600.0
 """Waits before another try of what could not be told: the first ones, and all others."""
 
 KEEP_TRYING_S = 6 * 3600.0
-"""What is older than this is given up after the first tries, so that a program that never succeeds
-does not hold everything up for ever."""
-
 LONGEST_MESSAGE = 1000
 """Characters in the environment; the line of JSON has all."""
+
+READ_AHEAD = 100
+NOTE_EVERY_S = 3600.0
+"""Where nothing is to be told the place is noted so seldom, to spare the card."""
+
+Entry = dict[str, Any]
 
 
 def tell(
@@ -67,14 +78,12 @@ def tell(
     if place is not None and not place.parent.is_dir():
         raise InputError(f"{place.parent}: no such folder; it is to hold how far was told")
     chosen = Filter.of(event, severity or (Severity.info if event else Severity.err))
-    for entry in _since(_read(place), follow and folder is None, folder):
-        if chosen.passes(entry):
-            _deliver(program, entry)
-            if place is not None:
-                _note(place, entry)
+    follows = follow and folder is None
+    teller = Teller(program, chosen, place, patient=follows)
+    teller.work(_since(_read(place), follows, folder))
 
 
-def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[dict[str, Any]]:
+def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[Entry]:
     """Give the entries after a cursor's, and those that come if it is to follow."""
     # To follow is otherwise to see this boot alone, and the last ten entries.
     options = ["--follow", "--no-tail", "--merge"] if follow else []
@@ -87,34 +96,132 @@ def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[di
 
 def _read(place: Path | None) -> str | None:
     try:
-        return None if place is None else place.read_text().strip() or None
+        cursor = "" if place is None else place.read_text().strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{place}: does not tell how far was told: {error}; remove it") from error
+    if cursor and not CURSOR.fullmatch(cursor):
+        raise InputError(f"{place}: does not tell how far was told; remove it")
+    return cursor or None
 
 
-def _note(place: Path, entry: dict[str, Any]) -> None:
-    """Remember an entry; where that fails more is told twice, and nothing is lost."""
-    try:
-        write_whole(place, f"{entry['__CURSOR']}\n".encode())
-    except OSError as error:
-        typer.echo(f"facegate: {place}: cannot be written: {error.strerror}", err=True)
+@dataclass
+class _Untold:
+    """What could not be told yet, the cursor before it, and the tries; monotonic seconds."""
+
+    entry: Entry
+    before: str | None
+    began_s: float
+    next_s: float
+    tries: int = 0
 
 
-def _deliver(program: Path, entry: dict[str, Any]) -> None:
-    """Run the program until it says that it is told, or for the last time."""
-    happened_s, tries = when(entry).timestamp(), 0
-    while (trouble := _run(program, entry)) is not None:
-        typer.echo(f"facegate: {program}: {trouble}", err=True)
-        if tries >= len(SOON_S) and time.time() - happened_s > KEEP_TRYING_S:
-            typer.echo(f"facegate: not told, and given up: {plain(entry)['message']}", err=True)
+class Teller:
+    """Runs the program, again and again where it fails; what fails holds up nothing else.
+
+    Args:
+        program: to run.
+        chosen: what is told.
+        place: where to remember how far all was told, if anywhere.
+        patient: whether it keeps trying for hours; else it gives up after the first tries.
+    """
+
+    def __init__(self, program: Path, chosen: Filter, place: Path | None, patient: bool) -> None:
+        self._program, self._chosen, self._place, self._patient = program, chosen, place, patient
+        self._untold: deque[_Untold] = deque()
+        self._seen: str | None = None
+        self._noted: str | None = None
+        self._noted_s = float("-inf")
+
+    def work(self, source: Iterator[Entry]) -> None:
+        """Tell what comes until no more comes, and all is told or given up.
+
+        Raises:
+            Exception: what the source raises.
+        """
+        coming: Queue[Entry | Exception | None] = Queue(READ_AHEAD)
+        Thread(target=_pour, args=(source, coming), daemon=True).start()
+        more = True
+        while more or self._untold:
+            entry = self._next(coming) if more else self._wait()
+            if isinstance(entry, Exception):
+                raise entry
+            more = more and entry is not None
+            if isinstance(entry, dict):
+                self._take(entry)
+            self._try_again()
+            self._note()
+
+    def _next(self, coming: Queue[Any]) -> Any:
+        """Give what comes: an entry, an error, or None for the end; False when a try is due."""
+        try:
+            return coming.get(timeout=self._due_s())
+        except Empty:
+            return False
+
+    def _wait(self) -> bool:
+        time.sleep(self._due_s() or 0.0)
+        return False
+
+    def _due_s(self) -> float | None:
+        """Say in how many seconds something is to be tried again; None where nothing is."""
+        now_s = time.monotonic()
+        return min((max(0.0, u.next_s - now_s) for u in self._untold), default=None)
+
+    def _take(self, entry: Entry) -> None:
+        before, self._seen = self._seen, entry.get("__CURSOR")
+        if self._chosen.passes(entry):
+            now_s = time.monotonic()
+            self._untold.append(_Untold(entry, before, now_s, now_s))
+
+    def _try_again(self) -> None:
+        """Try what is due; keep what fails, unless it failed for long enough."""
+        for untold in [u for u in self._untold if u.next_s <= time.monotonic()]:
+            trouble = _run(self._program, untold.entry)
+            if trouble is not None:
+                typer.echo(f"facegate: {self._program}: {trouble}", err=True)
+                if not self._give_up(untold):
+                    continue
+                said = plain(untold.entry)["message"]
+                typer.echo(f"facegate: not told, and given up: {said}", err=True)
+            self._untold.remove(untold)
+            self._noted_s = float("-inf")
+
+    def _give_up(self, untold: _Untold) -> bool:
+        """Say whether that was the last try, or when the next is."""
+        now_s, soon = time.monotonic(), untold.tries < len(SOON_S)
+        untold.next_s = now_s + (SOON_S[untold.tries] if soon else LATER_S)
+        untold.tries += 1
+        return not soon and not (self._patient and now_s - untold.began_s < KEEP_TRYING_S)
+
+    def _note(self) -> None:
+        """Remember how far all was told; where that fails more is told twice, and nothing lost."""
+        told = self._untold[0].before if self._untold else self._seen
+        now_s = time.monotonic()
+        if self._place is None or told in (None, self._noted):
             return
-        time.sleep(SOON_S[tries] if tries < len(SOON_S) else LATER_S)
-        tries += 1
+        if now_s - self._noted_s < NOTE_EVERY_S:
+            return
+        try:
+            write_whole(self._place, f"{told}\n".encode())
+        except OSError as error:
+            typer.echo(f"facegate: {self._place}: cannot be written: {error.strerror}", err=True)
+        self._noted, self._noted_s = told, now_s
 
 
-def _run(program: Path, entry: dict[str, Any]) -> str | None:
+def _pour(source: Iterator[Entry], into: Queue[Entry | Exception | None]) -> None:
+    """Put all that comes into a queue, then the end or what ended it."""
+    try:
+        for entry in source:
+            into.put(entry)
+    except Exception as error:
+        into.put(error)
+    else:
+        into.put(None)
+
+
+def _run(program: Path, entry: Entry) -> str | None:
     """Run the program once; returns what went wrong."""
     told = plain(entry)
     known = EVENTS.get(told["event"])

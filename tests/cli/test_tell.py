@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import time
 
 import pytest
 from journal_files import entry, write_journal
@@ -25,13 +24,14 @@ def journal(tmp_path):
 
 @pytest.fixture
 def program(tmp_path):
-    """A program that keeps what it was told, and fails as often as `tmp_path/fail` has lines."""
+    """A program that keeps what it was told, and fails as often as `fail-EVENT` has lines."""
     path = tmp_path / "program"
     path.write_text(
         "#!/bin/sh\n"
         f"cd {tmp_path}\n"
         'echo "$FACEGATE_EVENT|$FACEGATE_MESSAGE" >> named\n'
-        "if [ -s fail ]; then sed -i 1d fail; exit 3; fi\n"
+        "fail=fail-$FACEGATE_EVENT\n"
+        "if [ -s $fail ]; then sed -i 1d $fail; exit 3; fi\n"
         "cat >> told\n"
     )
     path.chmod(0o755)
@@ -45,6 +45,26 @@ def told(tmp_path):
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     return read
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """Put a journalctl in place that follows, and ends: events with their cursors."""
+
+    def put(**events):
+        rows = [
+            {"__CURSOR": cursor, "PRIORITY": f"{EVENTS[event].priority}", "MESSAGE": event}
+            | {"FACEGATE_EVENT": event}
+            for event, cursor in events.items()
+        ]
+        tool = tmp_path / "bin" / "journalctl"
+        tool.parent.mkdir()
+        lines = "".join(f"echo '{json.dumps(row)}'\n" for row in rows)
+        tool.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n{lines}')
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
+
+    return put
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +115,7 @@ def test_nothing_is_left_out_after_a_place_that_is_anothers(facegate, program, t
 
 
 def test_a_program_that_fails_is_tried_again(facegate, journal, program, told, tmp_path):
-    (tmp_path / "fail").write_text("once\ntwice\n")
+    (tmp_path / "fail-camera_lost").write_text("once\ntwice\n")
     done = facegate("tell", program, "--directory", journal, "--event", "camera_lost")
     assert done.code == 0
     assert [t["event"] for t in told()] == ["camera_lost"]
@@ -106,17 +126,53 @@ def test_a_program_that_fails_is_tried_again(facegate, journal, program, told, t
 def test_what_cannot_be_told_is_said_and_does_not_hold_up_the_rest(
     facegate, journal, program, told, tmp_path
 ):
-    (tmp_path / "fail").write_text("again\n" * 4)
+    (tmp_path / "fail-camera_lost").write_text("again\n" * 4)
     done = facegate("tell", program, "--directory", journal)
     assert "not told, and given up: /dev/video0: the cable is off" in done.err
     assert [t["event"] for t in told()] == ["door_forced_open"]
 
 
-def test_what_is_new_is_tried_for_hours(facegate, journal, program, told, tmp_path, monkeypatch):
-    monkeypatch.setattr(tell, "KEEP_TRYING_S", time.time())
-    (tmp_path / "fail").write_text("again\n" * 20)
-    facegate("tell", program, "--directory", journal, "--event", "camera_lost")
+def test_what_fails_holds_up_nothing_else_and_is_told_at_last(
+    facegate, journal, program, told, tmp_path, monkeypatch
+):
+    (tmp_path / "fail-camera_lost").write_text("again\n" * 3)
+    monkeypatch.setattr(tell, "SOON_S", (0.3, 0.0, 0.0))
+    facegate("tell", program, "--directory", journal, "--place", tmp_path / "place")
+    assert [t["event"] for t in told()] == ["door_forced_open", "camera_lost"]
+
+
+def test_what_is_not_told_yet_is_told_after_a_start_anew(
+    facegate, journal, program, told, tmp_path
+):
+    place = tmp_path / "place"
+    teller = tell.Teller(program, tell.Filter.of(None, tell.Severity.err), place, True)
+    (tmp_path / "fail-camera_lost").write_text("once\n")
+    for came in entries(journalctl(journal)):
+        teller._take(came)
+        for untold in teller._untold:
+            untold.next_s = float("inf") if untold.tries else 0.0
+        teller._try_again()
+        teller._note()
+    assert [t["event"] for t in told()] == ["door_forced_open"]
+    assert facegate("tell", program, "--directory", journal, "--place", place).code == 0
+    assert [t["event"] for t in told()][1:] == ["camera_lost", "door_forced_open"]
+
+
+def test_live_it_tries_for_hours_by_a_clock_that_never_jumps(
+    facegate, program, told, tmp_path, live
+):
+    live(camera_lost="s=2")
+    (tmp_path / "fail-camera_lost").write_text("again\n" * 20)
+    assert facegate("tell", program).code == 0
     assert [t["event"] for t in told()] == ["camera_lost"]
+
+
+def test_a_quiet_gate_has_a_place_too(facegate, program, told, tmp_path, live):
+    """Else what happened while nobody told it would be as old as what was before the first time."""
+    live(ready="s=5", granted="s=6")
+    facegate("tell", program, "--place", tmp_path / "place")
+    assert (tmp_path / "place").read_text() == "s=5\n", "and not at every entry: the card wears"
+    assert told() == []
 
 
 def test_a_place_that_cannot_be_written_ends_nothing(
@@ -174,17 +230,18 @@ def test_an_event_that_is_misspelt_is_refused(facegate, program):
     assert (done.code, "no event is called so" in done.complaint) == (3, True)
 
 
-def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_path, monkeypatch):
+def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_path, live):
     """journalctl would show the last ten of what came since this boot, and no more."""
-    stand_in = tmp_path / "bin" / "journalctl"
-    stand_in.parent.mkdir()
-    lost = {"__CURSOR": "s=2", "PRIORITY": "3", "MESSAGE": "lost", "FACEGATE_EVENT": "camera_lost"}
-    stand_in.write_text(f"#!/bin/sh\necho \"$*\" >> {tmp_path}/asked\necho '{json.dumps(lost)}'\n")
-    stand_in.chmod(0o755)
-    monkeypatch.setenv("PATH", str(stand_in.parent), prepend=":")
+    live(camera_lost="s=2")
     place = tmp_path / "place"
     place.write_text("s=1\n")
     assert facegate("tell", program, "--place", place).code == 0
-    assert [t["message"] for t in told()] == ["lost"]
+    assert [t["message"] for t in told()] == ["camera_lost"]
     assert place.read_text() == "s=2\n"
     assert "--follow --no-tail --merge --cursor=s=1" in (tmp_path / "asked").read_text()
+
+
+def test_a_garbled_place_is_refused(facegate, program, tmp_path):
+    (tmp_path / "place").write_text("nowhere\n")
+    done = facegate("tell", program, "--place", tmp_path / "place")
+    assert (done.code, "does not tell how far was told; remove it" in done.complaint) == (3, True)
