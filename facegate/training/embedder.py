@@ -43,7 +43,7 @@ from facegate.types import EMBEDDING_FLOATS, F32, I64
 TARGET_FLOATS = 512
 BANK_SIZE = 4096
 SETTLING_VIEWS, SETTLING_BATCH = 1024, 64
-RIDGE = 1e-3
+HEAD_VIEWS = 8192
 COLLAPSED_SPREAD = 0.02
 COLLAPSED_STEPS = 100
 COLLAPSE_CHECKED_EVERY = 10
@@ -194,24 +194,28 @@ def _settle_in(
     """Fit to a trained trunk what its weights' file does not hold, before the first step.
 
     BatchNorms get the statistics of the first stage's views. The head that is thrown away after
-    training is fitted by ridge regression, its linear part: a random one would first pull the trunk
-    out of shape.
+    training is fitted to the trunk as it is: a random one would first pull the trunk out of shape.
     """
     crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1], _stored_side(stage))
-    pixels = torch.from_numpy(crops.pixels[:SETTLING_VIEWS]).to(random.device)
-    batches = augment(pixels, stage.side, stage.strength, random).split(SETTLING_BATCH)
-    whole = [b for b in batches if len(b) == len(batches[0])]
+    pixels = torch.from_numpy(crops.pixels[:HEAD_VIEWS]).split(SETTLING_BATCH)
+    whole = [p.to(random.device) for p in pixels if len(p) == len(pixels[0])]
+
+    def views(batches: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+        return (augment(b, stage.side, stage.strength, random) for b in batches)
+
     trunk = network["trunk"]
-    settle(trunk, whole)
+    settle(trunk, list(views(whole[: SETTLING_VIEWS // SETTLING_BATCH])))
     if not crops.target.shape[1]:
         return
     trunk.eval()
-    with torch.no_grad():
-        unit = torch.cat([F.normalize(trunk(b).float(), dim=1) for b in whole])
-        target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
-        gram = unit.T @ unit + RIDGE * len(unit) * torch.eye(unit.shape[1], device=unit.device)
-        network["head"].linear.weight.copy_(torch.linalg.solve(gram, unit.T @ target).T)
+    found = []
+    for batch in views(whole):
+        with torch.no_grad(), mixed_precision(random.device):
+            found.append(F.normalize(trunk(batch).float(), dim=1))
     trunk.train()
+    unit = torch.cat(found)
+    target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
+    losses.fit_head(network["head"], unit, target, random)
 
 
 class _Held:

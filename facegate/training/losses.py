@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from facegate.training.mining import MINING, squared_distances
 
 HIDDEN_SIZE = 1024
+RIDGE = 1e-3
+HEAD_RATE, HEAD_BATCH, HEAD_EPOCHS = 2e-3, 256, 15
 
 
 class Head(nn.Module):
@@ -37,6 +39,34 @@ class Head(nn.Module):
         """Give (N, target) unit vectors of (N, size) unit vectors."""
         bent: torch.Tensor = self.bent(F.relu(self.hidden(embedding)))
         return F.normalize(self.linear(embedding) + bent, dim=1)
+
+
+def fit_head(
+    head: Head, embedding: torch.Tensor, target: torch.Tensor, random: torch.Generator
+) -> None:
+    """Fit a head to embeddings that stay as they are: its linear part at once, then all of it.
+
+    Args:
+        head: a fresh one.
+        embedding: float32 (N, size), unit length, without a gradient.
+        target: float32 (N, target), the teacher's unit embeddings.
+        random: source of the order, on the embeddings' device.
+    """
+    gram = embedding.T @ embedding
+    gram += RIDGE * len(embedding) * torch.eye(len(gram), device=gram.device)
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.linalg.solve(gram, embedding.T @ target).T)
+    optimiser = torch.optim.AdamW(head.parameters(), HEAD_RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, HEAD_EPOCHS)
+    for _ in range(HEAD_EPOCHS):
+        order = torch.randperm(len(embedding), generator=random, device=random.device)
+        for rows in order.split(HEAD_BATCH):
+            wanted = target[rows]
+            loss = distillation(embedding[rows], head(embedding[rows]), wanted, target[order])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        schedule.step()
 
 
 def distillation(

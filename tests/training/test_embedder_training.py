@@ -318,7 +318,7 @@ SHIPPED = Path(__file__).parents[2] / "models" / "inception_resnet_lite.tflite"
 
 def test_a_run_begins_with_a_shipped_model_and_a_head_that_fits_it(taught, tmp_path):
     still = {"peak_rate": 1e-9}
-    whole = settings("32:0:80", width=1.0, **still)
+    whole = settings("32:0.3:80", width=1.0, **still)
     path = training.train(taught, tmp_path / "run", whole, start_from=SHIPPED)
     views = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (4, 3, SIDE, SIDE))).float()
     answers = []
@@ -329,7 +329,7 @@ def test_a_run_begins_with_a_shipped_model_and_a_head_that_fits_it(taught, tmp_p
             raw = training.TorchTwin(model).eval()(views)
         answers.append(torch.nn.functional.normalize(raw, dim=1))
     assert (answers[0] * answers[1]).sum(1).min() > 0.999
-    training.train(taught, tmp_path / "fresh", settings("32:0:80", **still))
+    training.train(taught, tmp_path / "fresh", settings("32:0.3:80", **still))
     assert cosine_of(tmp_path / "run") > cosine_of(tmp_path / "fresh") + 0.1
 
 
@@ -445,6 +445,21 @@ def test_the_head_begins_linear_and_its_hidden_layer_learns():
     assert _apart(head, points, wanted) < before / 10  # no linear map gives an absolute value
     alone = torch.nn.functional.normalize(head.linear(points), dim=1)
     assert (1 - (alone * wanted).sum(1)).mean() > 0.1
+
+
+def test_a_head_is_fitted_to_embeddings_as_they_are():
+    """The linear part alone would leave what bends to be learned while the trunk already moves."""
+    random = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(1024, 8, generator=random), dim=1)
+    wanted = torch.nn.functional.normalize(
+        torch.cat([points.abs(), points @ torch.randn(8, 12, generator=random)], dim=1), dim=1
+    )
+    head = losses.Head(8, 20)
+    before = _apart(head, points, wanted)
+    losses.fit_head(head, points, wanted, random)
+    linear = torch.nn.functional.normalize(head.linear(points), dim=1)
+    assert _apart(head, points, wanted) < (1 - (linear * wanted).sum(1)).mean() < before
 
 
 def _apart(head, points, wanted):
