@@ -333,7 +333,8 @@ class DoorKeeper:
 
     def _drop_whom_it_keeps_out(self) -> None:
         """Wait for nobody, and let nobody's arming stand, who was kept out meanwhile."""
-        if self._armed_by not in self._admins or self._kept_out(self._armed_by):
+        by = self._armed_by
+        if self._arming.armed and (by not in self._admins or self._kept_out(by)):
             self._arming.disarm()
         for name in self._door.waiting_for:
             why = self._kept_out(self._asked.get(name, {}).get("person"))

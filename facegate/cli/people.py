@@ -220,7 +220,7 @@ def migrate(
         record(settings, "templates_dropped", waiting=len(waiting), model=model, revision=revision)
         lines = [
             f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
-            *(_line(p, load_config(config).schedule.zone) for p in waiting),
+            *(_line(p, settings.schedule.zone) for p in waiting),
         ]
     emit([asdict(p) for p in waiting], as_json, lines)
 

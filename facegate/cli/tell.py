@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +128,7 @@ class Teller:
 
     def __init__(self, program: Path, chosen: Filter, place: Path | None, patient: bool) -> None:
         self._program, self._chosen, self._place, self._patient = program, chosen, place, patient
-        self._untold: deque[_Untold] = deque()
+        self._untold: list[_Untold] = []
         self._seen: str | None = None
         self._noted: str | None = None
         self._noted_s = float("-inf")
@@ -144,7 +143,7 @@ class Teller:
         Thread(target=_pour, args=(source, coming), daemon=True).start()
         more = True
         while more or self._untold:
-            entry = self._next(coming) if more else self._wait()
+            entry = self._next(coming)
             if isinstance(entry, Exception):
                 raise entry
             more = more and entry is not None
@@ -160,10 +159,6 @@ class Teller:
         except Empty:
             return False
 
-    def _wait(self) -> bool:
-        time.sleep(self._due_s() or 0.0)
-        return False
-
     def _due_s(self) -> float | None:
         """Say in how many seconds something is to be tried again; None where nothing is."""
         now_s = time.monotonic()
@@ -177,7 +172,8 @@ class Teller:
 
     def _try_again(self) -> None:
         """Try what is due; keep what fails, unless it failed for long enough."""
-        for untold in [u for u in self._untold if u.next_s <= time.monotonic()]:
+        now_s = time.monotonic()
+        for untold in [u for u in self._untold if u.next_s <= now_s]:
             trouble = _run(self._program, untold.entry)
             if trouble is not None:
                 typer.echo(f"facegate: {self._program}: {trouble}", err=True)

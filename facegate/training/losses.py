@@ -61,8 +61,8 @@ def fit_head(
     for _ in range(HEAD_EPOCHS):
         order = torch.randperm(len(embedding), generator=random, device=random.device)
         for rows in order.split(HEAD_BATCH):
-            wanted = target[rows]
-            loss = distillation(embedding[rows], head(embedding[rows]), wanted, target[order])
+            unit = embedding[rows]
+            loss = distillation(unit, head(unit), target[rows], target)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -234,11 +234,7 @@ def telling():
     seen = {"without": tell_state()}
     shown = re.search(r"```sh\n(#!/bin/sh\n.*?)```", manual, re.DOTALL)[1]
     seen["shown"] = sh("sh", "-n", "-c", shown).returncode
-    program.write_text(
-        "#!/bin/sh\n"
-        'echo "$FACEGATE_EVENT" > /run/facegate-told/named || exit 1\n'
-        "cat >> /run/facegate-told/lines\n"
-    )
+    program.write_text("#!/bin/sh\ncat >> /run/facegate-told/lines\n")
     program.chmod(0o755)
     box.mkdir()
     box.chmod(0o777)
@@ -250,14 +246,11 @@ def telling():
     seen["active"] = until(lambda: tell_state() == "active")
     seen["live"] = told_of_a_failure(box / "lines")
     sh("systemctl", "stop", "facegate-tell")
-    began = datetime.now(UTC)
-    lose_camera()
-    sh("systemctl", "start", "facegate-tell")
-    until(lambda: since(began, box / "lines"))
-    seen["later"] = since(began, box / "lines")
+    seen["later"] = told_of_a_failure(
+        box / "lines", lambda: sh("systemctl", "start", "facegate-tell")
+    )
     seen["place"] = Path("/var/lib/private/facegate-tell/place").exists()
     seen["complaint"] = sh("journalctl", "-b", "-u", "facegate-tell", "-o", "cat").stdout
-    seen["journal"] = sh("journalctl", "-b", "-u", "facegate", "-n", "30").stdout
     sh("systemctl", "stop", "facegate-tell")
     program.unlink()
     shutil.rmtree(drop_in.parent)
@@ -270,9 +263,10 @@ def tell_state():
     return sh("systemctl", "show", "-P", "ActiveState", "facegate-tell").stdout.strip()
 
 
-def told_of_a_failure(path):
+def told_of_a_failure(path, afterwards=lambda: None):
     began = datetime.now(UTC)
     lose_camera()
+    afterwards()
     until(lambda: since(began, path))
     return since(began, path)
 
