@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 
 from facegate import parts
+from facegate.access.door import Door
+from facegate.access.door_events import DoorEvent
 from facegate.access.lockdown import LockdownMark
 from facegate.access.passes import said
 from facegate.access.pin import PinFile
@@ -147,18 +149,26 @@ class Commands:
         self._journal.emit("pass_changed", f"its end: {until}", person=number, until=until)
         return person
 
-    def unlock(self) -> None:
-        """Release the strike for one pulse, by command.
+    def unlock(self, for_s: float | None = None) -> None:
+        """Release the strike by command: for one pulse, or for so many seconds.
 
         Raises:
             DaemonError: lockdown or tamper keep the door shut.
         """
-        for event in self._keeper.command(lambda door: door.command_unlock()):
+
+        def unlock(door: Door) -> list[DoorEvent]:
+            return door.command_unlock() if for_s is None else door.keep_unlocked(for_s)
+
+        for event in self._keeper.command(unlock):
             if event.name == "grant_refused":
                 raise DaemonError(
                     f"not unlocked: {WHY[event.cause]}; see `facegate status`, and end a lockdown "
                     "with `facegate door lockdown off`"
                 )
+
+    def lock(self) -> None:
+        """Keep the door unlocked no longer, where a command said for how long."""
+        self._keeper.command(lambda door: door.keep_unlocked_no_longer("command"))
 
     def enter_pin(self, pin: str) -> None:
         """Take what was typed at the door as the second factor of the face before it.

@@ -124,6 +124,7 @@ class DoorKeeper:
         """What the status says of the door."""
         return {
             "door": self._door.state.value,
+            "kept_unlocked_s": self._door.kept_unlocked_s,
             "lockdown": self._door.locked_down,
             "tamper": self._door.tampered,
             "lockout": self._door.locked_out,
@@ -231,6 +232,8 @@ class DoorKeeper:
             more = self._take_decisions()
             if more:
                 self._report(self._door.hours(self._unlock_hours.hold(self._schedule)))
+            else:
+                self._report(self._door.keep_unlocked_no_longer("stopped"))
             self._show()
             if not more and self._door.deadline_s is None:
                 return
@@ -365,6 +368,8 @@ class DoorKeeper:
                 about["reason"] = event.cause
             if event.before is not event.after:
                 about["door"] = event.after.value
+            if event.for_s is not None:
+                about["for_s"] = event.for_s
             self.say(event.name, sentence(event, self._door.settings), event.person, **about)
             track = about.get("track")
             self.unused.note(event, None if track is None else int(track))

@@ -28,6 +28,7 @@ EventName = Literal[
     "second_factor_refused",
     "second_factor_expired",
     "door_unlocked",
+    "door_kept_unlocked",
     "door_prolonged",
     "door_locked",
     "door_opened",
@@ -206,6 +207,13 @@ EVENTS: dict[EventName, EventKind] = {
         "aabdbc6df4184553bb256094aa63f3ff", 5, "The second factor did not come in time"
     ),
     "door_unlocked": EventKind("8e6fbf2d627447a6ab1b48b9c404e6d8", 6, "The strike was released"),
+    "door_kept_unlocked": EventKind(
+        "d401ddccab834bf6a40df96796816344",
+        5,
+        "The door stands unlocked for a time",
+        "Somebody said `facegate door unlock --minutes`; the command after it names who. "
+        "`facegate door lock` ends it, as a lockdown, an opened case and a restart do.",
+    ),
     "door_prolonged": EventKind(
         "c4549f5b36ba4424b170f74d63dbeaab",
         6,

@@ -19,7 +19,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("camera_lost", "camera_back"),
         *("granted", "grant_refused", "denied", "unknown", "duress"),
         *("second_factor_refused", "decision_too_old"),
-        *("door_unlocked", "door_locked", "door_opened", "door_closed"),
+        *("door_unlocked", "door_kept_unlocked", "door_locked", "door_opened", "door_closed"),
         *("door_held_open", "door_forced_open", "tamper_began", "tamper_ended"),
         *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),
         *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),

@@ -15,6 +15,8 @@ WHY = {
     "grant": "a grant",
     "pulse_over": "pulse over",
     "hours_over": "unlock hours are over",
+    "kept": "kept unlocked by command",
+    "kept_over": "the time for which it was kept unlocked is over",
     "hours_unconfirmed": "unlock hours were not confirmed",
     "closed": "the door closed",
     "stopped": "facegate stops",
@@ -39,6 +41,7 @@ SENTENCES: dict[DoorEventName, str] = {
     "second_factor_refused": "{person}: wrong {cause}",
     "second_factor_expired": "{person}: nothing came",
     "door_unlocked": "for {pulse_s:g} s",
+    "door_kept_unlocked": "for {minutes:g} min, {why}",
     "door_prolonged": "{why}",
     "door_locked": "{why}",
     "door_opened": "opened",
@@ -59,7 +62,7 @@ SENTENCES: dict[DoorEventName, str] = {
 def sentence(event: DoorEvent, settings: DoorSettings) -> str:
     """Say one event of the door in a line."""
     why = WHY.get(event.cause, event.cause)
-    if event.cause == "hours" and event.name == "door_unlocked":
+    if event.cause in ("hours", "kept") and event.name == "door_unlocked":
         return why
     if event.name == "grant_refused" and event.cause in BARRED:
         return f"{event.person or 'somebody'}: {BARRED[event.cause]}"
@@ -74,4 +77,5 @@ def sentence(event: DoorEvent, settings: DoorSettings) -> str:
         held_open_warning_s=settings.held_open_warning_s,
         held_open_alarm_s=settings.held_open_alarm_s,
         lockout_s=settings.lockout_s,
+        minutes=(event.for_s or 0.0) / 60,
     )

@@ -23,6 +23,9 @@ EMBEDDING_FLOATS = 128
 MAX_PULSE_S = 30.0
 """No setting lets one pulse release the strike for longer."""
 
+MAX_KEPT_UNLOCKED_S = 12 * 3600.0
+"""No command keeps the door unlocked for longer; more is for unlock hours."""
+
 
 @dataclass(frozen=True)
 class Frame:

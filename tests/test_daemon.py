@@ -480,10 +480,16 @@ def test_a_command_unlocks_but_not_in_lockdown(opened, films):
         door.gate.commands.lockdown(True)
         with pytest.raises(DaemonError, match="not unlocked: the door is in lockdown"):
             door.gate.commands.unlock()
+        with pytest.raises(DaemonError, match="not unlocked: the door is in lockdown"):
+            door.gate.commands.unlock(3600.0)
         assert not door.relay.edges
         door.gate.commands.lockdown(False)
         door.gate.commands.unlock()
         until(lambda: len(door.relay.edges) == 2)
+        door.gate.commands.unlock(3600.0)
+        assert 3590 < door.gate.commands.status()["kept_unlocked_s"] <= 3600
+        door.gate.commands.lock()
+        assert len(door.relay.edges) == 4
 
 
 def test_a_lockdown_outlives_a_restart(opened, films):

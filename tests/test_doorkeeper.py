@@ -172,6 +172,30 @@ def test_within_unlock_hours_the_door_stands_unlocked():
         assert len(kept.relay.edges) == 1
 
 
+def test_kept_unlocked_by_command_for_a_time():
+    with Kept().running() as kept:
+        kept.keeper.command(lambda door: door.keep_unlocked(3.0))
+        time.sleep(PULSE_S + 2.0)
+        assert kept.relay.active
+        assert 0 < kept.keeper.state["kept_unlocked_s"] < 1
+        assert pulse(kept) == pytest.approx(3.0, abs=0.02)
+        assert kept.keeper.state["kept_unlocked_s"] is None
+    told, unlocked, locked = kept.events
+    assert (told.name, told.message) == ("door_kept_unlocked", "for 0.05 min, by command")
+    assert told.fields["for_s"] == 3.0
+    assert unlocked.message == "kept unlocked by command"
+    assert locked.message == "the time for which it was kept unlocked is over"
+
+
+def test_nothing_keeps_it_unlocked_when_no_decisions_come_any_more():
+    """Else a gate whose camera is gone would go on for hours without one, instead of anew."""
+    with Kept().running() as kept:
+        kept.keeper.command(lambda door: door.keep_unlocked(3600.0))
+        kept.keeper.decisions.close()
+        until(lambda: not kept.relay.active)
+    assert kept.events[-1].message == "facegate stops"
+
+
 def test_unlock_hours_wait_for_a_clock_that_can_be_believed():
     """After a power cut a clock without a battery goes on from when the power failed."""
     day = Window(frozenset(range(7)), clock_time(8), clock_time(18))

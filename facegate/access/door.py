@@ -1,6 +1,6 @@
 """The door: locked unless there is a fresh cause, and never released longer than the cause lasts.
 
-                     grant, REX, unlock hours
+               grant, REX, unlock hours, command
           locked ────────────────────────────▶ unlocked
             ▲ ◀──────────────────────────────── │ pulse over
             │ closes                            │ opens
@@ -13,8 +13,8 @@ Pure state with an injected clock. The act thread alone hands it inputs and call
 relay is released on time whatever the other threads do. Every input returns what it changed, as
 events.
 
-Lockdown, tamper and lockout keep faces and unlock hours out. The exit button always opens: whoever
-is inside gets out.
+Lockdown, tamper and lockout keep faces and unlock hours out; lockdown and tamper commands, too. The
+exit button always opens: whoever is inside gets out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from facegate.access.door_events import (
 from facegate.access.lockout import Lockout
 from facegate.access.names import same_name_key
 from facegate.errors import LineError, RelayError
-from facegate.types import MAX_PULSE_S, Decision, Verdict
+from facegate.types import MAX_KEPT_UNLOCKED_S, MAX_PULSE_S, Decision, Verdict
 
 HOURS_HOLD_S = 2.0
 """Unlock hours release the strike for so long; who keeps time must confirm them again and again."""
@@ -92,6 +92,7 @@ class Door:
         self._pulse_began_s = 0.0
         self._pulse_until_s: float | None = None
         self._hours_until_s: float | None = None
+        self._kept_until_s: float | None = None
         self._held_at_s = float("-inf")
         self._open_since_s = clock()
         self._asked: dict[str | None, _Asked] = {}
@@ -102,8 +103,14 @@ class Door:
     @property
     def deadline_s(self) -> float | None:
         """When the strike must be held again, monotonic seconds; None while it is held."""
-        ends = [t for t in (self._pulse_until_s, self._hours_until_s) if t is not None]
-        return max(ends, default=None)
+        ends = (self._pulse_until_s, self._hours_until_s, self._kept_until_s)
+        return max((t for t in ends if t is not None), default=None)
+
+    @property
+    def kept_unlocked_s(self) -> float | None:
+        """Seconds for which a command still keeps the door unlocked; None where none does."""
+        until_s = self._kept_until_s
+        return None if until_s is None else max(0.0, until_s - self._clock())
 
     @property
     def waiting_for(self) -> tuple[str | None, ...]:
@@ -197,9 +204,38 @@ class Door:
     def command_unlock(self) -> list[DoorEvent]:
         """Release the strike for one pulse, by an operator's command; not in lockdown or tamper."""
         events = self.tick()
-        if (why := self._shut_to_faces()) in ("lockdown", "tamper"):
-            return [*events, self._event("grant_refused", why)]
-        return events + self._unlock("command")
+        refused = self._refused_command()
+        return events + (refused or self._unlock("command"))
+
+    def keep_unlocked(self, for_s: float) -> list[DoorEvent]:
+        """Let the door stand unlocked from now on, by command; not in lockdown or tamper.
+
+        Args:
+            for_s: so many seconds, instead of what was left of a time said before.
+
+        Raises:
+            ValueError: it is not above 0, or more than `MAX_KEPT_UNLOCKED_S`.
+        """
+        if not 0 < for_s <= MAX_KEPT_UNLOCKED_S:
+            raise ValueError(f"for_s is {for_s}, must be above 0 and at most {MAX_KEPT_UNLOCKED_S}")
+        events = self.tick()
+        if refused := self._refused_command():
+            return events + refused
+        self._kept_until_s = self._clock() + for_s
+        told = DoorEvent(
+            "door_kept_unlocked", self._clock(), self.state, self.state, "command", for_s=for_s
+        )
+        return [*events, told, *self._release("kept")]
+
+    def keep_unlocked_no_longer(self, cause: str) -> list[DoorEvent]:
+        """End what `keep_unlocked` began; a pulse that runs and unlock hours go on."""
+        events = self.tick()
+        if self._kept_until_s is None:
+            return events
+        if self._pulse_until_s is None and self._hours_until_s is None:
+            events += self._hold(cause)
+        self._kept_until_s = None
+        return events
 
     def hours(self, unlocked: bool) -> list[DoorEvent]:
         """Say whether it is within unlock hours; lapses after `HOURS_HOLD_S` unless said again."""
@@ -208,7 +244,7 @@ class Door:
             self._hours_until_s = self._clock() + HOURS_HOLD_S
             return events + self._release("hours")
         if self._hours_until_s is not None:
-            if self._pulse_until_s is None:
+            if self._pulse_until_s is None and self._kept_until_s is None:
                 events += self._hold("hours_over")
             self._hours_until_s = None
         return events
@@ -233,7 +269,7 @@ class Door:
         after = DoorState.UNLOCKED if self._released else DoorState.LOCKED
         events.append(self._become(after, "door_closed", "contact"))
         if self.settings.relock_on_close:
-            if self._released and self._hours_until_s is None:
+            if self._released and self._hours_until_s is None and self._kept_until_s is None:
                 events += self._hold("closed")
             self._pulse_until_s = None
         return events
@@ -264,12 +300,16 @@ class Door:
         events: list[DoorEvent] = []
         # The line first: should it fail, the deadline stands and the next tick tries again.
         if self.deadline_s is not None and now_s >= self.deadline_s:
-            by_pulse = self.deadline_s == self._pulse_until_s
-            events += self._hold("pulse_over" if by_pulse else "hours_unconfirmed")
+            ends = {self._kept_until_s: "kept_over", self._pulse_until_s: "pulse_over"}
+            events += self._hold(ends.get(self.deadline_s, "hours_unconfirmed"))
         if self._pulse_until_s is not None and now_s >= self._pulse_until_s:
             self._pulse_until_s = None
         if self._hours_until_s is not None and now_s >= self._hours_until_s:
             self._hours_until_s = None
+        if self._kept_until_s is not None:
+            events += self._authorised("kept")
+            if now_s >= self._kept_until_s:
+                self._kept_until_s = None
         for person in [p for p, asked in self._asked.items() if now_s >= asked.until_s]:
             del self._asked[person]
             events.append(self._event("second_factor_expired", "time", person))
@@ -282,7 +322,7 @@ class Door:
         asked, self._asked = self._asked, {}
         events = self._hold(cause)
         events += [self._event("grant_refused", cause, person) for person in asked]
-        self._pulse_until_s = self._hours_until_s = None
+        self._pulse_until_s = self._hours_until_s = self._kept_until_s = None
         return events
 
     # What they have in common.
@@ -293,6 +333,10 @@ class Door:
         if self.tampered:
             return "tamper"
         return "lockout" if self.locked_out else None
+
+    def _refused_command(self) -> list[DoorEvent]:
+        why = self._shut_to_faces()
+        return [self._event("grant_refused", why)] if why in ("lockdown", "tamper") else []
 
     def _refused(self, now_s: float, cause: str) -> list[DoorEvent]:
         return [self._event("lockout_began", cause)] if self._lockout.refuse(now_s) else []

@@ -17,6 +17,7 @@ DoorEventName = Literal[
     "second_factor_refused",
     "second_factor_expired",
     "door_unlocked",
+    "door_kept_unlocked",
     "door_prolonged",
     "door_locked",
     "door_opened",
@@ -95,6 +96,7 @@ class DoorEvent:
         before, after: the door's state; equal when the event changed only strike, rules or nothing.
         cause: stable machine-readable name of why.
         person: whose face it was, when it was one.
+        for_s: how long the door is kept unlocked.
     """
 
     name: DoorEventName
@@ -103,3 +105,4 @@ class DoorEvent:
     after: DoorState
     cause: str
     person: str | None = None
+    for_s: float | None = None

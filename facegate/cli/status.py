@@ -39,7 +39,10 @@ def _rows(s: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "stalled", f"no sign of life: {', '.join(s['stalled'])}", "red"
     rules = [rule for rule in ("lockdown", "tamper", "lockout") if s[rule]]
     calm = s["door"] in ("locked", "unlocked", "open") and not rules
-    yield "door", ", ".join([s["door"], *rules]), "green" if calm else "red"
+    state = [s["door"], *rules]
+    if (left_s := s["kept_unlocked_s"]) is not None:
+        state.append(f"kept unlocked by command for {timedelta(seconds=round(left_s))} more")
+    yield "door", ", ".join(state), "green" if calm else "red"
     yield "up", f"{timedelta(seconds=round(s['uptime_s']))}", ""
     strangers = f"of 1,000 strangers {s['false_accepts_per_1000']:.2g} pass one look"
     yield "people", f"{s['people']} (threshold {s['threshold']:.3f}; {strangers})", ""

@@ -131,9 +131,13 @@ class ControlClient:
         path = f"{_of(name)}/until"
         return Person(**self._call("PUT", path, {"until_wall": until_wall}))
 
-    def unlock(self) -> None:
-        """Release the strike for one pulse."""
-        self._call("POST", "/v1/door/unlock", {})
+    def unlock(self, for_s: float | None = None) -> None:
+        """Release the strike for one pulse, or for so many seconds."""
+        self._call("POST", "/v1/door/unlock", {} if for_s is None else {"for_s": for_s})
+
+    def lock(self) -> None:
+        """Keep the door unlocked no longer."""
+        self._call("POST", "/v1/door/lock", {})
 
     def enter_pin(self, pin: str) -> None:
         """Type the PIN as the second factor of the face before the door."""

@@ -19,7 +19,7 @@ from facegate.control.peers import Peer, Rule
 from facegate.control.reading import Head, RequestReader
 from facegate.control.route import Call, Refusal, Route
 from facegate.control.routes import ROUTES
-from facegate.control.schemas import Failure, Mistake, Nothing
+from facegate.control.schemas import Failure, Mistake
 from facegate.errors import (
     DaemonError,
     FacegateError,
@@ -202,7 +202,7 @@ def _parse(route: Route[Any], head: Head, raw: bytes) -> BaseModel | None:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"{route.method} takes no body here")
         return None
     given = head.headers.get_content_type() if "Content-Type" in head.headers else ""
-    if given != "application/json" and (raw or route.takes is not Nothing):
+    if given != "application/json" and (raw or not route.takes.may_be_empty()):
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json")
     try:
         return route.takes.model_validate_json(raw or b"{}")

@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from facegate.control.peers import Rule
 from facegate.control.route import Route
-from facegate.control.schemas import MAX_TEXT, Failure, Nothing
+from facegate.control.schemas import MAX_TEXT, Failure
 
 _ABOUT = """\
 HTTP/1.1 over the daemon's Unix socket, one request a connection; nothing listens on a network.
@@ -78,7 +78,7 @@ def describe(routes: Sequence[Route[Any]]) -> dict[str, Any]:
         }
         if route.takes is not None:
             operation["requestBody"] = {
-                "required": route.takes is not Nothing,
+                "required": not route.takes.may_be_empty(),
                 "content": _json(schemas[("takes", number), "validation"]),
             }
         item = paths.setdefault(route.path, {})

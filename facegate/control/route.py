@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from facegate.control.peers import Peer, Rule
-from facegate.control.schemas import Mistake
+from facegate.control.schemas import Mistake, Request
 from facegate.errors import FacegateError
 
 Gate = TypeVar("Gate")
@@ -58,7 +58,7 @@ class Route(Generic[Gate]):
     summary: str
     answer: Callable[[Gate, Call], object]
     gives: Any
-    takes: type[BaseModel] | None = None
+    takes: type[Request] | None = None
     rule: Rule = Rule.MEMBER
     streams: bool = False
     changes: bool = True

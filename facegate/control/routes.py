@@ -57,8 +57,12 @@ class Gatekeeper(Directory, Protocol):
         """Enrol with the camera, or add to somebody's looks; an administrator's only if said."""
         ...
 
-    def unlock(self) -> None:
-        """Release the strike for one pulse."""
+    def unlock(self, for_s: float | None) -> None:
+        """Release the strike for one pulse, or for so many seconds."""
+        ...
+
+    def lock(self) -> None:
+        """Keep the door unlocked no longer."""
         ...
 
     def enter_pin(self, pin: str) -> None:
@@ -122,8 +126,13 @@ def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
         raise Refusal(HTTPStatus.FORBIDDEN, f"only root may {verb} an administrator; use sudo")
 
 
-def _unlock(gate: Gatekeeper, _: Call) -> schemas.Done:
-    gate.unlock()
+def _unlock(gate: Gatekeeper, call: Call) -> schemas.Done:
+    gate.unlock(call.body.for_s)
+    return schemas.Done()
+
+
+def _lock(gate: Gatekeeper, _: Call) -> schemas.Done:
+    gate.lock()
     return schemas.Done()
 
 
@@ -237,10 +246,19 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
     Route(
         "POST",
         "/v1/door/unlock",
-        "Release the strike for one pulse",
+        "Release the strike for one pulse, or for a time",
         _unlock,
         schemas.Done,
+        takes=schemas.Unlocking,
+    ),
+    Route(
+        "POST",
+        "/v1/door/lock",
+        "End the time for which the door was unlocked",
+        _lock,
+        schemas.Done,
         takes=schemas.Nothing,
+        urgent=True,
     ),
     Route(
         "POST",

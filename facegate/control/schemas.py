@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from facegate.access.gallery import NORM_TOLERANCE
 from facegate.access.person import NOTE_LENGTH, Person
-from facegate.types import F32
+from facegate.types import F32, MAX_KEPT_UNLOCKED_S
 
 MAX_VECTORS = 50
 MAX_FLOATS = 4096
@@ -44,9 +44,14 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @classmethod
+    def may_be_empty(cls) -> bool:
+        """Whether an empty object will do; the body may then also be left away."""
+        return not any(field.is_required() for field in cls.model_fields.values())
+
 
 class Nothing(Request):
-    """An empty object; the body may also be left away."""
+    """An empty object."""
 
 
 class Templates(Request):
@@ -104,6 +109,12 @@ class NewNote(Request):
     """What is written down about a person."""
 
     note: Annotated[str, Field(max_length=2 * NOTE_LENGTH)]
+
+
+class Unlocking(Request):
+    """How long the door stands unlocked, seconds, 12 hours at most; null is one pulse."""
+
+    for_s: Annotated[FiniteFloat, Field(gt=0, le=MAX_KEPT_UNLOCKED_S)] | None = None
 
 
 class Lockdown(Request):
@@ -167,6 +178,9 @@ class Status(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     door: str
+    kept_unlocked_s: Annotated[
+        float | None, Field(description="seconds for which a command still keeps it unlocked")
+    ]
     lockdown: bool
     tamper: bool
     lockout: bool

@@ -281,6 +281,83 @@ def test_within_unlock_hours_the_door_may_stand_open(door, clock):
     assert names(door.tick()) == ["door_held_open_warning"]
 
 
+def test_a_command_keeps_it_unlocked_for_a_time(door, relay, clock):
+    told, unlocked = door.keep_unlocked(3600)
+    assert (told.name, told.for_s, unlocked.name) == ("door_kept_unlocked", 3600, "door_unlocked")
+    for _ in range(59):
+        clock.now_s += 60
+        assert door.tick() == []
+    assert door.kept_unlocked_s == 60
+    clock.now_s += 60
+    (event,) = door.tick()
+    assert (event.name, event.cause) == ("door_locked", "kept_over")
+    assert (door.kept_unlocked_s, relay.edges) == (None, [True, False])
+
+
+def test_another_command_says_anew_for_how_long_and_one_ends_it(door, clock):
+    door.keep_unlocked(3600)
+    assert names(door.keep_unlocked(60)) == ["door_kept_unlocked"]
+    clock.now_s += 59
+    assert door.tick() == []
+    (event,) = door.keep_unlocked_no_longer("command")
+    assert (event.name, event.cause) == ("door_locked", "command")
+    assert door.keep_unlocked_no_longer("command") == []
+
+
+@pytest.mark.parametrize("what", ["lockdown", "tamper"])
+def test_what_keeps_people_out_ends_the_time_it_is_kept_unlocked(door, relay, what):
+    door.keep_unlocked(3600)
+    assert names(getattr(door, what)(True)) == [f"{what}_began", "door_locked"]
+    (event,) = door.keep_unlocked(3600)
+    assert (event.name, event.cause) == ("grant_refused", what)
+    assert names(getattr(door, what)(False)) == [f"{what}_ended"]
+    assert relay.edges == [True, False]
+
+
+def test_pulses_hours_and_a_closing_door_leave_it_unlocked(door, relay, clock):
+    door.keep_unlocked(3600)
+    door.exit_requested()
+    door.hours(True)
+    door.contact(True)
+    door.contact(False)
+    assert door.hours(False) == []
+    clock.now_s += 30
+    assert door.tick() == []
+    assert relay.edges == [True]
+    door.hours(True)
+    assert door.keep_unlocked_no_longer("command") == []
+    assert names(door.hours(False)) == ["door_locked"]
+
+
+def test_a_pulse_outlasts_the_time_it_is_kept_unlocked(door, clock):
+    door.keep_unlocked(60)
+    clock.now_s += 59
+    door.exit_requested()
+    assert door.keep_unlocked_no_longer("command") == []
+    clock.now_s += 4
+    (event,) = door.tick()
+    assert (event.name, event.cause) == ("door_locked", "pulse_over")
+
+
+def test_kept_unlocked_it_may_stand_open_and_afterwards_not(door, clock):
+    door.keep_unlocked(3600)
+    assert names(door.contact(True)) == ["door_opened"]
+    for _ in range(60):
+        clock.now_s += 59
+        assert door.tick() == []
+    clock.now_s += 60
+    assert names(door.tick()) == ["door_locked"]
+    clock.now_s += 20
+    assert names(door.tick()) == ["door_held_open_warning"]
+
+
+@pytest.mark.parametrize("for_s", [0.0, -1.0, 43201.0, float("nan")])
+def test_no_command_keeps_it_unlocked_for_ever(door, for_s):
+    with pytest.raises(ValueError, match="must be above 0"):
+        door.keep_unlocked(for_s)
+    assert door.deadline_s is None
+
+
 def test_refusals_in_a_row_lock_faces_out_for_a_while(make, clock):
     door = make(lockout_attempts=3, lockout_s=60.0)
     for _ in range(2):

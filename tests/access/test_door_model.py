@@ -33,6 +33,7 @@ INPUTS = (
         "tamper_over",
     ),
     *("lockdown", "lockdown_over", "hours", "hours_over", "button", "right_pin", "wrong_pin"),
+    *("keep", "keep_no_longer"),
     *("wait", "wait", "wait_long"),
 )
 
@@ -47,7 +48,7 @@ class Watched:
         self.now_s, self.level = 0.0, False
         self.settings = rules(pulse_s=pulse_s, **settings)
         self.door = Door(self, self.settings, lambda: self.now_s)
-        self.cause_s = self.hours_s = float("-inf")
+        self.cause_s = self.hours_s = self.kept_until_s = self.kept_s = float("-inf")
         self.released_s = self.closed_at_s = float("-inf")
         self.asked_s = {}
         self.is_open = self.is_shut = self.tampered = False
@@ -136,14 +137,14 @@ class Watched:
         elif name in ("tamper", "tamper_over"):
             self.tampered = name == "tamper"
             if self.tampered:
-                self.asked_s = {}
+                self.asked_s, self.kept_until_s = {}, float("-inf")
             was = door.tampered
             self.watch(lambda: door.tamper(self.tampered))
             assert not (self.tampered and not was and self.level), "tamper holds the strike"
         elif name in ("lockdown", "lockdown_over"):
             self.is_shut = name == "lockdown"
             if self.is_shut:
-                self.asked_s = {}
+                self.asked_s, self.kept_until_s = {}, float("-inf")
             was = door.locked_down
             self.watch(lambda: door.lockdown(self.is_shut))
             assert not (self.is_shut and not was and self.level), "lockdown holds the strike"
@@ -151,6 +152,13 @@ class Watched:
             if name == "hours" and not (self.is_shut or self.tampered):
                 self.hours_s = self.now_s
             self.watch(lambda: door.hours(name == "hours"))
+        elif name == "keep":
+            if not (self.is_shut or self.tampered):
+                self.kept_s, self.kept_until_s = self.now_s, self.now_s + 20 * seconds + 1
+            self.watch(lambda: door.keep_unlocked(20 * seconds + 1))
+        elif name == "keep_no_longer":
+            self.kept_until_s = float("-inf")
+            self.watch(lambda: door.keep_unlocked_no_longer("command"))
         elif name == "button":
             self.second_factor("button")
         elif name in ("right_pin", "wrong_pin"):
@@ -165,14 +173,17 @@ class Watched:
         if self.level:
             by_pulse = self.now_s <= self.cause_s + self.settings.pulse_s
             by_hours = self.now_s <= self.hours_s + HOURS_HOLD_S
-            assert by_pulse or by_hours, "released without a cause that still holds"
+            by_command = self.now_s <= self.kept_until_s
+            assert by_pulse or by_hours or by_command, "released without a cause that still holds"
             assert door.deadline_s is not None, "released without an end"
-            assert door.deadline_s - self.now_s <= MAX_PULSE_S + ROUNDING_S
-            if self.hours_s < self.released_s:
+            longest_s = max(MAX_PULSE_S, self.kept_until_s - self.now_s)
+            assert door.deadline_s - self.now_s <= longest_s + ROUNDING_S
+            if max(self.hours_s, self.kept_s) < self.released_s:
                 lasted_s = self.now_s - self.released_s
                 assert lasted_s <= MAX_PULSE_S + ROUNDING_S, "longer than the maximum"
         else:
             assert door.deadline_s is None
+            assert self.kept_until_s <= self.now_s, "a command said to keep it unlocked"
         assert self.is_open is (door.state in STANDS_OPEN)
         assert (door.state is DoorState.UNLOCKED) is (self.level and not self.is_open)
         if door.state in ALARMS:

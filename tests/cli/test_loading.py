@@ -59,7 +59,7 @@ sys.exit(code)
     return done.returncode, "\n".join([*said, done.stderr]), modules
 
 
-@pytest.mark.parametrize("words", ["door unlock", "door lockdown on", "status"])
+@pytest.mark.parametrize("words", ["door unlock", "door lock", "door lockdown on", "status"])
 def test_without_a_daemon_little_is_loaded_to_say_so(tmp_path, monkeypatch, words):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     code, said, modules = loaded(words)

@@ -223,6 +223,13 @@ def test_the_door_works_without_a_camera_until_it_is_there(daemon, tmp_path):
     daemon.wait_for(lambda: status()["camera_lost"])
     assert str(picture) in status()["camera_lost"]
     assert daemon.command("door", "unlock").returncode == 0
+    assert "stands unlocked for 5 min" in daemon.command("door", "unlock", "--minutes", "5").stdout
+    assert "kept unlocked by command for 0:0" in daemon.command("status").stdout
+    assert 290 < status()["kept_unlocked_s"] <= 300
+    assert "no longer" in daemon.command("door", "lock").stdout
+    assert status()["kept_unlocked_s"] is None
+    wrong = daemon.command("door", "unlock", "--minutes", "721")
+    assert (wrong.returncode, "720" in wrong.stderr) == (2, True)
     away.rename(picture)
     daemon.wait_for(lambda: status()["camera_lost"] is None and status()["detected_fps"] > 0)
     assert status()["camera"] == f"file {picture}"

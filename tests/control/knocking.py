@@ -26,6 +26,7 @@ def unit(vector):
 
 STATUS = {
     "door": "locked",
+    "kept_unlocked_s": None,
     "lockdown": False,
     "tamper": False,
     "lockout": False,
@@ -94,8 +95,11 @@ class Gate:
     def set_note(self, name, note):
         return replace(person(1, name), note=note)
 
-    def unlock(self):
-        self.unlocked = True
+    def unlock(self, for_s):
+        self.unlocked, self.for_s = True, for_s
+
+    def lock(self):
+        self.unlocked = False
 
     def enter_pin(self, pin):
         if pin != "4829":

@@ -96,7 +96,11 @@ def test_no_daemon_is_told(tmp_path):
 
 def test_the_door_is_commanded_and_roles_are_given(client, gate):
     client.unlock()
-    assert gate.unlocked
+    assert (gate.unlocked, gate.for_s) == (True, None)
+    client.unlock(90.0)
+    assert gate.for_s == 90.0
+    client.lock()
+    assert not gate.unlocked
     for on in (True, False):
         client.lockdown(on)
         assert gate.locked_down is on
