@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -14,6 +17,7 @@ from facegate import parts
 from facegate.access.enrolment import EnrolmentSession, check_looks, name_to_enrol
 from facegate.access.matcher import Matcher
 from facegate.access.person import Person
+from facegate.access.store import Store
 from facegate.cli.options import (
     CameraSource,
     ConfigFile,
@@ -26,6 +30,7 @@ from facegate.cli.options import (
 from facegate.cli.output import AsJson, emit
 from facegate.cli.people import Name
 from facegate.config import Config, load_config
+from facegate.control.client import ControlClient
 from facegate.types import F32
 
 
@@ -61,10 +66,8 @@ def enroll(
         vectors = (
             _from_pictures(vision, image) if image else _from_camera(settings, vision, name, camera)
         )
-        if client:
-            person = client.add(name, vectors, vision.model_id, allow_duplicate, more)
-        else:
-            person = _add_offline(settings, vision, name, vectors, allow_duplicate, more)
+        with enrolling(settings, vision, client) as enrol:
+            person = enrol(name, vectors, allow_duplicate, more)
     emit(
         asdict(person), as_json, [f"{person.name} is enrolled with {person.templates} template(s)."]
     )
@@ -105,28 +108,62 @@ def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | 
     return session.vectors()
 
 
-def _add_offline(
+class Enrol(Protocol):
+    """Enrols from embeddings."""
+
+    def __call__(
+        self, name: str, vectors: list[F32], allow_duplicate: bool = False, more: bool = False
+    ) -> Person:
+        """Enrol a person, or add to the looks of one."""
+        ...
+
+
+@contextmanager
+def enrolling(
+    config: Config, vision: parts.Vision, client: ControlClient | None
+) -> Iterator[Enrol]:
+    """Give what enrols: the daemon, or the store itself where none runs, copied at the end."""
+    if client:
+        yield partial(_add_by, client, vision.model_id)
+        return
+    with parts.open_store(config, vision.model_id) as store:
+        try:
+            yield partial(_add_to, store, config, vision)
+        finally:
+            back_up(config, store)
+
+
+def _add_by(
+    client: ControlClient,
+    model_id: str,
+    name: str,
+    vectors: list[F32],
+    allow_duplicate: bool = False,
+    more: bool = False,
+) -> Person:
+    return client.add(name, vectors, model_id, allow_duplicate, more)
+
+
+def _add_to(
+    store: Store,
     config: Config,
     vision: parts.Vision,
     name: str,
     vectors: list[F32],
-    allow_duplicate: bool,
-    more: bool,
+    allow_duplicate: bool = False,
+    more: bool = False,
 ) -> Person:
-    with parts.open_store(config, vision.model_id) as store:
-        gallery = store.gallery()
-        check_looks(
-            name,
-            vectors,
-            Matcher(gallery),
-            gallery.names,
-            parts.threshold_for(config, vision.calibration, len(gallery.names)),
-            vision.calibration.midpoint,
-            store.person(name) if more else None,
-            allow_duplicate,
-        )
-        person = (store.extend if more else store.add)(name, vectors)
-        back_up(config, store)
-        revision = store.revision
-    record(config, "enrolled", person, revision=revision)
+    gallery = store.gallery()
+    check_looks(
+        name,
+        vectors,
+        Matcher(gallery),
+        gallery.names,
+        parts.threshold_for(config, vision.calibration, len(gallery.names)),
+        vision.calibration.midpoint,
+        store.person(name) if more else None,
+        allow_duplicate,
+    )
+    person = (store.extend if more else store.add)(name, vectors)
+    record(config, "enrolled", person, revision=store.revision)
     return person

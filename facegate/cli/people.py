@@ -25,9 +25,9 @@ from facegate.cli.options import (
     named_person,
     record,
 )
-from facegate.cli.output import AsJson, emit
+from facegate.cli.output import AsJson, emit, spelled_out
 from facegate.config import load_config
-from facegate.errors import StoreError
+from facegate.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from facegate.access.erasure import Erasure
@@ -57,6 +57,15 @@ def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None
     """Show one person."""
     person = named_person(name, config)
     emit(asdict(person), as_json, [_line(person, load_config(config).schedule.zone)])
+
+
+@app.command()
+def report(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Say what is kept of a person and where: for themselves, when they ask."""
+    from facegate.cli.holdings import holdings, told
+
+    found = holdings(name, config)
+    emit(asdict(found), as_json, told(found, load_config(config)))
 
 
 @app.command()
@@ -197,6 +206,27 @@ def forget(
         raise typer.Exit(1)
 
 
+@app.command("import")
+def import_folder(
+    folder: Annotated[
+        Path, typer.Argument(help="One folder a person: FOLDER/NAME/*.jpg.", show_default=False)
+    ],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol everybody whose pictures lie in a folder; who is enrolled already is passed over.
+
+    Exit code 3 where somebody was refused; the others are enrolled nevertheless.
+    """
+    from facegate.cli.bulk import import_people
+
+    found = import_people(folder, config, lambda line: typer.echo(spelled_out(line), err=as_json))
+    if as_json:
+        emit([asdict(one) for one in found], True, [])
+    if refused := sum(one.outcome == "refused" for one in found):
+        raise InputError(f"{folder}: {refused} of {len(found)} people were refused")
+
+
 @app.command()
 def migrate(
     yes: Yes = False,
@@ -264,10 +294,10 @@ def _erased(erasure: Erasure, elsewhere: int, journal_names: bool) -> list[str]:
 
 
 def _pass_line(person: Person, zone: tzinfo) -> str:
-    return f"{person.name}: {_pass(person, zone) or 'let in without end'}."
+    return f"{person.name}: {pass_told(person, zone) or 'let in without end'}."
 
 
-def _pass(person: Person, zone: tzinfo) -> str:
+def pass_told(person: Person, zone: tzinfo) -> str:
     """Tell of the end of somebody's pass, if it has one."""
     why = barred(person.until_wall, datetime.now(UTC), sure=True)
     if person.until_wall is None or why == "blocked":
@@ -278,7 +308,9 @@ def _pass(person: Person, zone: tzinfo) -> str:
 def _line(person: Person, zone: tzinfo) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
     kept = f"{person.templates} template(s)" if person.templates else "to enrol again"
-    more = "".join(f"  {text}" for text in (person.group, _pass(person, zone), person.note) if text)
+    more = "".join(
+        f"  {text}" for text in (person.group, pass_told(person, zone), person.note) if text
+    )
     return (
         f"{person.person_id:>5}  {person.name:<24} {person.role:<8} {kept:<15} since {since}{more}"
     )

@@ -235,3 +235,21 @@ def test_a_picture_given_twice_is_told_twice(facegate, enrolled, eileen, noise_p
 def noise_picture(write):
     rng = np.random.default_rng(0)
     return write("noise", rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
+
+
+def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
+    facegate("people", "note", "Eileen", "mission 93")
+    facegate("people", "until", "Eileen", "2999-12-31")
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    made = facegate("backup", tmp_path / "gate.fgbackup", "--passphrase-file", secret)
+    assert made.code == 0, made.err
+    told = json.loads(facegate("people", "report", "eileen", "--json").out)
+    assert (told["person"]["name"], told["numbers"]) == ("Eileen", 128)
+    assert told["records"] == {"enrolled": 1, "note_changed": 1, "pass_changed": 1}
+    assert (told["visits"], told["backups_elsewhere"]) == (0, 1)
+    assert len(told["copies"]) == 3
+    said = facegate("people", "report", "Eileen").out
+    for kept in ("templates: 1 of 128", "mission 93", "2999-12-31", "by number", told["store"]):
+        assert kept in said
+    assert facegate("people", "report", "Grace").code == 3

@@ -52,6 +52,7 @@ def bodies():
         "NewGroup": {"group": "staff"},
         "NewEnd": {"until_wall": 1.8e9},
         "NewNote": {"note": "lost her badge"},
+        "Unlocking": {"for_s": 600.0},
         "Lockdown": {"on": True},
         "Pin": {"pin": "4829"},
         "Nothing": {},

@@ -1,0 +1,115 @@
+"""`people import`: everybody whose pictures lie in a folder, one folder a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from facegate import parts
+from facegate.access.names import clean_name, same_name_key
+from facegate.cli.enroll import enrolling
+from facegate.cli.options import daemon_of, directory, only_face
+from facegate.config import load_config
+from facegate.control.schemas import MAX_VECTORS
+from facegate.errors import InputError, NoEmbeddingError
+from facegate.types import F32
+from facegate.vision.faces import FaceReader
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one folder.
+
+    Attributes:
+        name: of the folder, and of the person.
+        outcome: what was done.
+        templates: how many are kept of them now.
+        why: they were refused.
+        passed_over: pictures that were of no use, each with the reason.
+    """
+
+    name: str
+    outcome: Literal["enrolled", "enrolled before", "refused"]
+    templates: int = 0
+    why: str | None = None
+    passed_over: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """What is said of it."""
+        if self.why is not None:
+            return f"{self.name}: REFUSED: {self.why}"
+        return f"{self.name}: {self.outcome}, {self.templates} template(s)"
+
+
+def import_people(folder: Path, config: Path | None, say: Callable[[str], None]) -> list[Imported]:
+    """Enrol everybody of a folder who is not enrolled yet; whoever is refused stops nobody else.
+
+    Args:
+        folder: FOLDER/NAME/PICTURE.
+        config: settings file.
+        say: told of every picture that is of no use, and of every person.
+
+    Raises:
+        InputError: no such folder, or no folder in it.
+    """
+    folders = _folders(folder)
+    settings = load_config(config)
+    with directory(config) as people:
+        there = {same_name_key(p.name): p.templates for p in people.people() if p.templates}
+    vision = parts.load_vision(settings)
+    found = []
+    with enrolling(settings, vision, daemon_of(settings)) as enrol:
+        for own in folders:
+            one = _import(own, vision.reader, there, lambda n, v: enrol(n, v).templates, say)
+            say(one.line)
+            found.append(one)
+    return found
+
+
+def _import(
+    folder: Path,
+    reader: FaceReader,
+    there: dict[str, int],
+    enrol: Callable[[str, list[F32]], int],
+    say: Callable[[str], None],
+) -> Imported:
+    useless: list[str] = []
+
+    def pass_over(why: str) -> None:
+        useless.append(why)
+        say(f"passed over: {why}")
+
+    try:
+        name = clean_name(folder.name)
+        if templates := there.get(same_name_key(name), 0):
+            return Imported(name, "enrolled before", templates)
+        vectors = list(_vectors(folder, reader, pass_over))
+        if not vectors:
+            raise InputError("no picture of use")
+        return Imported(name, "enrolled", enrol(name, vectors), passed_over=tuple(useless))
+    except InputError as error:
+        why = str(error).removeprefix(f"{folder.name}: ")
+        return Imported(folder.name, "refused", why=why, passed_over=tuple(useless))
+
+
+def _vectors(folder: Path, reader: FaceReader, pass_over: Callable[[str], None]) -> Iterator[F32]:
+    pictures = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
+    for path in pictures[:MAX_VECTORS]:
+        try:
+            yield reader.embed(only_face(reader, path)[1]).vector
+        except (InputError, NoEmbeddingError) as error:
+            pass_over(str(error))
+    if len(pictures) > MAX_VECTORS:
+        pass_over(f"{folder}: {len(pictures) - MAX_VECTORS} pictures after the first {MAX_VECTORS}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not found:
+        raise InputError(f"{folder}: no folders in it; give each person one: {folder}/NAME/*.jpg")
+    return found

@@ -1,0 +1,121 @@
+"""`people report`: what is kept of a person, and where, for whoever has a right to know."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from facegate import parts
+from facegate.access.audit import read
+from facegate.access.person import Person
+from facegate.access.visits import visits
+from facegate.cli.options import named_person
+from facegate.cli.people import pass_told
+from facegate.config import Config, load_config
+from facegate.vision.card import read_card
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What is kept of one person.
+
+    Attributes:
+        person: as enrolled.
+        numbers: in each template.
+        network: which made the templates.
+        store: the file with name and templates.
+        copies: files beside it that hold it as it was, the oldest first.
+        backups_elsewhere: how many were written to other places since they were enrolled.
+        trail: the audit trail's file.
+        records: in it, by event.
+        first_wall, last_wall: when the first and the last of these were written.
+        visits: at which they were let in.
+        trail_keep_days: after which a record is taken out; None is never.
+        journal_names: whether the system journal calls people by name.
+    """
+
+    person: Person
+    numbers: int
+    network: str
+    store: str
+    copies: tuple[str, ...]
+    backups_elsewhere: int
+    trail: str
+    records: dict[str, int]
+    first_wall: float | None
+    last_wall: float | None
+    visits: int
+    trail_keep_days: float | None
+    journal_names: bool
+
+
+def holdings(name: str, config: Path | None) -> Holdings:
+    """Find what is kept of somebody.
+
+    Raises:
+        NotEnrolledError: nobody is called so.
+        StoreError: store or trail cannot be read.
+    """
+    person, settings = named_person(name, config), load_config(config)
+    number, since_s = person.person_id, person.created_at_wall
+    trail = list(read(settings.audit_path))
+    own = [r for r in trail if r.facts.get("person") == number]
+    card = read_card(parts.embedder_path(settings), "embedder")
+    return Holdings(
+        person=person,
+        numbers=card.embedding_floats,
+        network=card.architecture,
+        store=str(settings.store_path),
+        copies=_copies(settings),
+        backups_elsewhere=sum(r.event == "backup_made" and r.wall_s >= since_s for r in trail),
+        trail=str(settings.audit_path),
+        records=dict(Counter(r.event for r in own).most_common()),
+        first_wall=min((r.wall_s for r in own), default=None),
+        last_wall=max((r.wall_s for r in own), default=None),
+        visits=sum(v.times for v in visits(trail) if v.person == number),
+        trail_keep_days=settings.audit.keep_days,
+        journal_names=settings.journal.names,
+    )
+
+
+def told(h: Holdings, config: Config) -> Iterator[str]:
+    """Say it in lines that may be handed to the person."""
+    p = h.person
+    yield f"{p.name}, person {p.person_id}, {p.role}; enrolled since {_clock(p.created_at_wall)}"
+    yield f"group: {p.group or 'none'}; {pass_told(p, config.schedule.zone) or 'no end'}"
+    yield f"note: {p.note or 'none'}"
+    yield (
+        f"templates: {p.templates} of {h.numbers} numbers each, made by {h.network}; with the "
+        f"name, encrypted, in {h.store}. No picture is kept."
+    )
+    yield (
+        f"copies: {len(h.copies)} of that file, encrypted, in {config.backup_folder}; "
+        f"{h.backups_elsewhere} backup(s) were written to other places since then"
+    )
+    if h.first_wall is not None and h.last_wall is not None:
+        days = h.trail_keep_days
+        kept = "for ever" if days is None else f"{days:g} days at most"
+        events = ", ".join(f"{event} {count}" for event, count in h.records.items())
+        yield (
+            f"audit trail: {h.visits} visit(s); {sum(h.records.values())} record(s) by number, "
+            f"from {_clock(h.first_wall)} to {_clock(h.last_wall)}, each kept {kept}, in {h.trail}"
+        )
+        yield f"  {events}"
+    else:
+        yield f"audit trail: nothing, in {h.trail}"
+    yield f"system journal: by {'name' if h.journal_names else 'number'}"
+    yield f"each record: facegate audit show --person {p.person_id}"
+    yield f"to erase: facegate people forget {shlex.quote(p.name)}"
+
+
+def _copies(settings: Config) -> tuple[str, ...]:
+    folder = settings.backup_folder
+    return tuple(map(str, sorted(folder.glob("people-*.fgbackup")))) if folder.is_dir() else ()
+
+
+def _clock(wall_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_s))
