@@ -21,8 +21,8 @@ usage: sudo deploy/install.sh [--dry-run] [--wheels DIR] [--no-apt]
        sudo deploy/install.sh --uninstall [--purge] [--dry-run]
 
   --dry-run     say what would be done, change nothing
-  --wheels DIR  take every Python package from DIR (see deploy/wheels.sh); no network
-  --no-apt      install no Debian packages
+  --wheels DIR  take every Python package from DIR (see deploy/wheels.sh), none from the network
+  --no-apt      install no Debian packages; with --wheels nothing needs a network
   --uninstall   remove the program; settings, key and enrolled people stay
   --purge       with --uninstall: remove those too
 TEXT
@@ -227,8 +227,9 @@ fi
 pip=("$release/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps)
 run "${pip[@]}" --require-hashes --find-links "$wheels" -r "$lock"
 run "${pip[@]}" "$wheels"/facegate-*.whl
-run mkdir -p "$release/share/facegate"
+run mkdir -p "$release/share/facegate/docs"
 run cp -r systemd deploy "$release/share/facegate/"
+run cp docs/operating.md "$release/share/facegate/docs/"
 
 # Its own check decides whether it is switched to.
 if [ ! -f "$CONFIG/config.yaml" ]; then

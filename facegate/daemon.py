@@ -292,7 +292,7 @@ class Gate:
             **self._keeper.state,
             "people": len(self._roster.now.names),
             "threshold": self._recogniser.threshold,
-            "false_accepts_per_1000": self._strangers(),
+            **self._strangers(),
             "model_id": self._vision.model_id,
             "enrolling": self._enroller.active,
             "last_event": self._keeper.last_event,
@@ -302,10 +302,14 @@ class Gate:
             },
         }
 
-    def _strangers(self) -> float:
+    def _strangers(self) -> dict[str, object]:
         """Of 1,000 strangers, how many pass one look as anybody enrolled."""
-        threshold, people = self._recogniser.threshold, len(self._roster.now.names)
-        return 1000 * self._vision.calibration.false_accept_rate(threshold, people)
+        calibration, people = self._vision.calibration, len(self._roster.now.names)
+        threshold = self._recogniser.threshold
+        return {
+            "false_accepts_per_1000": 1000 * calibration.false_accept_rate(threshold, people),
+            "false_accepts_measured": calibration.measured(threshold),
+        }
 
     def _status_line(self) -> str:
         status = self.status()

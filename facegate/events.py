@@ -252,7 +252,8 @@ EVENTS: dict[EventName, EventKind] = {
         "e7f996a11160453e8193d912faf149e9",
         1,
         "The tamper switch tripped",
-        "Somebody opened the case. Faces and unlock hours are kept out until it is closed.",
+        "Somebody opened the case. Faces, unlock hours and `facegate door unlock` are kept out "
+        "until it is closed; only the exit button opens.",
     ),
     "tamper_ended": EventKind(
         "6e60dcf744924dbcbd76d8268e0baee0", 4, "The tamper switch is closed again"
@@ -261,15 +262,16 @@ EVENTS: dict[EventName, EventKind] = {
         "9478d2e98a6e444d84f549a6ce70a787",
         4,
         "Lockdown",
-        "Faces and unlock hours are kept out; the exit button still opens. `facegate door "
-        "lockdown off` ends it.",
+        "Faces, unlock hours and `facegate door unlock` are kept out; only the exit button opens. "
+        "`facegate door lockdown off` ends it.",
     ),
     "lockdown_ended": EventKind("fe83ff08125049a3a0f2c6b8e49ce5eb", 5, "Lockdown is over"),
     "lockout_began": EventKind(
         "5e10e51fc70f49558e67df3618fcb8a0",
         4,
         "Too many refusals: faces are locked out for a while",
-        "Somebody was refused door.lockout_attempts times in a row.",
+        "Faces were refused, or PINs wrong, door.lockout_attempts times, whoever it was, with "
+        "nobody let in between.",
     ),
     "lockout_ended": EventKind(
         "eb0a567d53f44645b8aaa8781f874f8b", 5, "Faces are let in again after a lockout"
@@ -375,7 +377,8 @@ EVENTS: dict[EventName, EventKind] = {
         "55c2d0b787ef48149c3252583e3c2c87",
         4,
         "The store was put back from a backup",
-        "Whoever was enrolled or removed after the backup must be again.",
+        "Whatever changed after the backup (people, blocks, passes, roles, groups) must be changed "
+        "again: whoever was blocked or erased since is there again.",
     ),
     "audit_cut": EventKind(
         "17acde0d297147dfa37b26310809042e",
@@ -400,7 +403,7 @@ EVENTS: dict[EventName, EventKind] = {
     ),
     "audit_missing": EventKind(
         "5c2062e16801405c9617328cf20d3205",
-        4,
+        3,
         "People are enrolled, but the audit trail is empty",
         "It was removed, or the store was brought here without it. Recording begins anew; what "
         "happened before is told by a backup at best.",
@@ -447,7 +450,8 @@ EVENTS: dict[EventName, EventKind] = {
         5,
         "Something happened again and again",
         "The first was written in full; FACEGATE_REPEATED says what it was, FACEGATE_TIMES how "
-        "often it happened since. The audit trail has each grant and refusal.",
+        "often it happened since. The audit trail has each unknown, denied, grant_refused and "
+        "decision_too_old.",
     ),
     "panel_failed": EventKind(
         "3090d072d3cb4a6f91925b388a49cda5",
@@ -474,7 +478,8 @@ EVENTS: dict[EventName, EventKind] = {
         3,
         "A part of facegate stands still",
         "systemd restarts facegate when it goes on. The camera: check its cable, and dmesg. The "
-        "store: check the card.",
+        "store alone: the gate goes on with who is in memory. Do not restart it, it may not start "
+        "again: see `facegate doctor`, line space.",
     ),
     "stall_over": EventKind("84c19c0b3677449691741a26a8a095d8", 5, "What stood still moves again"),
     "start_failed": EventKind(
@@ -482,7 +487,9 @@ EVENTS: dict[EventName, EventKind] = {
         3,
         "facegate could not start",
         "The message says why and what to do; `facegate doctor` looks at everything. The strike is "
-        "held. systemd tries again, unless the settings are wrong.",
+        "held, unless the message is about a line or a chip: then nobody knows, look at the door. "
+        "systemd tries again. Wrong settings write no such event and are not tried again: "
+        "`systemctl status facegate` shows them.",
     ),
     "relay_failed": EventKind(
         "3b8631bfc2e648afb880062ee4d58b95",

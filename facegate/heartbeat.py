@@ -1,4 +1,4 @@
-"""What systemd's watchdog is told: that all is well, only if it is."""
+"""What systemd's watchdog is told: that the gate moves, only if it does."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ BEAT_S = 2.0
 
 
 class Heartbeat:
-    """Feeds the watchdog while every part shows life and the store can be read.
+    """Feeds the watchdog while every part shows life.
 
-    A camera that is lost and being opened again is a known loss, not a stalled part: the door and
-    its exit button go on meanwhile. A part that stands still is not fed for, and systemd restarts.
+    A camera that is lost and being opened again is a known loss, not a stalled part, and so is a
+    store that cannot be read: the door goes on with who is in memory, and its exit button opens. A
+    restart would mend neither, and without a store the gate does not start. A part that stands
+    still is not fed for, and systemd restarts.
 
     Args:
         health: of the parts that must move.
@@ -29,7 +31,7 @@ class Heartbeat:
 
     Attributes:
         amiss: whether a part stands still or is lost; the panel says so.
-        stalled: the parts that stand still.
+        stalled: the parts that stand still, and the store where it cannot be read.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Heartbeat:
         if now_s < self._due_s:
             return
         self._due_s = now_s + BEAT_S
-        stalled = self._health.stalled()
+        moving = not (stalled := self._health.stalled())
         try:
             self._read_store()
         except StoreError:
@@ -66,11 +68,11 @@ class Heartbeat:
         if stalled:
             if stalled != self.stalled:
                 self._journal.emit("stalled", f"no sign of life: {', '.join(stalled)}")
-            self._tell(f"STATUS=stalled: {', '.join(stalled)}")
+            status = f"stalled: {', '.join(stalled)}"
         else:
             if self.stalled:
                 self._journal.emit("stall_over", f"moving again: {', '.join(self.stalled)}")
                 self._resumed()
             status = self._status_line() if lost is None else f"camera lost: {lost}"
-            self._tell(f"WATCHDOG=1\nSTATUS={status}")
+        self._tell(f"WATCHDOG=1\nSTATUS={status}" if moving else f"STATUS={status}")
         self.stalled = stalled

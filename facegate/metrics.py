@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from facegate.events import EVENTS
 from facegate.journal import Event
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -45,7 +46,8 @@ class Metrics:
     ) -> None:
         self._path, self._every_s, self._status, self._failed = path, every_s, status, failed
         self._lock = threading.Lock()
-        self._events: Counter[str] = Counter()
+        # From 0 on: a series that begins at 1 shows no rise.
+        self._events: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
         self._latencies = [0] * (len(LATENCY_BUCKETS_S) + 1)
         self._latency_sum_s = 0.0
         self._stopping = threading.Event()

@@ -76,10 +76,15 @@ def test_going_on_ends_it_and_asks_the_canaries():
     assert w.heart.stalled == []
 
 
-def test_a_store_that_cannot_be_read_is_not_fed_for():
+def test_a_store_that_cannot_be_read_is_told_and_fed_for():
+    """Without it the gate would not start again, and nobody inside would get out."""
     w = Ward()
     w.store_fails = True
-    assert set(w.pass_s(10)) == {"STATUS=stalled: store"}
+    assert set(w.pass_s(10)) == {"WATCHDOG=1\nSTATUS=stalled: store"}
+    assert [e.name for e in w.events] == ["stalled"]
+    assert w.heart.amiss
+    w.moves = False
+    assert w.pass_s(20)[-1] == "STATUS=stalled: camera, store"
 
 
 def test_a_camera_being_opened_again_is_fed_for_and_shown():

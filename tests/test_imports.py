@@ -21,7 +21,7 @@ ALLOWED = {
     "catalog": {"events"},
     "health": set(),
     "memory": set(),
-    "metrics": {"errors", "journal"},
+    "metrics": {"errors", "events", "journal"},
     "doctor": {"types", "errors", "config", "parts", "control", "vision", "access"},
     "canary": {"types", "errors"},
     "heartbeat": {"errors", "health", "journal"},

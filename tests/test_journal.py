@@ -17,6 +17,14 @@ def test_every_event_has_its_own_valid_id():
         assert 0 <= kind.priority <= 7
 
 
+def test_what_somebody_has_to_be_told_is_an_error_at_least():
+    trail_and_store = {"audit_failed", "audit_missing", "records_lost", "store_older"}
+    failures = {"backup_failed", "camera_lost", "start_failed", "part_failed", "relay_failed"}
+    alarms = {"duress", "door_forced_open", "door_held_open", "tamper_began"}
+    for name in trail_and_store | failures | alarms:
+        assert EVENTS[name].priority <= 3, name
+
+
 def test_every_event_is_one_that_something_emits():
     package = Path(facegate.__file__).parent
     listed = {package / "events.py", package / "access" / "door_events.py"}

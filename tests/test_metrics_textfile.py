@@ -6,6 +6,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from facegate.events import EVENTS
 from facegate.journal import Event, Journal
 from facegate.metrics import LATENCY_BUCKETS_S, Metrics
 
@@ -84,6 +85,14 @@ def test_events_and_latencies_are_counted(metrics):
     assert value(families, f"{name}_count") == 4
 
 
+def test_every_event_is_there_from_0_on(metrics):
+    before = parsed(metrics.text())["facegate_events"].samples
+    assert {s.labels["event"]: s.value for s in before} == dict.fromkeys(EVENTS, 0)
+    metrics(Event("door_forced_open", "opened while the strike was held"))
+    after = parsed(metrics.text())
+    assert value(after, "facegate_events_total", event="door_forced_open") == 1
+
+
 @pytest.mark.parametrize("trouble", [{"camera_lost": "unplugged"}, {"stalled": ["camera"]}])
 def test_a_camera_that_gives_nothing_is_down(tmp_path, trouble):
     status = {**STATUS, **trouble}
@@ -94,7 +103,8 @@ def test_a_camera_that_gives_nothing_is_down(tmp_path, trouble):
 def test_nothing_says_who_came(metrics):
     metrics(Event("granted", "Ann: come in", {"latency_ms": 1.0, "person": 7}))
     assert "Ann" not in metrics.text()
-    assert "person" not in metrics.text()
+    samples = [s for family in parsed(metrics.text()).values() for s in family.samples]
+    assert not any("person" in s.labels for s in samples)
 
 
 def test_the_file_is_whole_readable_and_renewed(metrics, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,8 +100,10 @@ def strangers(settings: Config, calibration: Calibration, people: int) -> dict[s
     }
 
 
-def _faces(settings: Config, path: Path, data: Path | None, images: Path | None) -> tuple[F32, I64]:
-    """Embed the pictures to calibrate on: unit vectors, and who is in each."""
+def _faces(
+    settings: Config, path: Path, data: Path | None, images: Path | None
+) -> tuple[F32, I64, Sequence[str] | None]:
+    """Embed the pictures to calibrate on: unit vectors, who is in each, and of which population."""
     import numpy as np
 
     from facegate.training import identity_folder, named_pairs, verification
@@ -115,7 +118,7 @@ def _faces(settings: Config, path: Path, data: Path | None, images: Path | None)
 
         crops = read_crops([data / "faces-val.parquet"])
         vectors = verification.embed_all(embedder, crops.pixels, progress)
-        return vectors, labels_of(crops.identity)
+        return vectors, labels_of(crops.identity), crops.source
     pictures = identity_folder.read_distinct(images, say)
     reader = parts.reader_for(settings, embedder)
     seen = named_pairs.see_pictures(reader, [p.path for p in pictures], progress, say)
@@ -124,7 +127,7 @@ def _faces(settings: Config, path: Path, data: Path | None, images: Path | None)
         f"faces found in {len(usable)} of {len(seen.paths)} pictures, "
         f"{seen.unreadable} of them unreadable"
     )
-    return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable])
+    return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable]), None
 
 
 def _write(model: Path, out: Path, calibration: dict[str, Any]) -> Path:
@@ -173,10 +176,26 @@ def _lines(table: dict[str, Any], calibration: Calibration) -> list[str]:
         low, high = rate["between_folds"]
         lines.append(
             f"  FMR {rate['wanted']:<8g} was {rate['measured']:.2g} on people it was not fitted to "
-            f"({low:.2g} to {high:.2g} between folds; {rate['false_matches']:,} of "
-            f"{rate['impostors']:,})"
+            f"({low:.2g} to {high:.2g} between folds; {rate['false_matches']:,} false matches)"
+            if rate.get("resolved", True)  # of a card from before
+            else f"  FMR {rate['wanted']:<8g} is less than so few people show; it is extrapolated"
         )
-    return lines
+    return [*lines, *_crowd_lines(table.get("crowds", []))]
+
+
+def _crowd_lines(crowds: list[dict[str, Any]]) -> list[str]:
+    """Say what was measured at doors with so many people enrolled."""
+    lines = []
+    for crowd in crowds:
+        each = crowd["by_population"]
+        worst = max(each, key=lambda name: each[name])
+        worst_said = f"; among {worst} {1000 * each[worst]:.2g}" if len(each) > 1 else ""
+        lines.append(
+            f"  {crowd['people']:>4} people, threshold {crowd['threshold']:.3f}: "
+            f"{1000 * crowd['measured']:.2g}{worst_said}"
+        )
+    head = "measured     of 1,000 strangers of one population, how many passed one look:"
+    return [head, *lines] if lines else []
 
 
 def _marks(calibration: Calibration) -> list[float]:
@@ -189,7 +208,7 @@ def _stranger_lines(settings: Config, found: list[dict[str, Any]]) -> list[str]:
     source = "threshold set by hand" if by_hand else f"target_fmr {access.target_fmr:g}"
     lines = [f"strangers    of 1,000, how many pass one look as anybody enrolled ({source}):"]
     for one in found:
-        few = "" if one["measured"] else " or fewer (below what was measured)"
+        few = "" if one["measured"] else " (extrapolated: below what was measured)"
         lines.append(
             f"  {one['people']:>4} people, threshold {one['threshold']:.3f}: "
             f"{one['false_accepts_per_1000']:.2g}{few}"

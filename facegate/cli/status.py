@@ -45,6 +45,7 @@ def _rows(s: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "door", ", ".join(state), "green" if calm else "red"
     yield "up", f"{timedelta(seconds=round(s['uptime_s']))}", ""
     strangers = f"of 1,000 strangers {s['false_accepts_per_1000']:.2g} pass one look"
+    strangers += "" if s["false_accepts_measured"] else ", extrapolated"
     yield "people", f"{s['people']} (threshold {s['threshold']:.3f}; {strangers})", ""
     if s["enrolling"]:
         yield "enrolling", "somebody is being enrolled", "yellow"

@@ -197,6 +197,9 @@ class Status(BaseModel):
     false_accepts_per_1000: Annotated[
         float, Field(description="strangers who would pass one look, of 1,000")
     ]
+    false_accepts_measured: Annotated[
+        bool, Field(description="whether the calibration reaches so low; else it is extrapolated")
+    ]
     uptime_s: float
     detected_fps: float
     last_event: str

@@ -2,19 +2,20 @@
 
 One code for `export` and `calibrate`. The curve is fitted for equally many looks at the person and
 at others ("95 %" is what the look itself says, before anybody knows who usually comes), and is
-judged on people that took no part in fitting it.
+judged on people that took no part in fitting it. Strangers are those of `strangers`: people of one
+population, each counted once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from facegate.errors import DataError
-from facegate.training.intervals import ERRORS_BEHIND_A_RATE, wilson
 from facegate.training.metrics import tells_nobody_apart
-from facegate.training.verification import all_pairs
+from facegate.training.strangers import Names, Strangers, populations, strangers
+from facegate.training.verification import genuine_pairs
 from facegate.types import F32, I64
 from facegate.vision.card import Calibration
 
@@ -24,15 +25,28 @@ FOLDS = 5
 BINS = 10
 LEAST_PEOPLE = 10
 HELD_OUT_RATES = (1e-2, 1e-3, 1e-4)
+CROWDS = (1, 10, 100)
+"""Numbers of people enrolled for which it is measured how many strangers pass."""
+CROWDS_WANTED = 1e-3
+DRAWS = 200
 SAID_95 = (0.925, 0.975)
 """What counts as "about 95 %" when it is checked how often that is true."""
 
 
-def calibrate(genuine: F32, impostor: F32) -> dict[str, Any]:
+class Rate(NamedTuple):
+    """A rate measured, the false matches behind it, and whether the table reached down to it."""
+
+    measured: float
+    false_matches: int
+    resolved: bool
+
+
+def calibrate(genuine: F32, impostor: Strangers) -> dict[str, Any]:
     """Say what a distance means: the core of the card's `calibration`.
 
     Args:
-        genuine, impostor: cosines of pairs of one person and of two.
+        genuine: float32 (M,), cosines of pairs of one person.
+        impostor: pairs of two.
 
     Returns:
         A table distance → false-match rate, both strictly rising, down to the rate that has ten
@@ -42,20 +56,19 @@ def calibrate(genuine: F32, impostor: F32) -> dict[str, Any]:
     Raises:
         DataError: there are too few impostor pairs for any table, or all are equally far apart.
     """
-    check_tells_apart(impostor)
-    distances = np.sort(_distance(impostor))
-    lowest = ERRORS_BEHIND_A_RATE / len(distances) if len(distances) else 1.0
+    check_tells_apart(impostor.cosine)
+    distances, rate = _distance(impostor.cosine), np.cumsum(impostor.weight)
+    lowest = impostor.lowest_rate
     if lowest >= HIGHEST_RATE:
         raise DataError(f"only {len(distances)} impostor pairs: too few to calibrate distances")
     rates = np.geomspace(lowest, HIGHEST_RATE, POINTS)
-    counts = np.round(rates * len(distances)).astype(int)
     # Rounded up, then counted anew: the table says what holds at the very distance it prints.
-    at = np.unique(np.ceil(distances[counts - 1] * 1e6) / 1e6)
+    at = np.unique(np.ceil(distances[np.searchsorted(rate, rates - 1e-12)] * 1e6) / 1e6)
     reached, first = np.unique(np.searchsorted(distances, at, side="right"), return_index=True)
-    constant, near, far = _beta_curve(_distance(genuine), distances)
+    constant, near, far = _beta_curve(_distance(genuine), distances, impostor.weight)
     return {
         "distances": [round(float(d), 6) for d in at[first]],
-        "false_match_rates": [float(r) for r in reached / len(distances)],
+        "false_match_rates": [float(r) for r in rate[reached - 1]],
         "probability": {"constant": constant, "near": near, "far": far},
         "comparisons": len(distances),
     }
@@ -77,17 +90,19 @@ def check_tells_apart(impostor: F32) -> None:
         )
 
 
-def calibrate_people(vectors: F32, person: I64) -> dict[str, Any]:
+def calibrate_people(vectors: F32, person: I64, population: Names | None = None) -> dict[str, Any]:
     """Calibrate on everybody compared with everybody, and say how far it holds for other people.
 
     Args:
         vectors: float32 (N, D), unit length.
         person: int64 (N,), who is in each row.
+        population: N names; None where all are of one.
 
     Returns:
-        What `calibrate` gives; the number of `people`; and, measured on folds of people whom the
-        calibration under test has not seen, the `reliability` of the curve and the
-        `held_out_rates`: which false-match rate a threshold for a given one really had.
+        What `calibrate` gives; the number of `people` and of `populations`; measured on folds of
+        people whom the calibration under test has not seen, the `reliability` of the curve and the
+        `held_out_rates`: which false-match rate a threshold for a given one really had; and the
+        `crowds`, see `crowds`.
 
     Raises:
         DataError: fewer than ten people have two pictures or more.
@@ -99,23 +114,32 @@ def calibrate_people(vectors: F32, person: I64) -> dict[str, Any]:
             f"{several} people with two usable pictures or more: a calibration needs "
             f"{LEAST_PEOPLE}, and is worth the more the more there are"
         )
-    table = calibrate(*all_pairs(vectors, person))
+    names = np.array(["all"] * len(person) if population is None else population)
+    table = calibrate(genuine_pairs(vectors, person), strangers(vectors, person, names))
     fold = _fold_of_people(number, pictures)[np.searchsorted(number, person)]
     chance, same, weight = [], [], []
-    rates: dict[float, list[tuple[int, int]]] = {rate: [] for rate in HELD_OUT_RATES}
+    rates: dict[float, list[Rate]] = {rate: [] for rate in HELD_OUT_RATES}
     for f in range(FOLDS):
-        inside = fold == f
-        others = all_pairs(vectors[~inside], person[~inside])
-        fitted = Calibration.of(calibrate(*others))
-        genuine, impostor = all_pairs(vectors[inside], person[inside])
-        for cosines, truth in ((genuine, True), (impostor, False)):
+        inside, outside = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
+        others = strangers(vectors[outside], person[outside], names[outside])
+        fitted = Calibration.of(calibrate(genuine_pairs(vectors[outside], person[outside]), others))
+        genuine = genuine_pairs(vectors[inside], person[inside])
+        impostor = strangers(vectors[inside], person[inside], names[inside])
+        even = np.full(len(genuine), 1 / max(1, len(genuine)))
+        for cosines, shares, truth in (
+            (genuine, even, True),
+            (impostor.cosine, impostor.weight, False),
+        ):
             chance.append(fitted.probabilities(_distance(cosines)))
             same.append(np.full(len(cosines), truth))
-            weight.append(np.full(len(cosines), 0.5 / max(1, len(cosines)) / FOLDS))
-        apart = _distance(impostor)
+            weight.append(0.5 / FOLDS * shares)
+        apart = _distance(impostor.cosine)
         for rate, found in rates.items():
-            found.append((int((apart <= fitted.threshold(rate, 1)).sum()), len(apart)))
+            passed = apart <= fitted.threshold(rate, 1)
+            wrong = float(impostor.weight[passed].sum())
+            found.append(Rate(wrong, int(passed.sum()), rate >= others.lowest_rate))
     table["people"] = len(number)
+    table["populations"] = len(populations(person, names))
     table["reliability"] = _reliability(*map(np.concatenate, (chance, same, weight)))
     curve = Calibration.of(table)
     at_95 = curve.distance_at(0.95)
@@ -124,7 +148,53 @@ def calibrate_people(vectors: F32, person: I64) -> dict[str, Any]:
         "false_match_rate": curve.false_match_rate(at_95),
     }
     table["held_out_rates"] = [_held_out(rate, found) for rate, found in rates.items()]
+    table["crowds"] = [c for n in CROWDS if (c := crowd(vectors, person, names, curve, n))]
     return table
+
+
+def crowd(
+    vectors: F32,
+    person: I64,
+    population: Names,
+    calibration: Calibration,
+    people: int,
+) -> dict[str, Any] | None:
+    """Measure at a door with so many enrolled which share of strangers pass one look.
+
+    The threshold is the one that such a door has for one stranger in a thousand. Again and again
+    so many people of a population are enrolled, by one look each, and everybody else of it comes.
+
+    Returns:
+        The number of `people`, what is `wanted`, the `threshold`; the share that passes,
+        `measured` over all populations by their people and `by_population`. None where no
+        population has enough people.
+    """
+    threshold = calibration.threshold(CROWDS_WANTED, people)
+    limit = 1 - threshold**2 / 2
+    rng = np.random.default_rng(0)
+    rates: dict[str, tuple[float, int]] = {}
+    for name, rows in populations(np.asarray(person), population).items():
+        own = np.unique(person[rows])
+        if len(own) < people + max(LEAST_PEOPLE, people // 2):
+            continue
+        passed = 0.0
+        for _ in range(DRAWS):
+            shuffled = rng.permutation(rows)
+            _, first = np.unique(person[shuffled], return_index=True)
+            looks = vectors[rng.permutation(shuffled[first])]
+            alike = looks[people:] @ looks[:people].T
+            passed += float((alike.max(1) > limit).mean())
+        rates[name] = passed / DRAWS, len(own)
+    if not rates:
+        return None
+    total = sum(count for _, count in rates.values())
+    return {
+        "people": people,
+        "wanted": CROWDS_WANTED,
+        "threshold": threshold,
+        "measured": sum(rate * count for rate, count in rates.values()) / total,
+        "by_population": {name: rate for name, (rate, _) in rates.items()},
+    }
 
 
 def _distance(cosine: F32) -> np.ndarray:
@@ -171,20 +241,20 @@ def _reliability(chance: F32, same: np.ndarray, weight: F32) -> dict[str, Any]:
     }
 
 
-def _held_out(rate: float, found: list[tuple[int, int]]) -> dict[str, Any]:
-    errors, pairs = (sum(x) for x in zip(*found, strict=True))
-    each = [e / n for e, n in found if n]
+def _held_out(rate: float, found: list[Rate]) -> dict[str, Any]:
+    measured = [r.measured for r in found]
     return {
         "wanted": rate,
-        "measured": errors / pairs,
-        "interval": list(wilson(errors, pairs)),
-        "between_folds": [min(each), max(each)],
-        "false_matches": errors,
-        "impostors": pairs,
+        "measured": float(np.mean(measured)),
+        "between_folds": [min(measured), max(measured)],
+        "false_matches": sum(r.false_matches for r in found),
+        "resolved": all(r.resolved for r in found),
     }
 
 
-def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float, float]:
+def _beta_curve(
+    genuine: np.ndarray, impostor: np.ndarray, weight: np.ndarray
+) -> tuple[float, float, float]:
     """Fit P(same | distance) on binned distances.
 
     A logistic curve of the logarithms of both ends of the scale: a straight logistic in the
@@ -195,7 +265,7 @@ def _beta_curve(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float
     edges = np.linspace(0, 2, 401)
     share = (edges[1:] + edges[:-1]) / 4
     g = np.histogram(genuine, edges)[0] / max(1, len(genuine))
-    i = np.histogram(impostor, edges)[0] / len(impostor)
+    i = np.histogram(impostor, edges, weights=weight)[0]
     x = np.stack([np.ones_like(share), np.log(share), np.log(1 - share)], axis=1)
     constant, near, far = _logistic(x, g, i)
     if far < 0:

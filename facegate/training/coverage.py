@@ -1,4 +1,4 @@
-"""Fit the probes that tell a covered face by its embedding, on training crops drawn over."""
+"""Fit the probes that tell a covered face by its embedding, on crops drawn over."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def fit_coverage(
     embed: Callable[[U8], Embedding],
     crops: U8,
     plain: list[Embedding],
+    ordinary: list[Embedding],
     progress: Progress[U8] = quietly,
     seed: int = 0,
 ) -> Coverage:
@@ -54,19 +55,20 @@ def fit_coverage(
         embed: the shipped embedder's.
         crops: uint8 (N, 160, 160, 3), training crops.
         plain: their embeddings as they are.
+        ordinary: embeddings of uncovered faces of people who are in no training crop.
 
     Returns:
-        The probes, fitted on every other crop, with the scores of those left out.
+        The probes, with the scores that they give the ordinary faces.
     """
     rng = np.random.default_rng(seed)
-    bare = np.stack([e.vector * e.length for e in plain])
+    bare, others = (np.stack([e.vector * e.length for e in of]) for of in (plain, ordinary))
     weights, scores = [], []
     for cover in (cover_mouth, cover_eyes):
         found = [embed(cover(c, rng)) for c in progress(crops, len(crops), cover.__name__)]
         covered = np.stack([e.vector * e.length for e in found])
-        weights.append(_logistic(np.concatenate([bare[::2], covered[::2]]), len(bare[::2])))
-        held_out = bare[1::2] @ weights[-1][:-1] + weights[-1][-1]
-        scores.append(np.quantile(held_out, [1 - s for s in SHARES]))
+        weights.append(_logistic(np.concatenate([bare, covered]), len(bare)))
+        score = others @ weights[-1][:-1] + weights[-1][-1]
+        scores.append(np.quantile(score, [1 - s for s in SHARES]))
     return Coverage(np.array(weights, np.float32), SHARES, np.array(scores, np.float32))
 
 

@@ -140,7 +140,7 @@ def measure_on_data(
     figures, _, vectors, crops = verification.embedder_on_data(embedder, data, progress)
     return {
         "figures": figures,
-        "calibration": calibrate_people(vectors, labels_of(crops.identity)),
+        "calibration": calibrate_people(vectors, labels_of(crops.identity), crops.source),
     }
 
 

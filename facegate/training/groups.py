@@ -7,8 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from facegate.training.intervals import resolved, wilson
-from facegate.training.metrics import cosine_blocks, threshold_at_far
+from facegate.training.intervals import hull, resolved, wilson
+from facegate.training.metrics import cosine_blocks
+from facegate.training.strangers import (
+    people_matrix,
+    populations,
+    rate_interval,
+    rate_of,
+    strangers,
+)
 from facegate.types import F32, I64
 
 GROUPS_FAR = 1e-3
@@ -17,7 +24,7 @@ GROUPS_FAR = 1e-3
 def false_matches_by_group(
     vectors: F32, person: I64, group: Sequence[str], far: float = GROUPS_FAR
 ) -> dict[str, Any]:
-    """Count the false matches in each group at the one threshold that gives `far` over all.
+    """Count the false matches in each group at the threshold that gives `far` within groups.
 
     Args:
         vectors: float32 (N, D), unit length.
@@ -26,38 +33,40 @@ def false_matches_by_group(
 
     Returns:
         `far`; and for `within` (each group's people among themselves) and `between` (people of two
-        groups) the false-match rate with its interval (Wilson's; pairs that share a person err
-        together, so it is at least as wide as this), the false matches and the impostor pairs.
+        groups) the false-match rate, in which each person counts once, its 95 % interval (between
+        groups Wilson's alone), the false matches, and the impostor pairs.
     """
-    label = np.array(group)
-    names = sorted(set(group))
-    code = np.searchsorted(names, label)
-    impostors = [b[upper & ~same] for b, same, upper, _ in cosine_blocks(vectors, person)]
-    limit = threshold_at_far(np.concatenate(impostors), far)
-    counted = np.zeros((2, len(names) ** 2), np.int64)  # all, and those taken for one person
+    limit = strangers(vectors, person, group).threshold(far)
+    within: dict[str, Any] = {}
+    for name, rows in populations(person, group).items():
+        matrix, errors, pairs = people_matrix(vectors[rows], person[rows], limit)
+        interval = hull(wilson(errors, pairs), rate_interval(matrix))
+        within[name] = _said(rate_of(matrix), interval, errors, pairs, far)
+    errors, pairs, rate = _between(vectors, person, np.array(group), limit)
+    between = _said(rate, list(wilson(errors, pairs)), errors, pairs, far)
+    return {"far": far, "within": within, "between": between}
+
+
+def _between(vectors: F32, person: I64, group: np.ndarray, limit: float) -> tuple[int, int, float]:
+    """Give the false matches and the pairs of people of two groups, and their rate by people."""
+    weight = 1 / np.bincount(person)[person]
+    errors = pairs = 0
+    wrong = all_ = 0.0
     for block, same, upper, rows in cosine_blocks(vectors, person):
-        at, other = np.nonzero(upper & ~same)
-        both = code[rows[at]] * len(names) + code[other]
-        for k, those in enumerate((both, both[block[at, other] > limit])):
-            counted[k] += np.bincount(those, minlength=len(names) ** 2)
-    everywhere, everywhere_wrong = counted.sum(1).tolist()
-    pairs, errors = counted.reshape(2, len(names), len(names)).diagonal(axis1=1, axis2=2)
-    return {
-        "far": far,
-        "within": {
-            name: _rate(int(errors[k]), int(pairs[k]), far)
-            for k, name in enumerate(names)
-            if pairs[k]
-        },
-        "between": _rate(everywhere_wrong - int(errors.sum()), everywhere - int(pairs.sum()), far),
-    }
+        other = upper & ~same & (group[rows][:, None] != group[None])
+        passed = other & (block > limit)
+        errors, pairs = errors + int(passed.sum()), pairs + int(other.sum())
+        wrong += float(weight[rows] @ (passed @ weight))
+        all_ += float(weight[rows] @ (other @ weight))
+    return errors, pairs, wrong / all_ if all_ else 0.0
 
 
-def _rate(errors: int, pairs: int, far: float) -> dict[str, Any]:
-    low, high = wilson(errors, pairs)
+def _said(
+    rate: float, interval: list[float], errors: int, pairs: int, far: float
+) -> dict[str, Any]:
     return {
-        "false_match_rate": errors / pairs if pairs else None,
-        "interval": [low, high],
+        "false_match_rate": rate if pairs else None,
+        "interval": interval,
         "false_matches": errors,
         "impostors": pairs,
         "resolved": resolved(far, pairs),

@@ -51,7 +51,7 @@ def measure_embedder(
         f"{figures['all_pairs']['tar_at_far']['1e-4']:.4f} at FAR 1e-4 of everybody with everybody"
     )
     try:
-        calibration = calibrate_people(vectors, labels_of(crops.identity))
+        calibration = calibrate_people(vectors, labels_of(crops.identity), crops.source)
         say(f"calibrated on {calibration['comparisons']:,} pairs of two people")
     except DataError as error:
         # The card is written all the same; the daemon takes no model without a calibration.

@@ -34,10 +34,19 @@ def fold_accuracy(similarity: F32, same: Bools, fold: I64) -> F32:
     return np.array([correct[fold == f].mean() for f in np.unique(fold)], np.float32)
 
 
-def fold_correct(similarity: F32, same: Bools, fold: I64) -> Bools:
-    """Say of each pair whether `fold_accuracy` counts it as right: bool (N,)."""
+def fold_correct(
+    similarity: F32, same: Bools, fold: I64, thresholds: dict[int, float] | None = None
+) -> Bools:
+    """Say of each pair whether `fold_accuracy` counts it as right: bool (N,).
+
+    Args:
+        similarity, same, fold: as of `fold_accuracy`.
+        thresholds: of each fold, where they come from other pairs than these.
+    """
     correct = np.zeros(len(similarity), bool)
-    for f, threshold in fold_thresholds(similarity, same, fold).items():
+    if thresholds is None:
+        thresholds = fold_thresholds(similarity, same, fold)
+    for f, threshold in thresholds.items():
         test = fold == f
         right = (similarity[test] >= threshold) == same[test]
         correct[test] = ~np.isnan(similarity[test]) & right

@@ -5,6 +5,7 @@ Everything runs through the shipped TFLite models and the runtime's own code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def embedder_on_data(
     person = labels_of(crops.identity)
     found = verification(vectors, pairs, person)
     result = figures(found)
-    result |= everybody(vectors, person)
+    result |= everybody(vectors, person, crops.source)
     result["groups"] = false_matches_by_group(vectors, person, crops.source)
     return result, found, vectors, crops
 
@@ -149,15 +150,27 @@ def all_pairs(vectors: F32, person: I64) -> tuple[F32, F32]:
     return np.concatenate(genuine), np.concatenate(impostor)
 
 
-def everybody(vectors: F32, person: I64) -> dict[str, Any]:
+def genuine_pairs(vectors: F32, person: I64) -> F32:
+    """Give the cosines of each person's pictures among themselves."""
+    rows = (np.flatnonzero(person == p) for p in np.unique(person))
+    found = [(vectors[r] @ vectors[r].T)[np.triu_indices(len(r), 1)] for r in rows]
+    return np.concatenate(found)
+
+
+def everybody(vectors: F32, person: I64, population: Sequence[str] | None = None) -> dict[str, Any]:
     """Compare everybody with everybody.
+
+    Args:
+        vectors: float32 (N, D), unit length.
+        person: int64 (N,), who is in each row.
+        population: N names; None where all are of one.
 
     Returns:
         `all_pairs`: TAR at FARs that few pairs cannot measure; `looks`, what enrolling several
         looks gains (`looks.several_looks`), where people have so many pictures.
     """
     genuine, impostor = all_pairs(vectors, person)
-    looks = several_looks(vectors, person, impostor)
+    looks = several_looks(vectors, person, population)
     return {"all_pairs": _low_far(vectors, person, genuine, impostor)} | (
         {"looks": looks} if looks else {}
     )

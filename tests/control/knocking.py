@@ -40,6 +40,7 @@ STATUS = {
     "camera_lost": None,
     "stalled": [],
     "false_accepts_per_1000": 0.3,
+    "false_accepts_measured": True,
     "detected_fps": 15.0,
     "last_event": "none",
     "queues": {},

@@ -176,6 +176,9 @@ def sealed_key():
     trail.write_text(whole.replace("granted", "refused", 1))
     seen["spoiled"] = sh("systemctl", "start", "facegate-verify.service").returncode
     trail.write_text(whole)
+    trail.rename("/srv/audit.jsonl")
+    seen["removed"] = sh("systemctl", "start", "facegate-verify.service").returncode
+    shutil.move("/srv/audit.jsonl", trail)
     sealed.unlink()
     if fresh:
         sealed.parent.rmdir()
@@ -216,7 +219,7 @@ def metrics():
     drop_in.write_text(re.search(r"```ini\n(.*?)```", manual, re.DOTALL)[1])
     sh("systemctl", "daemon-reload")
     sh("systemctl", "restart", "facegate")
-    until(lambda: path.exists() and 'event="granted"' in path.read_text())
+    until(lambda: path.exists() and re.search(r'event="granted"} [1-9]', path.read_text()))
     seen["text"] = sh("runuser", "-u", "nobody", "--", "cat", str(path)).stdout
     sh("systemctl", "stop", "facegate")
     shutil.rmtree("/var/lib/prometheus")

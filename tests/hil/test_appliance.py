@@ -119,10 +119,11 @@ def test_the_key_can_be_bound_to_the_machine(seen):
     assert [p["name"] for p in sealed["people"]] == ["Eileen"]
 
 
-def test_the_trail_is_verified_by_a_timer_and_a_changed_one_fails_its_unit(seen):
+def test_the_trail_is_verified_by_a_timer_and_one_changed_or_removed_fails_its_unit(seen):
     assert seen["sealed"]["timer"] == "active"
     assert seen["sealed"]["verified"] == 0
     assert seen["sealed"]["spoiled"] != 0
+    assert seen["sealed"]["removed"] != 0
 
 
 def test_a_full_backup_is_made_once_there_is_a_passphrase(seen):

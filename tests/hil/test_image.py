@@ -53,7 +53,8 @@ def boots(image, tmp_path_factory):
 
 def test_the_stage_leaves_an_enabled_gate_and_no_rubbish(image):
     release = Path((image / "opt/facegate/venv").readlink())
-    assert (image / release.relative_to("/") / "bin/facegate").exists()
+    for file in ("bin/facegate", "share/facegate/docs/operating.md"):
+        assert (image / release.relative_to("/") / file).exists()
     for unit in (
         "multi-user.target.wants/facegate.service",
         "timers.target.wants/facegate-verify.timer",

@@ -94,6 +94,13 @@ def test_nothing_hides_the_processor_from_the_interpreter():
     assert not any(line.startswith(("ProcSubset", "PrivateUsers")) for line in settings)
 
 
+def test_the_trail_is_looked_for_wherever_there_is_a_store_or_a_trail():
+    settings = (UNITS / "facegate-verify.service").read_text().splitlines()
+    state = "/var/lib/facegate"
+    found = {line for line in settings if line.startswith("Condition")}
+    assert found == {f"ConditionPathExists=|{state}/{n}" for n in ("people.db", "audit.jsonl")}
+
+
 def test_no_number_of_failures_gives_the_door_up_but_wrong_settings_are_not_tried_again():
     from facegate.errors import ConfigError
 

@@ -12,6 +12,7 @@ from facegate import parts
 from facegate.config import Config, parse_config
 from facegate.errors import DataError, ModelError
 from facegate.training import calibration, plots
+from facegate.training.strangers import Strangers
 from facegate.vision.card import Calibration, Curve, card_path
 
 
@@ -30,7 +31,7 @@ def test_the_curve_finds_a_probability_that_is_known():
     distance = rng.uniform(0.6, 1.6, 400_000)
     same = rng.random(len(distance)) < np.vectorize(truth.at)(distance)
     cosine = (1 - distance**2 / 2).astype(np.float32)
-    fitted = Calibration.of(calibration.calibrate(cosine[same], cosine[~same]))
+    fitted = Calibration.of(calibration.calibrate(cosine[same], Strangers.alike(cosine[~same])))
     # Fitted for equally many of both: the odds are off by the shares, which are known.
     odds = np.log((~same).sum() / same.sum())
     at = np.linspace(0.7, 1.5, 30)
@@ -47,11 +48,11 @@ def test_said_and_was_agree_on_people_the_curve_was_not_fitted_to():
     assert sum(found["weight"]) == pytest.approx(1)
     assert sum(found["genuine"]) == 150 * 6  # each person's pairs, once
     assert sum(found["impostor"]) == 5 * (30 * 29 // 2) * 16  # people within one fold
-    assert table["people"] == 150
+    assert (table["people"], table["populations"]) == (150, 1)
     for rate in table["held_out_rates"]:
         low, high = rate["between_folds"]
         assert low <= rate["measured"] <= high
-        assert rate["impostors"] == sum(found["impostor"])
+        assert rate["resolved"]
     assert table["held_out_rates"][0]["measured"] == pytest.approx(0.01, rel=0.5)
 
 
@@ -91,6 +92,19 @@ def test_more_people_let_more_strangers_pass_unless_the_threshold_follows():
     assert curve.false_accept_rate(0.8, 100) == pytest.approx(1 - (1 - 1e-4) ** 100)
     assert curve.measured(0.6)
     assert not curve.measured(0.59)
+
+
+def test_beyond_the_table_the_rate_goes_on_as_the_threshold_does():
+    curve = Calibration((0.6, 0.8, 1.0), (1e-6, 1e-4, 1e-2), Curve(0.0, -20.0, 6.0), 1000)
+    for people in (1, 100, 10_000):
+        threshold = curve.threshold(1e-4, people)
+        assert curve.false_accept_rate(threshold, people) == pytest.approx(1e-4, rel=1e-6)
+        assert curve.measured(threshold) == (people < 10_000) == (threshold >= 0.6)
+    distances = np.linspace(0, 2, 500)
+    rates = np.array([curve.false_match_rate(d) for d in distances])
+    assert (np.diff(rates) > 0).all()
+    assert (rates[0], rates[-1]) == (0, 1)
+    assert curve.false_match_rate(1.5) == pytest.approx(0.1)
 
 
 # --- the command
@@ -230,7 +244,8 @@ def test_a_small_set_is_not_extended_by_two_pairs_that_lie_anyhow(people, most):
     for seed in range(100):
         rng = np.random.default_rng(seed)
         genuine = rng.normal(0.6, 0.1, 3 * people).astype(np.float32)
-        table = calibration.calibrate(genuine, rng.normal(middle, spread, pairs).astype(np.float32))
+        impostor = rng.normal(middle, spread, pairs).astype(np.float32)
+        table = calibration.calibrate(genuine, Strangers.alike(impostor))
         distance = Calibration.of(table).threshold(wanted, enrolled)
         one = math.erfc((1 - distance**2 / 2 - middle) / spread / math.sqrt(2)) / 2
         let_in.append(1 - (1 - one) ** enrolled)
@@ -242,7 +257,8 @@ def test_a_few_wrong_names_make_nobody_sure_of_a_stranger(wrong):
     rng = np.random.default_rng(0)
     genuine = rng.normal(0.65, 0.1, 90).astype(np.float32)
     genuine[:wrong] = -0.2
-    table = calibration.calibrate(genuine, rng.normal(0, 0.1, 4000).astype(np.float32))
+    impostor = Strangers.alike(rng.normal(0, 0.1, 4000).astype(np.float32))
+    table = calibration.calibrate(genuine, impostor)
     said = Calibration.of(table).probabilities(np.linspace(0, 1.99, 400))
     assert (np.diff(said) <= 1e-9).all()
     assert said[0] > 0.9

@@ -102,3 +102,5 @@ def test_the_table_counts_against_clean_and_lost_faces_as_errors(small_data):
         assert condition["within"] == (condition["change"] >= -0.05)
         low, high = condition["interval"]
         assert low <= condition["accuracy"] <= high
+    assert found["clean"]["refitted"] == found["clean"]["accuracy"]
+    assert any(c["refitted"] != c["accuracy"] for c in found.values())  # a door cannot refit

@@ -13,6 +13,7 @@ from facegate.errors import DataError, InputError
 from facegate.training import calibration, data, detection, named_pairs, plots, verification
 from facegate.training.data import Scene, read_pairs
 from facegate.training.sampling import labels_of
+from facegate.training.strangers import Strangers
 from facegate.types import Detection, Embedding
 from facegate.vision.card import Calibration
 
@@ -169,7 +170,7 @@ def drawn(seed, count, genuine_at=0.6, impostor_at=0.0, spread=0.12):
 @given(st.integers(0, 2**31), st.sampled_from([40, 300, 5_000, 200_000]))
 def test_the_table_says_what_share_of_impostors_lies_within(seed, count):
     genuine, impostor = drawn(seed, count)
-    table = calibration.calibrate(genuine, impostor)
+    table = calibration.calibrate(genuine, Strangers.alike(impostor))
     distances, rates = table["distances"], table["false_match_rates"]
     assert (np.diff(distances) > 0).all()
     assert (np.diff(rates) > 0).all()
@@ -183,7 +184,7 @@ def test_the_table_says_what_share_of_impostors_lies_within(seed, count):
 
 def test_the_probability_is_fitted_to_equally_many_of_both():
     genuine, impostor = drawn(3, 200_000)
-    table = calibration.calibrate(genuine, impostor)
+    table = calibration.calibrate(genuine, Strangers.alike(impostor))
     curve = Calibration.of(table)
     same, other = (np.sqrt(2 - 2 * c.astype(np.float64)) for c in (genuine, impostor))
     at = curve.midpoint
@@ -197,8 +198,9 @@ def test_the_probability_is_fitted_to_equally_many_of_both():
 
 
 def test_too_few_impostors_make_no_table():
+    genuine, impostor = drawn(0, 20)
     with pytest.raises(DataError, match="only 20 impostor pairs"):
-        calibration.calibrate(*drawn(0, 20))
+        calibration.calibrate(genuine, Strangers.alike(impostor))
 
 
 # --- detection

@@ -4,6 +4,7 @@ import pytest
 from facegate.training.groups import false_matches_by_group
 from facegate.training.intervals import RankedPairs, bootstrap, hull, resolved, wilson
 from facegate.training.metrics import tar_at_far, threshold_at_far
+from facegate.training.strangers import strangers
 from facegate.training.verification import Verification, everybody, figures
 
 
@@ -95,19 +96,26 @@ def test_groups_are_counted_as_a_double_loop_does():
     vectors, person = made_up(40, 3, seed=4)
     group = [("old", "young", "other")[p % 3] for p in person]
     found = false_matches_by_group(vectors, person, group, far=0.02)
-    impostor = []
-    for a in range(len(person)):
-        for b in range(a + 1, len(person)):
-            if person[a] != person[b]:
-                impostor.append((float(vectors[a] @ vectors[b]), group[a], group[b]))
-    limit = threshold_at_far(np.array([c for c, _, _ in impostor], np.float32), 0.02)
-    for name in ("old", "young", "other"):
-        inside = [c > limit for c, g, h in impostor if g == h == name]
-        assert found["within"][name]["impostors"] == len(inside)
-        assert found["within"][name]["false_matches"] == sum(inside)
-    across = [c > limit for c, g, h in impostor if g != h]
+    limit = strangers(vectors, person, group).threshold(0.02)
+    impostor = [
+        (float(vectors[a] @ vectors[b]) > limit, group[a], group[b])
+        for b in range(len(person))
+        for a in range(b)
+        if person[a] != person[b]
+    ]
+    for name, said in found["within"].items():
+        inside = [c for c, g, h in impostor if g == h == name]
+        assert (said["impostors"], said["false_matches"]) == (len(inside), sum(inside))
+        assert said["false_match_rate"] == pytest.approx(np.mean(inside))  # three pictures of each
+        low, high = said["interval"]
+        assert low < said["false_match_rate"] < high
+    people = [14, 13, 13]  # of 40, numbered in turn
+    rates = [found["within"][name]["false_match_rate"] for name in ("old", "young", "other")]
+    assert np.average(rates, weights=people) == pytest.approx(0.02, rel=0.05)
+    across = [c for c, g, h in impostor if g != h]
     assert found["between"]["false_matches"] == sum(across)
     assert found["between"]["impostors"] == len(across)
+    assert found["between"]["false_match_rate"] == pytest.approx(np.mean(across), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -30,7 +30,7 @@ def crowd():
 
 def test_the_comparisons_are_those_of_a_double_loop(crowd):
     vectors, crops, _ = crowd
-    pairs = compare(vectors, crops)
+    pairs = compare(vectors, crops.identity)
     impostors, genuine = [], []
     for a in range(len(vectors)):
         for b in range(a + 1, len(vectors)):
@@ -45,20 +45,20 @@ def test_the_comparisons_are_those_of_a_double_loop(crowd):
 
 def test_refusing_by_true_quality_lowers_the_error_and_at_random_does_not(crowd):
     vectors, crops, noise = crowd
-    curve = error_versus_reject(compare(vectors, crops), -noise)
+    curve = error_versus_reject(compare(vectors, crops.identity), -noise)
     at = curve["refused"].index(0.2)
     assert curve["by_quality"][0] == pytest.approx(curve["at_random"][0])
     assert curve["by_quality"][0] > 0.1
     assert curve["by_quality"][at] < 0.8 * curve["by_quality"][0]
     assert curve["at_random"][at] == pytest.approx(curve["at_random"][0], rel=0.1)
-    best = error_versus_reject(compare(vectors, crops), noise)  # the wrong way round
+    best = error_versus_reject(compare(vectors, crops.identity), noise)  # the wrong way round
     assert best["by_quality"][at] > curve["by_quality"][0]
 
 
 def test_pairs_are_set_apart_by_the_reason_one_of_them_was_refused_for(crowd):
     vectors, crops, noise = crowd
     reasons = [("blurred",) if n > 1.4 else () for n in noise]
-    pairs = compare(vectors, crops)
+    pairs = compare(vectors, crops.identity)
     table = by_reason(pairs, reasons)
     assert set(table) == {"blurred", "any"}
     assert table["blurred"] == table["any"]
@@ -91,7 +91,8 @@ def test_the_probes_tell_what_was_covered_on_crops_they_were_not_fitted_on():
         return np.clip(noise, 0, 255).astype(np.uint8)
 
     crops = plain(80)
-    coverage = fit_coverage(looker.embed, crops, [looker.embed(c) for c in crops])
+    bare, others = ([looker.embed(c) for c in some] for some in (crops, plain(80)))
+    coverage = fit_coverage(looker.embed, crops, bare, others)
     limits = coverage.limits(0.02)
     fresh = plain(60)
     bare = np.array([coverage.score(looker.embed(c)) > limits for c in fresh])

@@ -6,7 +6,7 @@
 }
 source="$ROOTFS_DIR/root/facegate"
 mkdir -p "$source"
-cp -r "$FACEGATE"/{pyproject.toml,config.yaml,systemd,deploy} "$source/"
+cp -r "$FACEGATE"/{pyproject.toml,config.yaml,systemd,deploy,docs} "$source/"
 cp -r "$FACEGATE_WHEELS" "$source/wheels"
 on_chroot << 'CHROOT'
 /root/facegate/deploy/install.sh --no-apt --wheels /root/facegate/wheels

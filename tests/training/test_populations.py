@@ -1,0 +1,148 @@
+"""Strangers of one population, each person counted once, against plain double loops."""
+
+import numpy as np
+import pytest
+
+from facegate.training.calibration import calibrate_people, crowd
+from facegate.training.strangers import (
+    Strangers,
+    people_matrix,
+    rate_interval,
+    rate_of,
+    strangers,
+)
+from facegate.vision.card import Calibration
+
+
+def town(seed=0, size=16):
+    """Three populations of unlike size and likeness; people have 1 to 4 pictures."""
+    rng = np.random.default_rng(seed)
+    vectors, person, lives = [], [], []
+    number = 0
+    for name, people, kin in (("hill", 20, 1.0), ("coast", 12, 0.3), ("alone", 1, 0.0)):
+        family = rng.normal(size=size)
+        for _ in range(people):
+            centre = kin * family + rng.normal(size=size)
+            for _ in range(rng.integers(1, 5)):
+                vectors.append(centre + 0.5 * rng.normal(size=size))
+                person.append(number)
+                lives.append(name)
+            number += 1
+    unit = np.array(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float32), np.array(person), lives
+
+
+def pairs_by_hand(vectors, person, lives):
+    """Give cosine → weight: each two people of a population share what one of its people has."""
+    found = []
+    people = {name: {p for p, o in zip(person, lives, strict=True) if o == name} for name in lives}
+    counted = sum(len(p) for p in people.values() if len(p) > 1)
+    for a in range(len(person)):
+        for b in range(a):
+            if person[a] == person[b] or lives[a] != lives[b]:
+                continue
+            number = len(people[lives[a]])
+            of_two = (person == person[a]).sum() * (person == person[b]).sum()
+            pairs = number * (number - 1) / 2
+            found.append((float(vectors[a] @ vectors[b]), number / counted / pairs / of_two))
+    return sorted(found, reverse=True)
+
+
+def test_each_person_counts_once_and_only_within_a_population():
+    vectors, person, lives = town()
+    found, wanted = strangers(vectors, person, lives), pairs_by_hand(vectors, person, lives)
+    assert found.cosine == pytest.approx([c for c, _ in wanted], abs=1e-5)
+    assert np.sort(found.weight) == pytest.approx(np.sort([w for _, w in wanted]), rel=1e-6)
+    far = 0.05
+    passed = [w for c, w in wanted if c > found.threshold(far) + 1e-6]
+    assert sum(passed) <= far
+    assert sum(passed) > far - max(w for _, w in wanted)
+
+
+def test_pictures_of_somebody_given_twice_change_nothing():
+    vectors, person, lives = town()
+    whole = np.flatnonzero(np.isin(person, person[:9]))  # all pictures of whom it concerns
+    again = np.concatenate([vectors, vectors[whole]]), np.concatenate([person, person[whole]])
+    once = strangers(vectors, person, lives)
+    twice = strangers(*again, [*lives, *(lives[k] for k in whole)])
+    for far in (0.01, 0.1, 0.5):
+        assert twice.threshold(far) == pytest.approx(once.threshold(far), abs=1e-5)
+
+
+def test_without_strangers_there_is_no_threshold():
+    nobody = strangers(np.eye(4, dtype=np.float32), np.zeros(4, int))
+    assert np.isnan(nobody.threshold(0.1))
+    assert nobody.lowest_rate == 1
+
+
+def test_the_lowest_rate_is_that_of_ten_false_matches():
+    assert Strangers.alike(np.zeros(4000, np.float32)).lowest_rate == pytest.approx(10 / 4000)
+    uneven = Strangers.alike(np.zeros(4000, np.float32), np.arange(4000.0))
+    assert uneven.lowest_rate > 10 / 4000
+
+
+def test_the_rate_between_people_and_how_far_it_may_be_off():
+    vectors, person, _ = town()
+    matrix, wrong, compared = people_matrix(vectors, person, 0.3)
+    different = person[:, None] != person[None]
+    above = (vectors @ vectors.T > 0.3) & different
+    assert (wrong, compared) == (above.sum() // 2, different.sum() // 2)
+    number = person.max() + 1
+    shares = [
+        above[np.ix_(person == a, person == b)].mean()
+        for a in range(number)
+        for b in range(number)
+        if a != b
+    ]
+    assert rate_of(matrix) == pytest.approx(np.mean(shares))
+    low, high = rate_interval(matrix)
+    assert low < rate_of(matrix) < high
+
+
+def test_the_interval_holds_the_true_rate_where_few_people_err_together():
+    """Some resemble everybody: a rate over pairs alone would seem far surer than it is."""
+    rng = np.random.default_rng(1)
+    hit = 0
+    for _ in range(60):
+        common = rng.random(40) < 0.1
+        matrix = ((common[:, None] | common[None]) & ~np.eye(40, dtype=bool)).astype(float)
+        low, high = rate_interval(matrix)
+        hit += low <= 1 - 0.9**2 <= high
+    assert hit >= 50
+
+
+def test_a_crowd_lets_through_as_many_as_wanted_or_tells():
+    rng = np.random.default_rng(2)
+    people = 400
+    vectors = rng.normal(size=(people, 24)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    person, lives = np.arange(people), ["all"] * people
+    cosine = vectors @ vectors.T
+    genuine = rng.normal(0.8, 0.05, 500).astype(np.float32)
+    from facegate.training.calibration import calibrate
+
+    exact = Calibration.of(calibrate(genuine, strangers(vectors, person)))
+    for enrolled in (1, 10):
+        found = crowd(vectors, person, lives, exact, enrolled)
+        assert found["measured"] == pytest.approx(1e-3, rel=0.4)
+        assert set(found["by_population"]) == {"all"}
+    lax = Calibration((0.9, 1.2), (1e-3, 1e-2), exact.curve, 10)
+    limit = 1 - lax.threshold(1e-3, 1) ** 2 / 2
+    told = crowd(vectors, person, lives, lax, 1)["measured"]
+    assert told == pytest.approx((cosine[~np.eye(people, dtype=bool)] > limit).mean(), rel=0.2)
+    assert crowd(vectors, person, lives, exact, 350) is None
+
+
+def test_a_population_of_look_alikes_shows_in_the_crowds():
+    rng = np.random.default_rng(3)
+    kin = rng.normal(size=24)
+    centres = np.concatenate([rng.normal(size=(60, 24)), kin + rng.normal(size=(60, 24))])
+    vectors = centres.repeat(3, axis=0) + 0.4 * rng.normal(size=(360, 24))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    lives = ["many"] * 180 + ["kin"] * 180
+    table = calibrate_people(vectors, np.arange(120).repeat(3), lives)
+    assert table["populations"] == 2
+    (one, ten) = table["crowds"]
+    assert (one["people"], ten["people"]) == (1, 10)
+    for found in (one, ten):
+        assert found["by_population"]["kin"] > 2 * found["by_population"]["many"]
