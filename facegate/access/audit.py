@@ -246,11 +246,12 @@ class AuditTrail(Closing):
     def _end(self) -> tuple[int, str]:
         """Give what the next record goes on from; where the end was cut off, a number is left out.
 
-        Left as they are, numbers and hashes would go on as if nothing had been there.
+        Left as they are, numbers and hashes would go on as if nothing had been there. Where all of
+        it was removed while it was open, it goes on from what is remembered.
         """
         found, noted = end_of(self.path), read_head(self.path, self._key)
         if noted is None:
-            return (found[0] + 1, found[1]) if found[0] else found
+            return (found[0] + 1, found[1]) if found[0] else self._reached
         return max(found, noted, key=lambda reached: reached[0])
 
     def _record(

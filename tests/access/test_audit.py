@@ -128,6 +128,21 @@ def test_what_was_removed_is_named_before_and_after_more_is_recorded(path, remov
     assert "belongs; records were removed" in verify(path, KEY).problem
 
 
+def test_a_trail_removed_with_its_note_while_it_is_open_is_named(path):
+    """Else the next record would begin a new one, and nobody would ever know of the old."""
+    fill(path)
+    with AuditTrail.open(path, KEY) as trail:
+        trail.append("started", {})
+        path.unlink()
+        path.with_suffix(".head").unlink()
+        trail.append("granted", {"person": 1})
+        assert verify(path, KEY).problem is not None
+    with AuditTrail.open(path, KEY) as again:
+        assert not again.is_new
+        again.append("started", {})
+    assert verify(path, KEY).problem is not None
+
+
 def test_power_cuts_around_the_first_record_alarm_nobody(path):
     AuditTrail.open(path, KEY).close()
     head = path.with_suffix(".head")
