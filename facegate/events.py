@@ -463,8 +463,8 @@ EVENTS: dict[EventName, EventKind] = {
         "f859bfe66fa54dda87f8e79ef844d75c",
         3,
         "The audit trail cannot be written",
-        "The door goes on, unrecorded but for this journal. Usually the card is full: make room, and "
-        "it is recorded again.",
+        "The door goes on, unrecorded but for this journal. Usually the card is full: make room, "
+        "and it is recorded again.",
     ),
     "metrics_failed": EventKind(
         "629525187fbd496cb44eb9982e22e1ca",
