@@ -7,9 +7,11 @@ from typing import Any
 
 def figure_lines(f: dict[str, Any]) -> list[str]:
     """Say an embedder's figures to people: each rate with its interval and what is behind it."""
+    alone = len(f.get("folds", {}).get("accuracy", [])) == 1
+    spread = "of one fold" if alone else f"± {f['accuracy_std']:.4f} between folds"
     lines = [
-        f"accuracy     {f['accuracy']:.4f} ± {f['accuracy_std']:.4f} between folds, "
-        f"{_interval(f['intervals']['accuracy'])}",
+        f"accuracy     {f['accuracy']:.4f} {spread}, {_interval(f['intervals']['accuracy'])}"
+        + ("  (its threshold was chosen on the same pairs: flattered)" if alone else ""),
         f"EER          {f['eer']:.4f} {_interval(f['intervals']['eer'])}",
         *_tar_lines("the pairs", f),
         f"refused      {f['refused']} pictures without a usable face"
@@ -54,8 +56,8 @@ def _look_lines(f: dict[str, Any]) -> list[str]:
 
 def _robustness_lines(r: dict[str, Any]) -> list[str]:
     lines = [
-        f"robustness   {r['pairs']:,} pairs, the visitor's side degraded; TAR at the threshold of "
-        f"FAR {r['threshold_far']:g} on clean ones"
+        f"robustness   {r['pairs']:,} pairs, the visitor's side degraded, by the thresholds of "
+        f"clean ones; TAR at that of FAR {r['threshold_far']:g}"
     ]
     for name, c in r["conditions"].items():
         lost = f"  {c['lost']} faces not found again" if c["lost"] else ""
@@ -68,7 +70,7 @@ def _robustness_lines(r: dict[str, Any]) -> list[str]:
 
 
 def _group_lines(g: dict[str, Any]) -> list[str]:
-    lines = [f"groups       false matches at the threshold of FAR {g['far']:g} over all"]
+    lines = [f"groups       false matches at the threshold of FAR {g['far']:g} within groups"]
     for name, r in (*sorted(g["within"].items()), ("two groups", g["between"])):
         if r["impostors"]:
             lines.append(
