@@ -280,8 +280,10 @@ class DoorKeeper:
             except LineError as error:
                 done.set_exception(error)
                 raise
-            done.set_result(events)
-            self._report(events)
+            try:
+                self._report(events)  # before whoever asked can say that it was done
+            finally:
+                done.set_result(events)
 
     def _take_decisions(self) -> bool:
         """Act on what was decided; returns whether more may come."""

@@ -211,7 +211,7 @@ EVENTS: dict[EventName, EventKind] = {
         "d401ddccab834bf6a40df96796816344",
         5,
         "The door stands unlocked for a time",
-        "Somebody said `facegate door unlock --minutes`; the command after it names who. "
+        "Somebody said `facegate door unlock --minutes`; the next command names who. "
         "`facegate door lock` ends it, as a lockdown, an opened case and a restart do.",
     ),
     "door_prolonged": EventKind(

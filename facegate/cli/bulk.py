@@ -17,6 +17,9 @@ from facegate.errors import InputError, NoEmbeddingError
 from facegate.types import F32
 from facegate.vision.faces import FaceReader
 
+MOST_NUMBERS = 10_000
+"""A request takes 256 KiB, and a number up to 23 characters."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -44,13 +47,18 @@ class Imported:
         return f"{self.name}: {self.outcome}, {self.templates} template(s)"
 
 
-def import_people(folder: Path, config: Path | None, say: Callable[[str], None]) -> list[Imported]:
+def import_people(
+    folder: Path, config: Path | None, say: Callable[[str], None]
+) -> Iterator[Imported]:
     """Enrol everybody of a folder who is not enrolled yet; whoever is refused stops nobody else.
 
     Args:
         folder: FOLDER/NAME/PICTURE.
         config: settings file.
         say: told of every picture that is of no use, and of every person.
+
+    Yields:
+        What became of each folder, as soon as it is known.
 
     Raises:
         InputError: no such folder, or no folder in it.
@@ -60,13 +68,11 @@ def import_people(folder: Path, config: Path | None, say: Callable[[str], None])
     with directory(config) as people:
         there = {same_name_key(p.name): p.templates for p in people.people() if p.templates}
     vision = parts.load_vision(settings)
-    found = []
     with enrolling(settings, vision, daemon_of(settings)) as enrol:
         for own in folders:
             one = _import(own, vision.reader, there, lambda n, v: enrol(n, v).templates, say)
             say(one.line)
-            found.append(one)
-    return found
+            yield one
 
 
 def _import(
@@ -90,20 +96,28 @@ def _import(
         if not vectors:
             raise InputError("no picture of use")
         return Imported(name, "enrolled", enrol(name, vectors), passed_over=tuple(useless))
+    except OSError as error:
+        why = f"its folder cannot be read: {error.strerror}"
+        return Imported(folder.name, "refused", why=why, passed_over=tuple(useless))
     except InputError as error:
         why = str(error).removeprefix(f"{folder.name}: ")
         return Imported(folder.name, "refused", why=why, passed_over=tuple(useless))
 
 
 def _vectors(folder: Path, reader: FaceReader, pass_over: Callable[[str], None]) -> Iterator[F32]:
-    pictures = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
-    for path in pictures[:MAX_VECTORS]:
+    """Embed a folder's pictures, as many as one request to the daemon can carry."""
+    found, most = 0, MAX_VECTORS
+    for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
+        if found == most:
+            pass_over(f"{folder}: what comes after the first {most} usable pictures")
+            return
         try:
-            yield reader.embed(only_face(reader, path)[1]).vector
+            vector = reader.embed(only_face(reader, path)[1]).vector
         except (InputError, NoEmbeddingError) as error:
             pass_over(str(error))
-    if len(pictures) > MAX_VECTORS:
-        pass_over(f"{folder}: {len(pictures) - MAX_VECTORS} pictures after the first {MAX_VECTORS}")
+            continue
+        yield vector
+        found, most = found + 1, max(1, min(MAX_VECTORS, MOST_NUMBERS // len(vector)))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -194,7 +194,10 @@ def _crowd_lines(crowds: list[dict[str, Any]]) -> list[str]:
             f"  {crowd['people']:>4} people, threshold {crowd['threshold']:.3f}: "
             f"{1000 * crowd['measured']:.2g}{worst_said}"
         )
-    head = "measured     of 1,000 strangers of one population, how many passed one look:"
+    head = (
+        "measured     of 1,000 strangers of one population, how many passed one look, on the people"
+    )
+    head += " it was made with:"
     return [head, *lines] if lines else []
 
 

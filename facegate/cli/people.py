@@ -218,11 +218,18 @@ def import_folder(
 
     Exit code 3 where somebody was refused; the others are enrolled nevertheless.
     """
-    from facegate.cli.bulk import import_people
+    from facegate.cli.bulk import Imported, import_people
 
-    found = import_people(folder, config, lambda line: typer.echo(spelled_out(line), err=as_json))
-    if as_json:
-        emit([asdict(one) for one in found], True, [])
+    found: list[Imported] = []
+
+    def say(line: str) -> None:
+        typer.echo(spelled_out(line), err=as_json)
+
+    try:
+        found.extend(import_people(folder, config, say))
+    finally:  # what was done is said, whatever ends it
+        if as_json:
+            emit([asdict(one) for one in found], True, [])
     if refused := sum(one.outcome == "refused" for one in found):
         raise InputError(f"{folder}: {refused} of {len(found)} people were refused")
 

@@ -40,12 +40,12 @@ def _rows(s: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     rules = [rule for rule in ("lockdown", "tamper", "lockout") if s[rule]]
     calm = s["door"] in ("locked", "unlocked", "open") and not rules
     state = [s["door"], *rules]
-    if (left_s := s["kept_unlocked_s"]) is not None:
+    if (left_s := s.get("kept_unlocked_s")) is not None:
         state.append(f"kept unlocked by command for {timedelta(seconds=round(left_s))} more")
     yield "door", ", ".join(state), "green" if calm else "red"
     yield "up", f"{timedelta(seconds=round(s['uptime_s']))}", ""
     strangers = f"of 1,000 strangers {s['false_accepts_per_1000']:.2g} pass one look"
-    strangers += "" if s["false_accepts_measured"] else ", extrapolated"
+    strangers += "" if s.get("false_accepts_measured", True) else ", extrapolated"
     yield "people", f"{s['people']} (threshold {s['threshold']:.3f}; {strangers})", ""
     if s["enrolling"]:
         yield "enrolling", "somebody is being enrolled", "yellow"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +20,8 @@ from facegate.errors import DaemonError, FacegateError, InputError
 from facegate.types import F32, Identity
 
 ANSWER_TIMEOUT_S = 10.0
+PATIENCE = 10
+"""How often it is asked anew where the daemon says that it was asked too often."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -190,6 +194,17 @@ class ControlClient:
         raise DaemonError(f"{self.path}: the daemon hung up before {name} was enrolled")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        for _ in range(PATIENCE):
+            status, answer, later_s = self._ask(method, path, body)
+            if status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            time.sleep(later_s)
+        if status != HTTPStatus.OK:
+            raise _rebuild(answer)
+        return answer
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any, float]:
+        """Give status and answer, and after how many seconds to ask again if it was too often."""
         connection, response = self._request(method, path, body, ANSWER_TIMEOUT_S)
         try:
             answer = json.loads(response.read())
@@ -197,9 +212,7 @@ class ControlClient:
             raise DaemonError(f"{self.path}: the daemon's answer broke off: {error}") from error
         finally:
             connection.close()
-        if response.status != 200:
-            raise _rebuild(answer)
-        return answer
+        return response.status, answer, float(response.headers.get("Retry-After", 1))
 
     def _request(
         self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facegate.errors import DataError
+from facegate.training.intervals import resolved
 from facegate.training.metrics import tells_nobody_apart
 from facegate.training.strangers import Names, Strangers, populations, strangers
 from facegate.training.verification import genuine_pairs
@@ -65,6 +66,11 @@ def calibrate(genuine: F32, impostor: Strangers) -> dict[str, Any]:
     # Rounded up, then counted anew: the table says what holds at the very distance it prints.
     at = np.unique(np.ceil(distances[np.searchsorted(rate, rates - 1e-12)] * 1e6) / 1e6)
     reached, first = np.unique(np.searchsorted(distances, at, side="right"), return_index=True)
+    if at[0] <= 0:
+        raise DataError(
+            "pictures of different people get the very same vector: look for one picture under two "
+            "names"
+        )
     constant, near, far = _beta_curve(_distance(genuine), distances, impostor.weight)
     return {
         "distances": [round(float(d), 6) for d in at[first]],
@@ -163,11 +169,12 @@ def crowd(
 
     The threshold is the one that such a door has for one stranger in a thousand. Again and again
     so many people of a population are enrolled, by one look each, and everybody else of it comes.
+    They are the people that the calibration was made with.
 
     Returns:
         The number of `people`, what is `wanted`, the `threshold`; the share that passes,
-        `measured` over all populations by their people and `by_population`. None where no
-        population has enough people.
+        `measured` over all populations by their people and `by_population`, those whose people are
+        enough for ten false matches. None where there is no such population.
     """
     threshold = calibration.threshold(CROWDS_WANTED, people)
     limit = 1 - threshold**2 / 2
@@ -175,7 +182,8 @@ def crowd(
     rates: dict[str, tuple[float, int]] = {}
     for name, rows in populations(np.asarray(person), population).items():
         own = np.unique(person[rows])
-        if len(own) < people + max(LEAST_PEOPLE, people // 2):
+        pairs = len(own) * (len(own) - 1) // 2
+        if not resolved(CROWDS_WANTED / people, pairs) or len(own) < 2 * people:
             continue
         passed = 0.0
         for _ in range(DRAWS):

@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 
 from facegate.training.intervals import hull, resolved, wilson
-from facegate.training.metrics import cosine_blocks
-from facegate.training.strangers import (
-    people_matrix,
-    populations,
-    rate_interval,
-    rate_of,
-    strangers,
-)
+from facegate.training.strangers import PeoplePairs, populations, strangers
 from facegate.types import F32, I64
 
 GROUPS_FAR = 1e-3
@@ -33,41 +26,28 @@ def false_matches_by_group(
 
     Returns:
         `far`; and for `within` (each group's people among themselves) and `between` (people of two
-        groups) the false-match rate, in which each person counts once, its 95 % interval (between
-        groups Wilson's alone), the false matches, and the impostor pairs.
+        groups) the false-match rate, in which each person counts once, its 95 % interval, the false
+        matches, and the impostor pairs. Nothing within where each group is one person.
     """
     limit = strangers(vectors, person, group).threshold(far)
-    within: dict[str, Any] = {}
-    for name, rows in populations(person, group).items():
-        matrix, errors, pairs = people_matrix(vectors[rows], person[rows], limit)
-        interval = hull(wilson(errors, pairs), rate_interval(matrix))
-        within[name] = _said(rate_of(matrix), interval, errors, pairs, far)
-    errors, pairs, rate = _between(vectors, person, np.array(group), limit)
-    between = _said(rate, list(wilson(errors, pairs)), errors, pairs, far)
-    return {"far": far, "within": within, "between": between}
+    within = {
+        name: _said(PeoplePairs.of(vectors[rows], person[rows], limit), far)
+        for name, rows in populations(person, group).items()
+    }
+    between = PeoplePairs.of(vectors, person, limit, group)
+    if np.isnan(limit):  # nothing is more alike: it would look as if nobody was
+        between = PeoplePairs(between.share, np.zeros_like(between.kin), 0, 0)
+    return {"far": far, "within": within, "between": _said(between, far)}
 
 
-def _between(vectors: F32, person: I64, group: np.ndarray, limit: float) -> tuple[int, int, float]:
-    """Give the false matches and the pairs of people of two groups, and their rate by people."""
-    weight = 1 / np.bincount(person)[person]
-    errors = pairs = 0
-    wrong = all_ = 0.0
-    for block, same, upper, rows in cosine_blocks(vectors, person):
-        other = upper & ~same & (group[rows][:, None] != group[None])
-        passed = other & (block > limit)
-        errors, pairs = errors + int(passed.sum()), pairs + int(other.sum())
-        wrong += float(weight[rows] @ (passed @ weight))
-        all_ += float(weight[rows] @ (other @ weight))
-    return errors, pairs, wrong / all_ if all_ else 0.0
-
-
-def _said(
-    rate: float, interval: list[float], errors: int, pairs: int, far: float
-) -> dict[str, Any]:
+def _said(found: PeoplePairs, far: float) -> dict[str, Any]:
+    # Pairs of people stand behind the rate: several pictures of one add little.
+    rate, pairs = found.rate, found.pairs_of_people
+    interval = hull(wilson((rate or 0.0) * pairs, pairs), found.interval())
     return {
-        "false_match_rate": rate if pairs else None,
+        "false_match_rate": rate,
         "interval": interval,
-        "false_matches": errors,
-        "impostors": pairs,
+        "false_matches": found.false_matches,
+        "impostors": found.pairs,
         "resolved": resolved(far, pairs),
     }

@@ -45,9 +45,9 @@ def several_looks(
         `people` enrolled, `rates`: rate wanted of a person → looks → for their `mean`, which is
         what the door compares with (`access.matcher`), and for the `nearest` of them, each of which
         may only err with the rate over their number: `tar`, and the false-match rate `fmr` that
-        came of it, with strangers of their population; and `people_seldom`, the share of the people
-        of whom less than `SELDOM` of the looks are let in. Empty where fewer than two people have
-        enough pictures.
+        came of it, by looks, with strangers of their population; and `people_seldom`, the share of
+        the people of whom less than `SELDOM` of the looks are let in. Empty where fewer than two
+        people have enough pictures.
     """
     groups = [np.flatnonzero(person == p) for p in np.unique(person)]
     enough = [g for g in groups if len(g) >= max(COUNTS) + LEFT]

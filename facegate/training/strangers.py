@@ -85,42 +85,73 @@ def populations(person: I64, population: Names | None) -> dict[str, I64]:
     return {name: rows for name, rows in found.items() if len(np.unique(person[rows])) > 1}
 
 
-def people_matrix(vectors: F32, person: I64, limit: float) -> tuple[np.ndarray, int, int]:
-    """Say of each two people which share of their pairs of pictures is more alike than `limit`.
+@dataclass(frozen=True)
+class PeoplePairs:
+    """False matches between each two people.
 
-    Returns:
-        float64 (P, P), symmetric, its diagonal 0; how many pairs of pictures are; and of how many.
+    Attributes:
+        share: float32 (P, P), symmetric: of their pairs of pictures, those that match.
+        kin: int64 (P,); people of one are not compared, as each with themselves.
+        false_matches, pairs: of pictures.
     """
-    own, of = np.unique(person, return_inverse=True)
-    pictures = np.bincount(of)
-    number = len(own)
-    wrong = np.zeros(number * number)
-    compared = 0
-    for block, same, upper, at in cosine_blocks(vectors, of):
-        other = upper & ~same
-        compared += int(other.sum())
-        first, second = np.nonzero(other & (block > limit))
-        wrong += np.bincount(of[at][first] * number + of[second], minlength=number * number)
-    count = wrong.reshape(number, number)
-    return (count + count.T) / np.outer(pictures, pictures), int(wrong.sum()), compared
 
+    share: F32
+    kin: I64
+    false_matches: int
+    pairs: int
 
-def rate_of(matrix: np.ndarray) -> float:
-    """Give the mean of a `people_matrix` over all pairs of two people."""
-    number = len(matrix)
-    return float(matrix.sum() / (number * (number - 1)))
+    @classmethod
+    def of(cls, vectors: F32, person: I64, limit: float, group: Names | None = None) -> PeoplePairs:
+        """Compare people, or only those of different groups, and count what exceeds `limit`."""
+        own, first, of = np.unique(person, return_index=True, return_inverse=True)
+        apart = own if group is None else np.asarray(group)[first]
+        kin = np.unique(apart, return_inverse=True)[1]
+        pictures, number = np.bincount(of), len(own)
+        wrong = np.zeros(number * number, np.float32)
+        compared = 0
+        for block, _, upper, at in cosine_blocks(vectors, of):
+            other = upper & (kin[of[at]][:, None] != kin[of][None])
+            compared += int(other.sum())
+            a, b = np.nonzero(other & (block > limit))
+            np.add.at(wrong, of[at][a] * number + of[b], 1)
+        count = wrong.reshape(number, number)
+        of_two = (pictures[:, None] * pictures[None]).astype(np.float32)
+        share = (count + count.T) / of_two
+        return cls(share, kin, int(wrong.sum()), compared)
 
+    @property
+    def rate(self) -> float | None:
+        """The mean over all pairs of two people; None where there are none."""
+        (rate,) = self._rates(np.ones((1, len(self.kin))))
+        return None if np.isnan(rate) else float(rate)
 
-def rate_interval(matrix: np.ndarray, seed: int = 0) -> Interval:
-    """Give the 95 % interval of `rate_of`: the people are drawn anew, again and again.
+    @property
+    def pairs_of_people(self) -> int:
+        """How many two people were compared."""
+        number, together = len(self.kin), np.bincount(self.kin)
+        return int(number**2 - (together**2).sum()) // 2
 
-    Source: Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems: the
-    subsets bootstrap".
-    """
-    rng = np.random.default_rng(seed)
-    number = len(matrix)
-    found = []
-    for count in rng.multinomial(number, np.full(number, 1 / number), REPLICATES).astype(float):
-        if (pairs := number**2 - (count**2).sum()) > 0:
-            found.append(count @ matrix @ count / pairs)
-    return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
+    def interval(self, seed: int = 0) -> Interval:
+        """Give the 95 % interval of the rate: the people are drawn anew, again and again.
+
+        Source: Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems: the
+        subsets bootstrap".
+        """
+        rng = np.random.default_rng(seed)
+        number = len(self.kin)
+        drawn = self._rates(rng.multinomial(number, np.full(number, 1 / number), REPLICATES))
+        found = drawn[~np.isnan(drawn)]
+        if not len(found):
+            return 0.0, 1.0
+        return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
+
+    def _rates(self, count: np.ndarray) -> np.ndarray:
+        """Give the rate when each person counts so often: (K, P) → (K,)."""
+        count = count.astype(np.float32)
+        together = np.zeros((len(count), int(self.kin.max()) + 1), np.float64)
+        for draw, row in zip(together, count, strict=True):
+            np.add.at(draw, self.kin, row)
+        pairs = count.sum(1, dtype=np.float64) ** 2 - (together**2).sum(1)
+        matched = ((count @ self.share) * count).sum(1, dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(pairs > 0, matched / pairs, np.nan)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,55 @@ def test_a_second_time_goes_on_where_the_first_ended(facegate, team):
         "Grace Hopper": "enrolled before",
         "Twin": "refused",
     }
+
+
+def test_files_that_are_no_pictures_take_no_place(facegate, tmp_path, eileen, monkeypatch):
+    monkeypatch.setattr("facegate.cli.bulk.MOST_NUMBERS", 128)
+    own = tmp_path / "team" / "Eileen"
+    own.mkdir(parents=True)
+    for number in range(60):
+        (own / f"{number:03}.xmp").write_text("x")
+    for name in ("a", "b"):
+        shutil.copy(eileen, own / f"{name}.png")
+    done = facegate("people", "import", own.parent, "--json")
+    assert done.code == 0, done.err
+    (one,) = json.loads(done.out)
+    assert (one["templates"], len(one["passed_over"])) == (1, 61)
+    assert "after the first 1 usable" in one["passed_over"][-1]
+
+
+def test_a_folder_that_cannot_be_read_stops_nobody_else(facegate, team, monkeypatch):
+    for name in ("Nobody", "Two people", "Twin of Grace"):
+        (team / name).rename(team.parent / name)
+    iterdir = Path.iterdir
+
+    def closed(folder):
+        if folder.name == "Eileen":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    done = facegate("people", "import", team, "--json")
+    outcomes = {one["name"]: one["why"] for one in json.loads(done.out)}
+    assert outcomes["Grace Hopper"] is None
+    assert outcomes["Eileen"] == "its folder cannot be read: Permission denied"
+
+
+def test_what_was_done_is_told_though_the_store_fails(facegate, team, monkeypatch):
+    from facegate.access.store import Store
+    from facegate.errors import StoreError
+
+    add = Store.add
+
+    def full(self, name, *more, **named):
+        if name != "Eileen":
+            raise StoreError("the disk is full")
+        return add(self, name, *more, **named)
+
+    monkeypatch.setattr(Store, "add", full)
+    done = facegate("people", "import", team, "--json")
+    assert done.code == 5
+    assert [one["name"] for one in json.loads(done.out)] == ["Eileen"]
 
 
 def test_a_folder_that_holds_no_folders_is_told(facegate, tmp_path, eileen):

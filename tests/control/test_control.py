@@ -1,9 +1,10 @@
 import socket
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from knocking import Gate, person, unit
+from knocking import LOOSE, Gate, person, unit
 
 from facegate.control.client import ControlClient
 from facegate.control.server import ControlServer
@@ -85,6 +86,12 @@ def test_a_dead_daemons_socket_is_replaced(tmp_path, gate):
     with ControlServer(path, gate):
         assert ControlClient(path).status()["door"] == "locked"
     assert not path.exists()
+
+
+def test_whoever_asks_too_often_waits_a_moment(serve):
+    client = serve(replace(LOOSE, burst=2, requests_per_s=2.0))
+    for _ in range(4):
+        assert client.people()
 
 
 def test_no_daemon_is_told(tmp_path):

@@ -252,6 +252,14 @@ def test_a_small_set_is_not_extended_by_two_pairs_that_lie_anyhow(people, most):
     assert np.quantile(let_in, 0.95) < most
 
 
+def test_one_picture_under_many_names_is_refused():
+    rng = np.random.default_rng(0)
+    impostor = rng.normal(0, 0.1, 4000).astype(np.float32)
+    impostor[:20] = 1.0
+    with pytest.raises(DataError, match="under two names"):
+        calibration.calibrate(np.full(90, 0.6, np.float32), Strangers.alike(impostor))
+
+
 @pytest.mark.parametrize("wrong", [0, 2, 10])
 def test_a_few_wrong_names_make_nobody_sure_of_a_stranger(wrong):
     rng = np.random.default_rng(0)

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from facegate.training.calibration import calibrate_people, crowd
-from facegate.training.strangers import (
-    Strangers,
-    people_matrix,
-    rate_interval,
-    rate_of,
-    strangers,
-)
+from facegate.training.groups import false_matches_by_group
+from facegate.training.strangers import PeoplePairs, Strangers, strangers
 from facegate.vision.card import Calibration
 
 
@@ -82,21 +77,27 @@ def test_the_lowest_rate_is_that_of_ten_false_matches():
 
 
 def test_the_rate_between_people_and_how_far_it_may_be_off():
-    vectors, person, _ = town()
-    matrix, wrong, compared = people_matrix(vectors, person, 0.3)
-    different = person[:, None] != person[None]
-    above = (vectors @ vectors.T > 0.3) & different
-    assert (wrong, compared) == (above.sum() // 2, different.sum() // 2)
-    number = person.max() + 1
-    shares = [
-        above[np.ix_(person == a, person == b)].mean()
-        for a in range(number)
-        for b in range(number)
-        if a != b
-    ]
-    assert rate_of(matrix) == pytest.approx(np.mean(shares))
-    low, high = rate_interval(matrix)
-    assert low < rate_of(matrix) < high
+    vectors, person, lives = town()
+    lives = np.array(lives)
+    alike = vectors @ vectors.T > 0.3
+    for group, different in (
+        (None, person[:, None] != person[None]),
+        (lives, lives[:, None] != lives[None]),
+    ):
+        found = PeoplePairs.of(vectors, person, 0.3, group)
+        above = alike & different
+        assert (found.false_matches, found.pairs) == (above.sum() // 2, different.sum() // 2)
+        number = person.max() + 1
+        shares = [
+            above[np.ix_(person == a, person == b)].mean()
+            for a in range(number)
+            for b in range(number)
+            if different[np.ix_(person == a, person == b)].all()
+        ]
+        assert found.pairs_of_people == len(shares) // 2
+        assert found.rate == pytest.approx(np.mean(shares), rel=1e-5)
+        low, high = found.interval()
+        assert low < found.rate < high
 
 
 def test_the_interval_holds_the_true_rate_where_few_people_err_together():
@@ -105,10 +106,25 @@ def test_the_interval_holds_the_true_rate_where_few_people_err_together():
     hit = 0
     for _ in range(60):
         common = rng.random(40) < 0.1
-        matrix = ((common[:, None] | common[None]) & ~np.eye(40, dtype=bool)).astype(float)
-        low, high = rate_interval(matrix)
+        share = ((common[:, None] | common[None]) & ~np.eye(40, dtype=bool)).astype(np.float32)
+        low, high = PeoplePairs(share, np.arange(40), 0, 0).interval()
         hit += low <= 1 - 0.9**2 <= high
     assert hit >= 50
+
+
+def test_groups_of_unequal_people_have_intervals_that_hold_their_rates():
+    rng = np.random.default_rng(4)
+    pictures = rng.choice([1, 2, 20], 60)
+    person = np.arange(60).repeat(pictures)
+    centres = rng.normal(size=(60, 8))
+    vectors = centres[person] + 0.5 * rng.normal(size=(len(person), 8))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    found = false_matches_by_group(vectors, person, ["ab"[p % 2] for p in person], far=0.05)
+    for said in (*found["within"].values(), found["between"]):
+        low, high = said["interval"]
+        assert low <= said["false_match_rate"] <= high
+    alone = false_matches_by_group(vectors[:9], np.arange(9), [str(k) for k in range(9)])
+    assert (alone["within"], alone["between"]["false_match_rate"]) == ({}, None)
 
 
 def test_a_crowd_lets_through_as_many_as_wanted_or_tells():
@@ -122,27 +138,25 @@ def test_a_crowd_lets_through_as_many_as_wanted_or_tells():
     from facegate.training.calibration import calibrate
 
     exact = Calibration.of(calibrate(genuine, strangers(vectors, person)))
-    for enrolled in (1, 10):
-        found = crowd(vectors, person, lives, exact, enrolled)
-        assert found["measured"] == pytest.approx(1e-3, rel=0.4)
-        assert set(found["by_population"]) == {"all"}
+    found = crowd(vectors, person, lives, exact, 1)
+    assert found["measured"] == pytest.approx(1e-3, rel=0.4)
+    assert set(found["by_population"]) == {"all"}
     lax = Calibration((0.9, 1.2), (1e-3, 1e-2), exact.curve, 10)
     limit = 1 - lax.threshold(1e-3, 1) ** 2 / 2
     told = crowd(vectors, person, lives, lax, 1)["measured"]
     assert told == pytest.approx((cosine[~np.eye(people, dtype=bool)] > limit).mean(), rel=0.2)
-    assert crowd(vectors, person, lives, exact, 350) is None
+    assert crowd(vectors, person, lives, exact, 10) is None  # eight false matches show nothing
 
 
 def test_a_population_of_look_alikes_shows_in_the_crowds():
     rng = np.random.default_rng(3)
     kin = rng.normal(size=24)
-    centres = np.concatenate([rng.normal(size=(60, 24)), kin + rng.normal(size=(60, 24))])
-    vectors = centres.repeat(3, axis=0) + 0.4 * rng.normal(size=(360, 24))
+    centres = np.concatenate([rng.normal(size=(150, 24)), kin + rng.normal(size=(150, 24))])
+    vectors = centres.repeat(2, axis=0) + 0.4 * rng.normal(size=(600, 24))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    lives = ["many"] * 180 + ["kin"] * 180
-    table = calibrate_people(vectors, np.arange(120).repeat(3), lives)
+    lives = ["many"] * 300 + ["kin"] * 300
+    table = calibrate_people(vectors, np.arange(300).repeat(2), lives)
     assert table["populations"] == 2
-    (one, ten) = table["crowds"]
-    assert (one["people"], ten["people"]) == (1, 10)
-    for found in (one, ten):
-        assert found["by_population"]["kin"] > 2 * found["by_population"]["many"]
+    (one,) = table["crowds"]
+    assert one["people"] == 1
+    assert one["by_population"]["kin"] > 2 * one["by_population"]["many"]
