@@ -332,9 +332,12 @@ class DoorKeeper:
             return why
         group = self._groups.get(decision.person_id or 0)
         name = decision.name
-        if name is None or self._schedule.admits(name, self._wall_clock(), group):
+        if name is None:
             return None
-        return "hours"
+        if not self._schedule.admits(name, self._wall_clock(), group):
+            return "hours"
+        sure = self._unlock_hours.sure(self._schedule) or not self._schedule.by_clock(name, group)
+        return None if sure else "hours_unsure"
 
     def _drop_whom_it_keeps_out(self) -> None:
         """Wait for nobody, and let nobody's arming stand, who was kept out meanwhile."""

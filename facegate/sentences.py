@@ -25,6 +25,7 @@ WHY = {
 
 BARRED = {
     "hours": "not within their hours",
+    "hours_unsure": "they have hours, and the time is not confirmed yet",
     "blocked": "blocked",
     "pass_ended": "their pass has ended",
     "pass_unsure": "their pass has an end, and the time is not confirmed yet",

@@ -162,6 +162,26 @@ def test_outside_their_hours_nobody_is_let_in():
     assert "hours" in kept.events[0].message
 
 
+def test_hours_of_people_wait_for_a_clock_that_can_be_believed():
+    """After a power cut on Friday a weekend would be Friday still."""
+    day = Window(frozenset(range(7)), clock_time(8), clock_time(18))
+    schedule = Schedule(
+        groups=(Group(frozenset({"ben"}), (day,)), Group(frozenset({"ann"}))), battery_clock=False
+    )
+    kept = Kept(schedule, synchronised=False)
+    with kept.running():
+        kept.face()
+        until(lambda: "grant_refused" in kept.names())
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: "granted" in kept.names())
+        kept.synchronised = True
+        kept.face()
+        until(lambda: kept.names().count("granted") == 2)
+    (refused,) = [e for e in kept.events if e.name == "grant_refused"]
+    assert refused.fields["reason"] == "hours_unsure"
+    assert refused.message == "Ben: they have hours, and the time is not confirmed yet"
+
+
 def test_within_unlock_hours_the_door_stands_unlocked():
     day = Window(frozenset(range(7)), clock_time(8), clock_time(18))
     kept = Kept(Schedule(unlock=(day,)))

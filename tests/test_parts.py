@@ -263,8 +263,10 @@ def test_records_older_than_the_settings_keep_are_taken_out(tmp_path):
     given = config(state={"folder": str(tmp_path)}, audit={"keep_days": 2.0})
     parts.open_store(given, "model-a").close()
     with parts.open_audit(given) as trail:
+        trail.believed = lambda: True
         for day in (0, 1, 3):
-            trail.append("granted", {"person": day}, wall_s=1e9 + day * DAY_S)
+            at_s = day * DAY_S
+            trail.append("granted", {"person": day}, wall_s=1e9 + at_s, mono_s=at_s)
     left = [r.facts["person"] for r in read(given.audit_path) if r.event == "granted"]
     assert left == [1, 3]
 

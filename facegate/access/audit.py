@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,8 @@ __all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read"
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DAY_S = 86_400.0
+CLOCK_SLACK_S = 60.0
+"""A clock that is off by more than before was set; by less, it was corrected on the way."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ class AuditTrail(Closing):
     Make one with `AuditTrail.open`.
 
     Attributes:
+        believed: says whether the clock can be believed. Only if it can, and was not set for a day,
+            are records taken out for their age: else one record of a clock that is ahead would end
+            all of them.
         cut: called with what was taken out, when the limits made that necessary.
         unnoted: called once with why it cannot be noted how far the trail reaches. What is recorded
             is on disk nevertheless; only a cut-off end would not show.
@@ -76,6 +83,7 @@ class AuditTrail(Closing):
 
     def __init__(self, path: Path, key: bytes, limits: Limits) -> None:
         self.path, self._key, self._limits = path, key, limits
+        self.believed: Callable[[], bool] = lambda: False
         self.cut: Callable[[Cut], None] = lambda _: None
         self.unnoted: Callable[[str], None] = lambda _: None
         self._told = False
@@ -87,6 +95,7 @@ class AuditTrail(Closing):
         self._reached = (0, BEGINNING)
         self._size = -1
         self._look_again_s = 0.0
+        self._clock_off_s, self._steady_from_s = math.nan, 0.0
 
     @classmethod
     def open(cls, path: Path, key: bytes, limits: Limits | None = None) -> AuditTrail:
@@ -145,7 +154,7 @@ class AuditTrail(Closing):
             with self._alone() as descriptor:
                 record = self._write(descriptor, event, facts, wall_s, mono_s)
                 with suppress(OSError, StoreError):  # a disk too full for that is told elsewhere
-                    self._trim(record.wall_s)
+                    self._trim(record.wall_s, by_age=self._steady(record))
                 return record
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
@@ -295,24 +304,31 @@ class AuditTrail(Closing):
                 self.unnoted(str(error))
         return record
 
-    def _trim(self, now_s: float) -> None:
+    def _steady(self, record: Record) -> bool:
+        """Whether the clock can be believed, and nobody set it for a day."""
+        off_s = record.wall_s - record.mono_s
+        if not (self.believed() and abs(off_s - self._clock_off_s) <= CLOCK_SLACK_S):
+            self._clock_off_s, self._steady_from_s = off_s, record.mono_s
+        return record.mono_s - self._steady_from_s >= DAY_S
+
+    def _trim(self, now_s: float, by_age: bool) -> None:
         """Take the oldest records out where the limits say so, and record that."""
-        keep_s, size = self._limits.keep_s, self.path.stat().st_size
+        keep_s, size = self._limits.keep_s if by_age else None, self.path.stat().st_size
         too_large = size > self._limits.max_bytes
         looked = self._look_again_s - DAY_S <= now_s < self._look_again_s  # the clock may go back
         if not too_large and (keep_s is None or looked):
             return
         self._look_again_s = now_s + DAY_S
-        if not too_large and (keep_s is None or not self._begins_before(now_s - keep_s)):
+        if not too_large and (keep_s is None or not self._may_begin_before(now_s - keep_s, now_s)):
             return
         lines = self.path.read_bytes().splitlines(keepends=True)
         old_cut = parse_cut(lines[0])
         start = 0 if old_cut is None else 1
         # Down to half, so that this is seldom done; the record just written always stays.
         excess, stop = (size - self._limits.max_bytes // 2 if too_large else 0), start
+        written_s = _latest_possible(lines)
         while stop < len(lines) - 1:
-            record = parse(lines[stop])
-            too_old = keep_s is not None and record is not None and record.wall_s < now_s - keep_s
+            too_old = keep_s is not None and written_s[stop] < now_s - keep_s
             if excess <= 0 and not too_old:
                 break
             excess -= len(lines[stop])
@@ -332,8 +348,17 @@ class AuditTrail(Closing):
         write_head(self.path, self._key, record.reached)
         self.cut(cut)
 
-    def _begins_before(self, wall_s: float) -> bool:
-        """Whether the oldest readable record is older; only the file's beginning is read."""
+    def _may_begin_before(self, wall_s: float, now_s: float) -> bool:
+        """Whether the oldest readable record is older, or by a clock that was ahead.
+
+        Only the file's beginning is read.
+        """
         with self.path.open("rb") as file:
             oldest = next((r for r in map(parse, file) if r), None)
-        return oldest is not None and oldest.wall_s < wall_s
+        return oldest is not None and not wall_s <= oldest.wall_s <= now_s
+
+
+def _latest_possible(lines: list[bytes]) -> list[float]:
+    """Give when each record was written at the latest: no later than those after it."""
+    told = [math.inf if (r := parse(line)) is None else r.wall_s for line in lines]
+    return list(accumulate(reversed(told), min))[::-1]

@@ -80,11 +80,20 @@ class Schedule:
             group: the group that the store puts them into.
         """
         key, own = same_name_key(name), None if group is None else same_name_key(group)
-        return not self.groups or any(self._admits(g, at) for g in self.groups if _has(g, key, own))
+        return not self.groups or any(self._admits(g, at) for g in self._of(key, own))
+
+    def by_clock(self, name: str, group: str | None = None) -> bool:
+        """Whether somebody is admitted at some moments only, so that the clock has to be right."""
+        key, own = same_name_key(name), None if group is None else same_name_key(group)
+        always = (not g.windows and (g.holidays or not self.holidays) for g in self._of(key, own))
+        return bool(self.groups) and not any(always)
 
     def unlocked(self, at: datetime) -> bool:
         """Whether the door stands unlocked at a moment."""
         return self._within(self.unlock, at, self.holidays)
+
+    def _of(self, key: str, own: str | None) -> list[Group]:
+        return [g for g in self.groups if _has(g, key, own)]
 
     def _admits(self, group: Group, at: datetime) -> bool:
         closed = frozenset() if group.holidays else self.holidays

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import typer
 
-from facegate.cli.options import CameraSource, ConfigFile, daemon_of
+from facegate.cli.options import CameraSource, ConfigFile, daemon_of, offline_store
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
 from facegate.doctor import gate, machine, service
@@ -55,8 +55,27 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
 
 def _clock(settings: Config) -> Finding:
     schedule = settings.schedule
-    waits = bool(schedule.unlock) and not schedule.battery_clock and not clock_synchronised()
-    return machine.clock(hours_wait=waits)
+    timed = [g for g in schedule.groups if g.windows or schedule.holidays]
+    for_hours = bool(schedule.unlock or timed)
+    waits = not schedule.battery_clock and not clock_synchronised()
+    return machine.clock(
+        waits=waits and (for_hours or _passes_end(settings)),
+        holidays=schedule.holidays if for_hours else [],
+    )
+
+
+def _passes_end(settings: Config) -> bool:
+    """Whether anybody's pass has an end; False where nobody may look."""
+    try:
+        client = daemon_of(settings)
+        if client is None:
+            with offline_store(settings) as store:
+                people = store.people()
+        else:
+            people = client.people()
+    except (FacegateError, PermissionError):  # said by the check of the store
+        return False
+    return any(p.until_wall for p in people)
 
 
 def _run(name: str, check: Callable[[], Finding]) -> Finding:

@@ -8,8 +8,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from facegate.access.schedule import CLOCK_UNSET_BEFORE
@@ -48,14 +48,18 @@ def system(root: Path = ROOT, machine: str | None = None, bits: int | None = Non
 
 
 def clock(
-    state: Callable[[], int] | None = None, now: datetime | None = None, hours_wait: bool = False
+    state: Callable[[], int] | None = None,
+    now: datetime | None = None,
+    waits: bool = False,
+    holidays: Sequence[date] = (),
 ) -> Finding:
-    """Check that something keeps the clock right, and that it was ever set.
+    """Check that something keeps the clock right, and that hours find it as they need it.
 
     Args:
         state: what the kernel says of its clock.
         now: the time, by the clock.
-        hours_wait: whether there are unlock hours that wait for systemd-timesyncd.
+        waits: whether hours or ends of passes wait for systemd-timesyncd.
+        holidays: without hours.
     """
     now = now or datetime.now(UTC)
     if now < CLOCK_UNSET_BEFORE:
@@ -71,12 +75,18 @@ def clock(
             "not synchronised",
             "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server",
         )
-    if hours_wait:
+    if waits:
         return warning(
             "clock",
-            "synchronised, but not by systemd-timesyncd: schedule.unlock waits for it",
+            "synchronised, but not by systemd-timesyncd: hours and ends of passes wait for it",
             "set schedule.battery_clock: true if the clock is right from the start, or chrony "
             "keeps it",
+        )
+    if holidays and max(holidays) < now.date():
+        return warning(
+            "clock",
+            f"synchronised, but the last of schedule.holidays was {max(holidays)}",
+            "name the next ones: hours hold on every day that is not among them",
         )
     return ok("clock", "synchronised")
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facegate.access import audit_file
-from facegate.access.audit import AuditTrail, Finding, Limits, newest, read, verify
+from facegate.access.audit import DAY_S, AuditTrail, Finding, Limits, newest, read, verify
 from facegate.access.audit_record import parse_cut
 from facegate.errors import StoreError
 
@@ -296,20 +296,57 @@ def test_a_long_trail_is_not_read_for_the_age_of_its_first_record(path, monkeypa
     with AuditTrail.open(path, KEY, Limits(keep_s=1000.0)) as trail:
         for number in range(3):
             trail.append("granted", {"person": number}, wall_s=5000.0)
-    with AuditTrail.open(path, KEY, Limits(keep_s=1000.0)) as trail:
+    with AuditTrail.open(path, KEY, Limits(keep_s=2 * DAY_S)) as trail:
         monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("all of it was read"))
-        trail.append("granted", {"person": 3}, wall_s=5500.0)
+        trail.believed = lambda: True
+        for mono_s in (0.0, DAY_S):
+            trail.append("granted", {"person": 3}, wall_s=5500.0 + mono_s, mono_s=mono_s)
+
+
+def aged(path, keep_s=100.0, believed=True):
+    """Records of ten seconds, then one each day by a steady clock, from 100 s later on."""
+    with AuditTrail.open(path, KEY, Limits(keep_s=keep_s)) as trail:
+        trail.believed = lambda: believed
+        for second in range(10):
+            trail.append("granted", {}, wall_s=1000.0 + second, mono_s=0.0)
+        return trail
 
 
 def test_records_beyond_their_age_are_taken_out(path):
-    with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
-        for second in range(10):
-            trail.append("granted", {}, wall_s=1000.0 + second)
+    aged(path)
     assert verify(path, KEY).removed == 0
     with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
-        trail.append("granted", {}, wall_s=1105.5)
-    assert verify(path, KEY).removed == 6
-    assert next(read(path)).wall_s == 1006.0
+        trail.believed = lambda: True
+        trail.append("granted", {}, wall_s=1105.5 - DAY_S, mono_s=0.0)
+        assert verify(path, KEY).removed == 0  # a clock that was not looked at for a day
+        trail.append("granted", {}, wall_s=1105.5, mono_s=DAY_S)
+    assert verify(path, KEY).removed == 11
+    assert next(read(path)).wall_s == 1105.5
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_a_clock_that_is_ahead_takes_nothing_out(path, believed):
+    """A wrong date, for a day or for as long as nobody vouches for the clock."""
+    aged(path)
+    with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
+        trail.believed = lambda: believed
+        for hours, ahead_s in ((0, 0.0), (1, 6e7), (23, 6e7), (24, 0.0), (40, 0.0)):
+            mono_s = hours * 3600.0
+            trail.append("granted", {}, wall_s=1050.0 + mono_s + ahead_s, mono_s=mono_s)
+        assert verify(path, KEY).removed == 0
+        if not believed:
+            trail.append("granted", {}, wall_s=1050.0 + 9 * DAY_S, mono_s=9 * DAY_S)
+            assert verify(path, KEY).removed == 0
+
+
+def test_a_record_of_a_clock_that_was_ahead_keeps_no_others(path):
+    with AuditTrail.open(path, KEY, Limits(keep_s=5 * DAY_S)) as trail:
+        trail.believed = lambda: True
+        trail.append("started", {}, wall_s=1e9, mono_s=0.0)
+        for day in range(20):
+            trail.append("granted", {}, wall_s=1000.0 + day * DAY_S, mono_s=10.0 + day * DAY_S)
+    assert verify(path, KEY).removed >= 13
+    assert max(r.wall_s for r in read(path)) < 1e9
 
 
 @pytest.fixture

@@ -194,3 +194,24 @@ def test_a_group_without_hours_waits_for_the_clock_where_holidays_close_it():
     holiday = frozenset({date(2027, 1, 1)})
     assert not Schedule(ZoneInfo("UTC"), holiday, (Group(),)).admits("Ann", before)
     assert Schedule(ZoneInfo("UTC"), holiday, (Group(),)).admits("Ann", CLOCK_UNSET_BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("groups", "holidays", "by_clock"),
+    [
+        ((), (), False),
+        ((), (date(2026, 12, 25),), False),
+        ((Group(),), (), False),
+        ((Group(),), (date(2026, 12, 25),), True),
+        ((Group(holidays=True),), (date(2026, 12, 25),), False),
+        ((Group(windows=(OFFICE,)),), (), True),
+        ((Group(windows=(OFFICE,)), Group(frozenset({"ann"}))), (), False),
+        ((Group(windows=(OFFICE,)), Group(frozenset({"ben"}))), (), True),
+    ],
+)
+def test_who_is_admitted_at_all_times_needs_no_clock(groups, holidays, by_clock):
+    schedule = Schedule(BERLIN, frozenset(holidays), groups)
+    assert schedule.by_clock("Ann") is by_clock
+    if not by_clock:
+        for hour in range(0, 24 * 400, 5):
+            assert schedule.admits("Ann", datetime(2026, 1, 2, tzinfo=UTC) + timedelta(hours=hour))

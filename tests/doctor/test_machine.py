@@ -1,6 +1,6 @@
 """Checks of the machine on trees of files as a Pi has them."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -100,7 +100,15 @@ def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
 
 
 def test_unlock_hours_that_wait_for_another_time_service_are_said():
-    assert machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, hours_wait=False).state == "ok"
-    found = machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, hours_wait=True)
+    assert machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, waits=False).state == "ok"
+    found = machine.clock(lambda: 0, CLOCK_UNSET_BEFORE, waits=True)
     assert found.state == "warning"
     assert "battery_clock" in found.mend
+
+
+def test_holidays_that_are_all_over_are_told():
+    past, next_one = date(2026, 12, 25), date(2027, 1, 1)
+    now = datetime(2026, 12, 27, tzinfo=UTC)
+    found = machine.clock(lambda: 0, now, holidays=[past])
+    assert (found.state, "2026-12-25" in found.found) == ("warning", True)
+    assert machine.clock(lambda: 0, now, holidays=[past, next_one]).state == "ok"
