@@ -218,7 +218,7 @@ class ScheduleConfig(Section):
     def zone(self) -> tzinfo:
         """The zone of the clock on the wall: the configured one, or the system's."""
         if self.time_zone is not None:
-            return ZoneInfo(self.time_zone)
+            return ZoneInfo.no_cache(self.time_zone)  # the rules of today, after a reload too
         try:
             with LOCAL_TIME.open("rb") as file:
                 return ZoneInfo.from_file(file)

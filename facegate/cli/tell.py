@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from facegate.access.audit import BOOT_ID
 from facegate.access.files import write_whole
 from facegate.cli.entries import Events, Filter, Folder, Severity, entries, journalctl, plain
 from facegate.doctor.service import UNIT
@@ -84,10 +85,19 @@ def tell(
 
 def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[Entry]:
     """Give the entries after a cursor's, and those that come if it is to follow."""
-    # To follow is otherwise to see this boot alone, and the last ten entries.
-    options = ["--follow", "--no-tail", "--merge"] if follow else []
+    boot = BOOT_ID.read_text().strip().replace("-", "") if follow else ""
     # Not --after-cursor: where the cursor's own entry is of another unit it leaves out one of ours.
-    options += [f"--cursor={cursor}"] if cursor else [FIRST] if follow else []
+    from_there = [f"--cursor={cursor}"] if cursor else []
+    options = [*from_there] if from_there or not follow else [FIRST]
+    if follow and cursor and f"b={boot}" not in cursor.split(";"):
+        # The journal sorts by the clock, and after a power cut that may be behind the cursor's.
+        # So first what came before this boot, and then this boot from its beginning.
+        for entry in entries(journalctl(folder, *from_there, units=UNITS)):
+            if entry.get("__CURSOR") != cursor and entry.get("_BOOT_ID") != boot:
+                yield entry
+        options = []
+    # To follow is otherwise to see the last ten entries; without --merge this boot alone.
+    options += ["--follow", "--no-tail"] if follow else []
     for entry in entries(journalctl(folder, *options, units=UNITS)):
         if entry.get("__CURSOR") != cursor:
             yield entry

@@ -7,6 +7,7 @@ import os
 import pytest
 from journal_files import entry, write_journal
 
+from facegate.access.audit import BOOT_ID
 from facegate.cli import tell
 from facegate.cli.entries import entries, journalctl
 from facegate.events import EVENTS
@@ -47,6 +48,9 @@ def told(tmp_path):
     return read
 
 
+BOOT = BOOT_ID.read_text().strip().replace("-", "")
+
+
 @pytest.fixture
 def live(tmp_path, monkeypatch):
     """Put a journalctl in place that follows, and ends: events with their cursors."""
@@ -54,13 +58,15 @@ def live(tmp_path, monkeypatch):
     def put(**events):
         rows = [
             {"__CURSOR": cursor, "PRIORITY": f"{EVENTS[event].priority}", "MESSAGE": event}
-            | {"FACEGATE_EVENT": event}
+            | {"FACEGATE_EVENT": event, "_BOOT_ID": BOOT if BOOT in cursor else "0" * 32}
             for event, cursor in events.items()
         ]
         tool = tmp_path / "bin" / "journalctl"
         tool.parent.mkdir()
         lines = "".join(f"echo '{json.dumps(row)}'\n" for row in rows)
-        tool.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n{lines}')
+        # To follow is to see this boot alone.
+        this = f"case $* in *--follow*) grep {BOOT} ;; *) cat ;; esac"
+        tool.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n{{ {lines} }} | {this}\n')
         tool.chmod(0o755)
         monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
 
@@ -161,7 +167,7 @@ def test_what_is_not_told_yet_is_told_after_a_start_anew(
 def test_live_it_tries_for_hours_by_a_clock_that_never_jumps(
     facegate, program, told, tmp_path, live
 ):
-    live(camera_lost="s=2")
+    live(camera_lost=f"b={BOOT};i=2")
     (tmp_path / "fail-camera_lost").write_text("again\n" * 20)
     assert facegate("tell", program).code == 0
     assert [t["event"] for t in told()] == ["camera_lost"]
@@ -169,9 +175,11 @@ def test_live_it_tries_for_hours_by_a_clock_that_never_jumps(
 
 def test_a_quiet_gate_has_a_place_too(facegate, program, told, tmp_path, live):
     """Else what happened while nobody told it would be as old as what was before the first time."""
-    live(ready="s=5", granted="s=6")
+    live(ready=f"b={BOOT};i=5", granted=f"b={BOOT};i=6")
     facegate("tell", program, "--place", tmp_path / "place")
-    assert (tmp_path / "place").read_text() == "s=5\n", "and not at every entry: the card wears"
+    assert (tmp_path / "place").read_text() == f"b={BOOT};i=5\n", (
+        "and not at every entry: the card wears"
+    )
     assert told() == []
 
 
@@ -232,13 +240,28 @@ def test_an_event_that_is_misspelt_is_refused(facegate, program):
 
 def test_live_it_misses_nothing_since_it_stopped(facegate, program, told, tmp_path, live):
     """journalctl would show the last ten of what came since this boot, and no more."""
-    live(camera_lost="s=2")
+    live(camera_lost=f"b={BOOT};i=2")
     place = tmp_path / "place"
-    place.write_text("s=1\n")
+    place.write_text(f"b={BOOT};i=1\n")
     assert facegate("tell", program, "--place", place).code == 0
     assert [t["message"] for t in told()] == ["camera_lost"]
-    assert place.read_text() == "s=2\n"
-    assert "--follow --no-tail --merge --cursor=s=1" in (tmp_path / "asked").read_text()
+    assert place.read_text() == f"b={BOOT};i=2\n"
+    (asked,) = (tmp_path / "asked").read_text().splitlines()
+    assert f"--cursor=b={BOOT};i=1 --follow --no-tail" in asked
+
+
+def test_what_a_clock_that_was_behind_wrote_since_the_start_is_told(
+    facegate, program, told, tmp_path, live
+):
+    """After a power cut the journal may sort this boot's first alarms before the noted place."""
+    live(camera_lost="b=0;i=4", door_forced_open=f"b={BOOT};i=1", backup_failed=f"b={BOOT};i=9")
+    place = tmp_path / "place"
+    place.write_text("b=0;i=3\n")
+    assert facegate("tell", program, "--place", place).code == 0
+    assert [t["event"] for t in told()] == ["camera_lost", "door_forced_open", "backup_failed"]
+    before, since = (tmp_path / "asked").read_text().splitlines()
+    assert ("--cursor=b=0;i=3" in before, "--follow" in before) == (True, False)
+    assert ("--cursor" in since, "--follow --no-tail" in since) == (False, True)
 
 
 def test_a_garbled_place_is_refused(facegate, program, tmp_path):
