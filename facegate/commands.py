@@ -114,7 +114,7 @@ class Commands:
         return person
 
     def remove(self, name: str) -> Person:
-        """Forget a person."""
+        """Remove a person."""
         person = self._roster.remove(name)
         self._journal.emit("person_removed", f"person {person.person_id}", person=person.person_id)
         return person

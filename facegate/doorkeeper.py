@@ -125,6 +125,7 @@ class DoorKeeper:
         return {
             "door": self._door.state.value,
             "kept_unlocked_s": self._door.kept_unlocked_s,
+            "second_factor_wanted": self._door.settings.second_factor if self.waiting else None,
             "lockdown": self._door.locked_down,
             "tamper": self._door.tampered,
             "lockout": self._door.locked_out,
@@ -409,6 +410,8 @@ class DoorKeeper:
             return PanelState.ERROR
         if self._enroller.active:
             return PanelState.ENROLLING
+        if self.waiting:
+            return PanelState.FACTOR
         if self._arming.armed:
             return PanelState.ARMED
         state, until_s = self._advice

@@ -44,6 +44,7 @@ EventName = Literal[
     "lockout_began",
     "lockout_ended",
     "hours_unsure",
+    "clock_set",
     "enrol_armed",
     "enrol_button_ignored",
     "enrol_began",
@@ -275,6 +276,13 @@ EVENTS: dict[EventName, EventKind] = {
     ),
     "lockout_ended": EventKind(
         "eb0a567d53f44645b8aaa8781f874f8b", 5, "Faces are let in again after a lockout"
+    ),
+    "clock_set": EventKind(
+        "21cf77b703cd49c1a2f13d1690f1cb6f",
+        5,
+        "The clock was set",
+        "FACEGATE_FORWARD_S says how far forward, below 0 back: by the network's time after a "
+        "start, by somebody, or the machine slept. What was recorded before was so much off.",
     ),
     "hours_unsure": EventKind(
         "1b7f6756451048be93ab4d47bea73ff3",

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from facegate.access.door_events import DoorState
 from facegate.events import EVENTS
 from facegate.journal import Event
 
@@ -23,18 +24,21 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 FILE_MODE = 0o644
 """node_exporter runs as another user."""
 
+PARTS = ("camera", "detector", "embedder", "door", "store")
+"""What the status may name as stalled."""
+
 
 class Metrics:
     """Counts events, and writes them with the gate's status every so often.
 
     A journal sink, with a thread of its own: a slow or full card makes nobody wait. A context
-    manager that ends the thread.
+    manager that ends the thread and takes the file away, which would say for ever that all is well.
 
     Args:
         path: of the file, ending in `.prom`.
         every_s: seconds between two writings.
         status: of the gate, as `facegate status` shows it.
-        failed: called once with why the file cannot be written, until it can again.
+        failed: called once with why the file cannot be written, until it can again, or removed.
     """
 
     def __init__(
@@ -70,6 +74,11 @@ class Metrics:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join()
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            if os.path.lexists(self._path):
+                self._failed(f"{self._path}: cannot be removed: {error.strerror}")
 
     def text(self) -> str:
         """Give the file's text."""
@@ -125,10 +134,23 @@ def _families(
     yield "camera_frames_per_second", "gauge", "Frames worked off.", [({}, status["detected_fps"])]
     yield "people_enrolled", "gauge", "People in the store.", [({}, status["people"])]
     yield (
+        "stalled",
+        "gauge",
+        "Whether a part shows no sign of life.",
+        [({"part": part}, int(part in status["stalled"])) for part in PARTS],
+    )
+    yield (
         "door_state",
         "gauge",
         "1 for the state the door is in.",
-        [({"state": str(status["door"])}, 1)],
+        [({"state": state.value}, int(state.value == status["door"])) for state in DoorState],
+    )
+    kept_s = status["kept_unlocked_s"] or 0
+    yield (
+        "kept_unlocked_seconds",
+        "gauge",
+        "For which a command still keeps the door so.",
+        [({}, kept_s)],
     )
     for rule in ("lockdown", "tamper", "lockout"):
         yield f"door_{rule}", "gauge", f"Whether {rule} keeps faces out.", [({}, int(status[rule]))]

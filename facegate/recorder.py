@@ -16,7 +16,7 @@ from facegate.outbox import Outbox
 RECORDED: frozenset[EventName] = frozenset(
     {
         *("started", "ready", "stopped", "stalled", "part_failed"),
-        *("camera_lost", "camera_back"),
+        *("camera_lost", "camera_back", "clock_set"),
         *("granted", "grant_refused", "denied", "unknown", "duress"),
         *("second_factor_refused", "decision_too_old"),
         *("door_unlocked", "door_kept_unlocked", "door_locked", "door_opened", "door_closed"),

@@ -26,8 +26,8 @@ KINDS: dict[EventName, tuple[str, ...]] = {
     "denied": ("person",),
     "grant_refused": ("person", "reason"),
     "decision_too_old": (),
-    "second_factor_wanted": ("person",),
-    "second_factor_expired": ("person",),
+    "second_factor_wanted": ("person", "track"),
+    "second_factor_expired": ("person", "track"),
 }
 """Events that may be held back, and the fields in which two of them must agree to be the same."""
 

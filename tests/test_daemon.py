@@ -17,6 +17,7 @@ from facegate.daemon import FRESH_S, Gate
 from facegate.errors import CameraError, DaemonError, InputError, ModelError, StoreError
 from facegate.hardware.camera_reopen import Reopening
 from facegate.journal import Journal
+from facegate.metrics import PARTS
 from facegate.settings import EnrolmentConfig
 from facegate.types import Frame, Verdict
 
@@ -691,3 +692,8 @@ def test_changed_settings_are_taken_on_while_it_runs(opened, vision, films):
         until(lambda: len(door.relay.edges) == 3)
         assert "for 30 s" in door.named("door_unlocked")[1].message
         assert len(door.relay.edges) == 3
+
+
+def test_the_metrics_know_every_part_that_can_stand_still(opened, films):
+    heartbeat = opened(films["nobody"]).gate._heartbeat()
+    assert (*heartbeat._health._gauges, "store") == PARTS

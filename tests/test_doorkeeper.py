@@ -284,6 +284,16 @@ def test_whoever_the_second_factor_is_of_is_named_whoever_comes_meanwhile():
     assert granted.fields["person"] == ADMIN
 
 
+def test_panel_and_status_say_that_a_second_factor_is_wanted():
+    with Kept(second_factor="pin").running() as kept:
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: kept.keeper.state["panel"] == "second factor")
+        assert kept.keeper.state["second_factor_wanted"] == "pin"
+        kept.keeper.command(lambda door: door.pin(True))
+        assert kept.keeper.state["second_factor_wanted"] is None
+        until(lambda: kept.keeper.state["panel"] == "granted")
+
+
 def test_each_of_two_people_who_were_asked_is_told_of_by_their_own_number():
     with Kept(second_factor="pin").running() as kept:
         kept.face(person=ADMIN, name="Ann")

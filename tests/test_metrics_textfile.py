@@ -1,11 +1,14 @@
 """The text file, as Prometheus' own parser reads it."""
 
+import errno
 import stat
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from facegate.access.door_events import DoorState
 from facegate.events import EVENTS
 from facegate.journal import Event, Journal
 from facegate.metrics import LATENCY_BUCKETS_S, Metrics
@@ -18,6 +21,7 @@ STATUS = {
     "detected_fps": 14.9,
     "people": 3,
     "door": "locked",
+    "kept_unlocked_s": None,
     "lockdown": False,
     "tamper": False,
     "lockout": True,
@@ -48,7 +52,7 @@ def test_the_parser_reads_what_the_status_says(metrics):
     assert value(families, "facegate_uptime_seconds") == 12.5
     assert value(families, "facegate_camera_up") == 1
     assert value(families, "facegate_people_enrolled") == 3
-    assert value(families, "facegate_door_state", state="locked") == 1
+    assert value(families, "facegate_kept_unlocked_seconds") == 0
     assert value(families, "facegate_door_lockout") == 1
     assert value(families, "facegate_door_lockdown") == 0
     assert value(families, "facegate_queue_dropped_total", queue="frames") == 4
@@ -93,6 +97,25 @@ def test_every_event_is_there_from_0_on(metrics):
     assert value(after, "facegate_events_total", event="door_forced_open") == 1
 
 
+@pytest.mark.parametrize("state", DoorState)
+def test_each_state_of_the_door_is_there_and_one_is_1(tmp_path, state):
+    status = {**STATUS, "door": state.value, "kept_unlocked_s": 90.5}
+    families = parsed(Metrics(tmp_path / "f.prom", 1.0, lambda: status, print).text())
+    samples = families["facegate_door_state"].samples
+    assert {s.labels["state"]: s.value for s in samples} == {
+        other.value: float(other is state) for other in DoorState
+    }
+    assert value(families, "facegate_kept_unlocked_seconds") == 90.5
+
+
+def test_what_stands_still_is_1(tmp_path):
+    status = {**STATUS, "stalled": ["detector", "store"]}
+    families = parsed(Metrics(tmp_path / "f.prom", 1.0, lambda: status, print).text())
+    stalled = {s.labels["part"] for s in families["facegate_stalled"].samples if s.value}
+    assert stalled == {"detector", "store"}
+    assert value(families, "facegate_stalled", part="camera") == 0
+
+
 @pytest.mark.parametrize("trouble", [{"camera_lost": "unplugged"}, {"stalled": ["camera"]}])
 def test_a_camera_that_gives_nothing_is_down(tmp_path, trouble):
     status = {**STATUS, **trouble}
@@ -120,7 +143,21 @@ def test_the_file_is_whole_readable_and_renewed(metrics, tmp_path):
         while file.stat().st_ino == first:
             assert time.monotonic() < end_s
             time.sleep(0.01)
-    assert [p.name for p in tmp_path.iterdir()] == ["facegate.prom"]
+    assert not list(tmp_path.iterdir())  # after a stop nothing says that the camera is up
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_that_cannot_be_removed_is_told_where_there_is_one(tmp_path, monkeypatch, there):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    file, told = tmp_path / "f.prom", []
+    if there:
+        file.touch()
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with Metrics(file, 60.0, lambda: STATUS, told.append):
+        pass
+    assert told == [f"{file}: cannot be removed: Read-only file system"] * there
 
 
 def test_a_folder_that_is_not_there_is_told_once(tmp_path):

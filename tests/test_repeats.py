@@ -69,6 +69,12 @@ def test_another_person_reason_or_face_is_another_thing(said, repeats):
     assert names(said) == ["grant_refused"] * 3 + ["face_refused"] * 2
 
 
+def test_a_keypad_hears_of_every_visit(said, repeats):
+    for track in (1, 1, 2, 3, 3):
+        repeats(Event("second_factor_wanted", "x", {"person": 1, "track": track}))
+    assert names(said) == ["second_factor_wanted"] * 3
+
+
 def test_a_count_names_the_person_by_number(said, repeats):
     for _ in range(4):
         repeats(Event("denied", "x", {"person": 7, "distance": 0.5}))

@@ -60,5 +60,5 @@ class Directory(Protocol):
         ...
 
     def remove(self, name: str) -> Person:
-        """Forget a person and their templates; gives them as they were."""
+        """Take out a person and their templates; gives them as they were."""
         ...

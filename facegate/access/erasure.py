@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
+from facegate.access.names import same_name_key
 from facegate.access.person import Person
 from facegate.access.rolling import STORE_PART, RollingBackups
 from facegate.access.store import Store, Traces
-from facegate.errors import StoreError
+from facegate.errors import NotEnrolledError, StoreError
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class Erasure:
 
     Attributes:
         person: as they were.
+        namesakes: whoever else of this name was removed before, and was still in a backup.
         traces: byte strings that were looked for.
         before, after: what was searched before and after.
         trouble: what went wrong once they were out of the store, if anything did.
     """
 
     person: Person
+    namesakes: tuple[Person, ...]
     traces: int
     before: tuple[Searched, ...]
     after: tuple[Searched, ...]
@@ -64,30 +69,85 @@ def forget(
 ) -> Erasure:
     """Erase a person from store, free pages, log and backups, and search for what is left.
 
-    The backups are wiped and one without the person is made. What was looked for: name and note in
-    plain, the templates' own numbers, and every sealed value that the store held of them.
+    Whoever of this name was removed before, and is in a backup still, is erased too. The backups
+    are wiped and one without them is made. What was looked for: names and notes in plain, the
+    templates' own numbers, and every sealed value that store and backups held of them.
 
     Args:
-        store: where the person is.
+        store: where the person is, if they were not removed.
         backups: copies of it.
         name: of the person.
         folder: all files below it are searched.
-        done: called once they are out of the store, however the rest went.
+        done: called once they are out of store and backups, however the rest went.
 
     Raises:
-        InputError: nobody is called so.
-        StoreError: store or backups cannot be written, and the person is still in both.
+        NotEnrolledError: nobody is called so, and nobody in a backup who was removed.
+        StoreError: the store cannot be read, or it or the backups not written, and nothing was
+            erased.
     """
-    traces = store.traces(name)
-    before = search(folder, backups, traces)
+    person, *namesakes = _sought(store, backups, name)
+    enrolled = person in store.people()
+    traces = _traces(store, backups, [person, *namesakes])
+    before = search(folder, backups, traces, wiped_anyway=True)
     backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
-    person = store.remove(name)
-    erasure = Erasure(person, len(traces), before, (), "it was broken off")
+    if enrolled:
+        person = store.remove(name)
+    else:
+        store.tidy()
+    erasure = Erasure(person, tuple(namesakes), len(traces), before, (), "it was broken off")
     try:
         erasure = _finish(store, backups, folder, traces, erasure)
     finally:
         done(erasure)
     return erasure
+
+
+def _sought(store: Store, backups: RollingBackups, name: str) -> list[Person]:
+    """Find who is called so in the store, and who in the backups was, the latest enrolled first.
+
+    Raises:
+        NotEnrolledError: nobody.
+    """
+    enrolled = {_identity(p): p for p in store.people()}
+    found, called = dict[tuple[int, float], Person](), ""
+    for copy in _copies(backups):
+        for person in copy.people():
+            if same_name_key(person.name) != same_name_key(name.strip()):
+                continue
+            if now := enrolled.get(_identity(person)):
+                called = f"; in a copy that is {now.name}, who is enrolled"
+            else:
+                found[_identity(person)] = person
+    removed = sorted(found.values(), key=lambda p: p.person_id, reverse=True)
+    try:
+        return [store.person(name), *removed]
+    except NotEnrolledError as error:
+        if removed:
+            return removed
+        copies = f"the copies in {backups.folder} hold nobody removed of this name either"
+        raise NotEnrolledError(f"{error}; {copies}{called}") from None
+
+
+def _traces(store: Store, backups: RollingBackups, people: list[Person]) -> Traces:
+    """Give what people could be found by, whatever they were called in the backups."""
+    sought, traces = set(map(_identity, people)), Traces((), ())
+    for source in chain(_copies(backups), [store]):
+        for person in source.people():
+            if _identity(person) in sought:
+                traces |= source.traces(person.name)
+    return traces
+
+
+def _copies(backups: RollingBackups) -> Iterator[Store]:
+    """Open one copy after the other; one that is damaged tells nothing, and is wiped anyway."""
+    for path in backups.files():
+        with suppress(StoreError), backups.store_in(path) as copy:
+            yield copy
+
+
+def _identity(person: Person) -> tuple[int, float]:
+    """Give what stays of a person: numbers begin anew where a store was moved away."""
+    return person.person_id, person.created_at_wall
 
 
 def _finish(
@@ -106,8 +166,15 @@ def _finish(
         return replace(erasure, trouble=f"not every file could be searched: {error}")
 
 
-def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searched, ...]:
+def search(
+    folder: Path, backups: RollingBackups, traces: Traces, wiped_anyway: bool = False
+) -> tuple[Searched, ...]:
     """Look for a person in every file below a folder, and in the stores inside backups.
+
+    Args:
+        folder: of the files.
+        backups: to open; one that is damaged is passed over where they are `wiped_anyway`.
+        traces: what to look for.
 
     Raises:
         StoreError: a file cannot be read, so that nothing can be said.
@@ -123,6 +190,11 @@ def search(folder: Path, backups: RollingBackups, traces: Traces) -> tuple[Searc
         found = traces.found_in(content, prose=path.suffix in (".jsonl", ".head"))
         searched.append(Searched(str(path), len(content), found))
     for path in backups.files():
-        image = backups.read(path).parts[STORE_PART]
+        try:
+            image = backups.read(path).parts[STORE_PART]
+        except StoreError:
+            if wiped_anyway:
+                continue
+            raise
         searched.append(Searched(f"{path}, opened", len(image), traces.found_in(image)))
     return tuple(searched)

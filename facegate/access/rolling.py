@@ -93,9 +93,17 @@ class RollingBackups:
             StoreError: something in it is damaged.
         """
         backup = self.read(path)
-        with Store.from_image(backup.parts[STORE_PART], self._key, str(path)) as copy:
+        with self._store_of(backup, path) as copy:
             copy.gallery()
         return backup
+
+    def store_in(self, path: Path) -> Store:
+        """Open the store in a copy.
+
+        Raises:
+            StoreError: it cannot be read, is damaged, or is under another key.
+        """
+        return self._store_of(self.read(path), path)
 
     def newest_good(self) -> tuple[Path, Backup]:
         """Find the newest copy that can be put back.
@@ -125,6 +133,9 @@ class RollingBackups:
                     wipe(path)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be wiped: {error.strerror}") from error
+
+    def _store_of(self, backup: Backup, path: Path) -> Store:
+        return Store.from_image(backup.parts[STORE_PART], self._key, str(path))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

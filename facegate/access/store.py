@@ -45,6 +45,10 @@ class Traces:
     def __len__(self) -> int:
         return len(self.blobs) + len(self.words)
 
+    def __or__(self, other: Traces) -> Traces:
+        blobs, words = {*self.blobs, *other.blobs}, {*self.words, *other.words}
+        return Traces(tuple(blobs), tuple(words))
+
     def found_in(self, content: bytes, prose: bool = False) -> int:
         """Count those that are in some bytes; in prose "Grant" is not in "granted"."""
         found = sum(blob in content for blob in self.blobs)
@@ -195,7 +199,7 @@ class Store(StoreFile):
             return name
 
     def remove(self, name: str) -> Person:
-        """Forget a person and their templates, and give them back as they were.
+        """Take out a person and their templates, and give them back as they were.
 
         Raises:
             InputError: nobody is called so.
@@ -204,7 +208,7 @@ class Store(StoreFile):
             person = self._find(name)
             with self._changing(connection, person.person_id):
                 connection.execute("DELETE FROM people WHERE id = ?", (person.person_id,))
-        self._tidy()
+        self.tidy()
         return person
 
     def gallery(self) -> Gallery:

@@ -179,7 +179,7 @@ class StoreFile(Closing):
                 put(connection, "revision", int(meta(connection, "revision")) + 1)
                 write_content(connection, sealer, Digest(sealer.digest_key).of_all(connection))
             self._use(sealer)
-        self._tidy()
+        self.tidy()
 
     def give_no_number_up_to(self, last: int) -> None:
         """Let the next person get a higher number than `last`: none is ever given again."""
@@ -190,6 +190,12 @@ class StoreFile(Closing):
             connection.execute("DELETE FROM sqlite_sequence WHERE name = 'people'")
             connection.execute("INSERT INTO sqlite_sequence VALUES ('people', ?)", (last,))
             write_content(connection, self._sealer, total)
+
+    def tidy(self) -> None:
+        """Leave nothing of what was taken out; a full disk may keep the file from shrinking."""
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            with suppress(StoreError), self._reading() as connection:
+                connection.execute(statement)
 
     def close(self) -> None:
         """Let the file go; may be called again."""
@@ -226,12 +232,6 @@ class StoreFile(Closing):
 
     def _mark(self, connection: sqlite3.Connection) -> str:
         return f"{meta(connection, 'revision')} {meta(connection, 'content_nonce').hex()}"
-
-    def _tidy(self) -> None:
-        """Leave nothing of what was taken out; a full disk may keep the file from shrinking."""
-        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            with suppress(StoreError), self._reading() as connection:
-                connection.execute(statement)
 
 
 def last_number(path: Path) -> int:

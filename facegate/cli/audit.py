@@ -219,11 +219,16 @@ def _filter(
     except ValueError:
         raise typer.BadParameter(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
 
+    reached = False
+
     def keep(record: Record) -> bool:
+        # What follows a record of that time came later, whatever a clock that was set back says.
+        nonlocal reached
+        reached = reached or record.wall_s >= from_s
         return (
-            (not events or record.event in events)
+            reached
+            and (not events or record.event in events)
             and (person is None or record.facts.get("person") == person)
-            and record.wall_s >= from_s
         )
 
     return keep

@@ -50,7 +50,7 @@ class Imported:
 def import_people(
     folder: Path, config: Path | None, say: Callable[[str], None]
 ) -> Iterator[Imported]:
-    """Enrol everybody of a folder who is not enrolled yet; whoever is refused stops nobody else.
+    """Enrol everybody of a folder whose name is not enrolled yet; who is refused stops nobody else.
 
     Args:
         folder: FOLDER/NAME/PICTURE.
@@ -61,7 +61,7 @@ def import_people(
         What became of each folder, as soon as it is known.
 
     Raises:
-        InputError: no such folder, or no folder in it.
+        InputError: no such folder, no folder in it, or two of one name.
     """
     folders = _folders(folder)
     settings = load_config(config)
@@ -126,4 +126,8 @@ def _folders(folder: Path) -> list[Path]:
     found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not found:
         raise InputError(f"{folder}: no folders in it; give each person one: {folder}/NAME/*.jpg")
+    one = {same_name_key(p.name.strip()): p.name for p in found}
+    for p in found:
+        if (other := one[same_name_key(p.name.strip())]) != p.name:
+            raise InputError(f"{folder}: {p.name} and {other} are one name; rename one of them")
     return found

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from facegate.cli.options import ConfigFile, running_daemon
+from facegate.cli.output import AsJson, emit
 from facegate.config import load_config
 from facegate.errors import InputError
 
@@ -22,37 +23,39 @@ def unlock(
             help="Let the door stand unlocked for so long, instead of one pulse.", min=1, max=720
         ),
     ] = None,
+    as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Release the strike for one pulse, or let the door stand unlocked for a time.
 
     A lockdown, an opened case and a restart end that time.
     """
-    running_daemon(load_config(config)).unlock(None if minutes is None else minutes * 60.0)
-    typer.echo(
+    for_s = None if minutes is None else minutes * 60.0
+    done = (
         "The strike is released for one pulse."
         if minutes is None
         else f"The door stands unlocked for {minutes} min; `facegate door lock` ends that."
     )
+    emit(running_daemon(load_config(config)).unlock(for_s), as_json, [done])
 
 
 @app.command()
-def lock(config: ConfigFile = None) -> None:
+def lock(as_json: AsJson = False, config: ConfigFile = None) -> None:
     """End the time that `unlock --minutes` gave; unlock hours go on."""
-    daemon = running_daemon(load_config(config))
-    daemon.lock()
-    state = daemon.status()["door"]
-    typer.echo(f"The door is kept unlocked no longer by command; it is {state}.")
+    now = running_daemon(load_config(config)).lock()
+    done = f"The door is kept unlocked no longer by command; it is {now['door']}."
+    emit(now, as_json, [done])
 
 
 @app.command()
 def lockdown(
     state: Annotated[Literal["on", "off"], typer.Argument(help="Begin it or end it.")],
+    as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Keep faces, unlock hours and commands out; the exit button still opens."""
-    running_daemon(load_config(config)).lockdown(state == "on")
-    typer.echo("Lockdown." if state == "on" else "Lockdown is over.")
+    done = "Lockdown." if state == "on" else "Lockdown is over."
+    emit(running_daemon(load_config(config)).lockdown(state == "on"), as_json, [done])
 
 
 @app.command()

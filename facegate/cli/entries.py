@@ -39,6 +39,7 @@ Folder = Annotated[
 ]
 
 PRIORITIES = {s: n for n, s in zip((1, 2, 3, 4, 5, 6), Severity, strict=True)}
+TO_READ = "to read the journal join the group systemd-journal"
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,45 @@ def journalctl(folder: Path | None, *options: str, units: tuple[str, ...] = (UNI
         DaemonError: this machine has no journal.
         InputError: there is no such folder.
     """
+    tool = _tool()
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    where = _where(folder)
+    whose = [f"--unit={unit}" for unit in units]
+    return [tool, "--output=json", "--no-pager", "--quiet", "--all", *whose, *options, *where]
+
+
+def unseen(folder: Path | None) -> str | None:
+    """Ask why a journal may seem empty; while it prints JSON journalctl says nothing of that.
+
+    Returns:
+        What to do where only some entries may be read; None where all may.
+
+    Raises:
+        DaemonError: there are no journal files.
+    """
+    command = [_tool(), "--no-pager", "--lines=0", *_where(folder)]
+    said = subprocess.run(command, capture_output=True, text=True).stderr
+    if "No journal files were found" in said:
+        if folder is not None:
+            raise DaemonError(f"{folder}: no journal files; give another, as var/log/journal")
+        raise DaemonError("no journal files were found; see `systemctl status systemd-journald`")
+    if "not seeing messages from other users" in said:
+        return f"there may be more than you may see; {TO_READ}"
+    return None
+
+
+def _tool() -> str:
     tool = shutil.which("journalctl")
     if tool is None:
         raise DaemonError(
             "this machine has no journalctl, so no journal; `facegate run` prints its events"
         )
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    where = [] if folder is None else [f"--directory={folder}"]
-    whose = [f"--unit={unit}" for unit in units]
-    return [tool, "--output=json", "--no-pager", "--quiet", "--all", *whose, *options, *where]
+    return tool
+
+
+def _where(folder: Path | None) -> list[str]:
+    return [] if folder is None else [f"--directory={folder}"]
 
 
 def entries(command: list[str]) -> Iterator[dict[str, Any]]:
@@ -119,7 +149,7 @@ def entries(command: list[str]) -> Iterator[dict[str, Any]]:
             raise typer.BadParameter(
                 f"--since: {why}; write '10 min ago', today or '2026-11-24 08:00'"
             )
-        raise DaemonError(f"journalctl: {why}; to read the journal join the group systemd-journal")
+        raise DaemonError(f"journalctl: {why}; {TO_READ}")
 
 
 def _priority(entry: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,13 @@ import typer
 
 from facegate import parts
 from facegate.cli.options import CameraSource, ConfigFile, daemon_of
+from facegate.clock_watch import ClockWatch
 from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate, with_overrides
 from facegate.errors import CameraError, DaemonError, FacegateError, RelayError
 from facegate.events import EventName
+from facegate.feed import Feed
 from facegate.hardware.camera import Camera
 from facegate.hardware.camera_reopen import AbsentCamera
 from facegate.hold import leave_note
@@ -64,8 +67,13 @@ def run(
             raise
         stopping = threading.Event()
 
+        clock = ClockWatch(
+            lambda s: journal.emit("clock_set", f"by {timedelta(seconds=round(s))}", forward_s=s)
+        )
+
         def chores() -> None:
             journal.settle()
+            clock.look()
             if asked.stop:
                 stopping.set()
             if not asked.reload:
@@ -120,6 +128,8 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     # The lines first: from the relay's claim on the strike is held, whatever fails after it.
     leave_note(settings)
     lines = stack.enter_context(parts.lines_from(settings))
+    feed = Feed()
+    journal.add(feed)
     if daemon_of(settings) is not None:  # before anything is recorded of this one
         raise DaemonError(f"{settings.socket_path}: another facegate runs already; stop it first")
     vision = parts.load_vision(settings)
@@ -180,7 +190,7 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
         )
         journal.add(metrics)
         stack.enter_context(metrics)
-    stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit))
+    stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit, feed=feed))
     return gate
 
 

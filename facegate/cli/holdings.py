@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from facegate.access.audit import read
 from facegate.access.person import Person
 from facegate.access.visits import visits
 from facegate.cli.options import named_person
-from facegate.cli.people import pass_told
+from facegate.cli.people import moment, pass_told
 from facegate.config import Config, load_config
 from facegate.vision.card import read_card
 
@@ -28,10 +27,11 @@ class Holdings:
         numbers: in each template.
         network: which made the templates.
         store: the file with name and templates.
-        copies: files beside it that hold it as it was, the oldest first.
-        backups_elsewhere: how many were written to other places since they were enrolled.
-        trail: the audit trail's file.
-        records: in it, by event.
+        copies: files beside it that may hold it as it was, the oldest first.
+        backups_elsewhere: how many were written to other places since they were enrolled, or at all
+            where the record of that is gone.
+        trails: the audit trail's file, and those that were put aside.
+        records: in them, by event.
         first_wall, last_wall: when the first and the last of these were written.
         visits: at which they were let in.
         trail_keep_days: after which a record is taken out; None is never.
@@ -44,7 +44,7 @@ class Holdings:
     store: str
     copies: tuple[str, ...]
     backups_elsewhere: int
-    trail: str
+    trails: tuple[str, ...]
     records: dict[str, int]
     first_wall: float | None
     last_wall: float | None
@@ -58,12 +58,13 @@ def holdings(name: str, config: Path | None) -> Holdings:
 
     Raises:
         NotEnrolledError: nobody is called so.
-        StoreError: store or trail cannot be read.
+        StoreError: the store, or a trail that is there, cannot be read.
     """
     person, settings = named_person(name, config), load_config(config)
-    number, since_s = person.person_id, person.created_at_wall
-    trail = list(read(settings.audit_path))
-    own = [r for r in trail if r.facts.get("person") == number]
+    number, trails = person.person_id, _trails(settings)
+    records = [record for trail in trails for record in read(trail)]
+    own = [r for r in records if r.facts.get("person") == number]
+    enrolled = next((k for k, r in enumerate(records) if r.event == "enrolled" and r in own), 0)
     card = read_card(parts.embedder_path(settings), "embedder")
     return Holdings(
         person=person,
@@ -71,12 +72,12 @@ def holdings(name: str, config: Path | None) -> Holdings:
         network=card.architecture,
         store=str(settings.store_path),
         copies=_copies(settings),
-        backups_elsewhere=sum(r.event == "backup_made" and r.wall_s >= since_s for r in trail),
-        trail=str(settings.audit_path),
+        backups_elsewhere=sum(r.event == "backup_made" for r in records[enrolled:]),
+        trails=tuple(map(str, trails)),
         records=dict(Counter(r.event for r in own).most_common()),
         first_wall=min((r.wall_s for r in own), default=None),
         last_wall=max((r.wall_s for r in own), default=None),
-        visits=sum(v.times for v in visits(trail) if v.person == number),
+        visits=sum(v.times for v in visits(records) if v.person == number),
         trail_keep_days=settings.audit.keep_days,
         journal_names=settings.journal.names,
     )
@@ -84,29 +85,31 @@ def holdings(name: str, config: Path | None) -> Holdings:
 
 def told(h: Holdings, config: Config) -> Iterator[str]:
     """Say it in lines that may be handed to the person."""
-    p = h.person
-    yield f"{p.name}, person {p.person_id}, {p.role}; enrolled since {_clock(p.created_at_wall)}"
-    yield f"group: {p.group or 'none'}; {pass_told(p, config.schedule.zone) or 'no end'}"
+    p, zone = h.person, config.schedule.zone
+    since = moment(p.created_at_wall, zone)
+    yield f"{p.name}, person {p.person_id}, {p.role}; enrolled since {since}"
+    yield f"group: {p.group or 'none'}; {pass_told(p, zone) or 'no end'}"
     yield f"note: {p.note or 'none'}"
     yield (
         f"templates: {p.templates} of {h.numbers} numbers each, made by {h.network}; with the "
         f"name, encrypted, in {h.store}. No picture is kept."
     )
     yield (
-        f"copies: {len(h.copies)} of that file, encrypted, in {config.backup_folder}; "
-        f"{h.backups_elsewhere} backup(s) were written to other places since then"
+        f"copies: {len(h.copies)} of that file, encrypted, some maybe older, in "
+        f"{config.backup_folder}; {h.backups_elsewhere} backup(s) were written elsewhere since then"
     )
     if h.first_wall is not None and h.last_wall is not None:
         days = h.trail_keep_days
-        kept = "for ever" if days is None else f"{days:g} days at most"
+        kept = f"up to {config.audit.max_mb:g} MB" if days is None else f"about {days:g} days"
         events = ", ".join(f"{event} {count}" for event, count in h.records.items())
         yield (
             f"audit trail: {h.visits} visit(s); {sum(h.records.values())} record(s) by number, "
-            f"from {_clock(h.first_wall)} to {_clock(h.last_wall)}, each kept {kept}, in {h.trail}"
+            f"from {moment(h.first_wall, zone)} to {moment(h.last_wall, zone)}, kept {kept}, in "
+            + ", ".join(h.trails)
         )
         yield f"  {events}"
     else:
-        yield f"audit trail: nothing, in {h.trail}"
+        yield f"audit trail: nothing, in {', '.join(h.trails) or 'no file'}"
     yield f"system journal: by {'name' if h.journal_names else 'number'}"
     yield f"each record: facegate audit show --person {p.person_id}"
     yield f"to erase: facegate people forget {shlex.quote(p.name)}"
@@ -117,5 +120,7 @@ def _copies(settings: Config) -> tuple[str, ...]:
     return tuple(map(str, sorted(folder.glob("people-*.fgbackup")))) if folder.is_dir() else ()
 
 
-def _clock(wall_s: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_s))
+def _trails(settings: Config) -> list[Path]:
+    """Give the trails that were put aside, and the one that goes on; those that are there."""
+    trail = settings.audit_path
+    return [p for p in (*sorted(trail.parent.glob(f"{trail.stem}-*.jsonl")), trail) if p.is_file()]

@@ -30,6 +30,7 @@ COMMANDS = {
     "status": "status.status",
     "watch": "watch.watch",
     "tell": "tell.tell",
+    "events": "events.events",
     "doctor": "doctor.doctor",
     "api": "api.api",
     "demo": "demo.demo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
@@ -127,7 +127,7 @@ def until(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say until when a person is let in; `now` blocks them, without forgetting them.
+    """Say until when a person is let in; `now` blocks them, without removing them.
 
     Without an end it tells the one there is.
     """
@@ -159,9 +159,9 @@ def remove(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a person and all their templates."""
-    confirm(f"Forget {name}?", yes)
-    _change(lambda d: d.remove(name), lambda p: f"{p.name} is forgotten.", config, as_json)
+    """Remove a person and all their templates; copies of the store keep them until `forget`."""
+    confirm(f"Remove {name}?", yes)
+    _change(lambda d: d.remove(name), _removed, config, as_json)
 
 
 @app.command()
@@ -173,11 +173,12 @@ def forget(
 ) -> None:
     """Erase a person from store, log and backups, and prove it by searching every file.
 
-    Exit code 1 where something of them is still found.
+    Who was removed is erased from the backups. Exit code 1 where something of them is still found.
     """
     from facegate import parts
     from facegate.access.audit import read
     from facegate.access.erasure import forget as erase
+    from facegate.cli.erased import told
 
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
@@ -187,7 +188,8 @@ def forget(
         def tell(e: Erasure) -> None:
             facts = {"files": len(e.after), "found": e.found, "revision": store.revision}
             try:
-                record(settings, "person_forgotten", e.person, **facts)
+                for person in (e.person, *e.namesakes):
+                    record(settings, "person_forgotten", person, **facts)
             except StoreError as error:
                 unrecorded.append(str(error))
 
@@ -200,7 +202,7 @@ def forget(
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
         as_json,
-        _erased(erasure, len(taken), settings.journal.names),
+        told(erasure, len(taken), settings.journal.names),
     )
     if not erasure.clean:
         raise typer.Exit(1)
@@ -214,8 +216,9 @@ def import_folder(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol everybody whose pictures lie in a folder; who is enrolled already is passed over.
+    """Enrol everybody whose pictures lie in a folder, by the names of the folders in it.
 
+    Whoever is enrolled under such a name already is passed over, and the pictures not looked at.
     Exit code 3 where somebody was refused; the others are enrolled nevertheless.
     """
     from facegate.cli.bulk import Imported, import_people
@@ -274,34 +277,24 @@ def _change(
     emit(asdict(person), as_json, [say(person)])
 
 
-def _erased(erasure: Erasure, elsewhere: int, journal_names: bool) -> list[str]:
-    found = {s.where: s.found for s in erasure.before}
-    lines = [
-        f"{s.where}: {s.size} bytes searched, {found.get(s.where, 0)} traces before, {s.found} now"
-        for s in erasure.after
-    ]
-    name = erasure.person.name
-    verdict = f"nothing of {name} is left" if erasure.clean else f"{name} is not wholly erased"
-    lines.append(f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for.")
-    if journal_names:
-        lines.append(
-            "The system journal still names them until it is rotated: journalctl --vacuum-time."
-        )
-    else:
-        lines.append(
-            f"The system journal knows them as number {erasure.person.person_id} only, unless "
-            "journal.names was on before."
-        )
-    if elsewhere:
-        lines.append(
-            f"{elsewhere} backup(s) were written elsewhere by `facegate backup`: delete those that "
-            f"hold {name} yourself."
-        )
-    return lines
+def _removed(person: Person) -> str:
+    erase = f"sudo facegate people forget {shlex.quote(person.name)}"
+    return (
+        f"{person.name} is removed.\n"
+        f"Copies of the store may still hold them: `{erase}` erases those too."
+    )
 
 
 def _pass_line(person: Person, zone: tzinfo) -> str:
     return f"{person.name}: {pass_told(person, zone) or 'let in without end'}."
+
+
+def moment(wall_s: float, zone: tzinfo) -> str:
+    """Tell a moment as the clock on the wall shows it at the door."""
+    try:
+        return datetime.fromtimestamp(wall_s, zone).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):  # whoever wrote that was not facegate
+        return f"{wall_s:g} s"
 
 
 def pass_told(person: Person, zone: tzinfo) -> str:
@@ -313,7 +306,7 @@ def pass_told(person: Person, zone: tzinfo) -> str:
 
 
 def _line(person: Person, zone: tzinfo) -> str:
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(person.created_at_wall))
+    since = moment(person.created_at_wall, zone)
     kept = f"{person.templates} template(s)" if person.templates else "to enrol again"
     more = "".join(
         f"  {text}" for text in (person.group, pass_told(person, zone), person.note) if text

@@ -9,7 +9,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from facegate.cli.entries import Events, Filter, Folder, Severity, entries, journalctl, plain, when
+from facegate.cli.entries import (
+    Events,
+    Filter,
+    Folder,
+    Severity,
+    entries,
+    journalctl,
+    plain,
+    unseen,
+    when,
+)
 from facegate.cli.options import ConfigFile, person_number
 from facegate.events import EVENTS
 
@@ -40,14 +50,17 @@ def watch(
     """Show what the gate sees and does, as it happens; end with Ctrl-C."""
     chosen = Filter.of(event, severity, person_number(person, config))
     console = Console(highlight=False, soft_wrap=True)
-    options = _options(since, follow and folder is None)
+    options, empty = _options(since, follow and folder is None), True
     for entry in entries(journalctl(folder, *options)):
+        empty = False
         if not chosen.passes(entry):
             continue
         if as_json:
             typer.echo(json.dumps(plain(entry)))
         else:
             console.print(_line(entry))
+    if empty and (why := unseen(folder)):
+        typer.echo(f"facegate: {why}", err=True)
 
 
 def _options(since: str | None, follow: bool) -> list[str]:

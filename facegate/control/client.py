@@ -98,7 +98,7 @@ class ControlClient:
             more: whether they are added to those of somebody enrolled.
         """
         body = {
-            "name": name,
+            "name": clean_name(name),
             "vectors": [v.tolist() for v in vectors],
             "model_id": model_id,
             "allow_duplicate": allow_duplicate,
@@ -113,7 +113,7 @@ class ControlClient:
 
     def rename(self, old: str, new: str) -> Person:
         """Rename a person."""
-        return Person(**self._call("PATCH", _of(old), {"name": new}))
+        return Person(**self._call("PATCH", _of(old), {"name": clean_name(new)}))
 
     def set_role(self, name: str, role: str) -> Person:
         """Give a person another role."""
@@ -135,13 +135,14 @@ class ControlClient:
         path = f"{_of(name)}/until"
         return Person(**self._call("PUT", path, {"until_wall": until_wall}))
 
-    def unlock(self, for_s: float | None = None) -> None:
-        """Release the strike for one pulse, or for so many seconds."""
-        self._call("POST", "/v1/door/unlock", {} if for_s is None else {"for_s": for_s})
+    def unlock(self, for_s: float | None = None) -> dict[str, Any]:
+        """Release the strike for one pulse, or for so many seconds; gives `schemas.DoorNow`."""
+        body = {} if for_s is None else {"for_s": for_s}
+        return dict(self._call("POST", "/v1/door/unlock", body))
 
-    def lock(self) -> None:
-        """Keep the door unlocked no longer."""
-        self._call("POST", "/v1/door/lock", {})
+    def lock(self) -> dict[str, Any]:
+        """Keep the door unlocked no longer; gives `schemas.DoorNow`."""
+        return dict(self._call("POST", "/v1/door/lock", {}))
 
     def enter_pin(self, pin: str) -> None:
         """Type the PIN as the second factor of the face before the door."""
@@ -151,12 +152,12 @@ class ControlClient:
         """Give the door a new PIN."""
         self._call("PUT", "/v1/door/pin", {"pin": pin})
 
-    def lockdown(self, on: bool) -> None:
-        """Begin or end a lockdown."""
-        self._call("POST", "/v1/door/lockdown", {"on": on})
+    def lockdown(self, on: bool) -> dict[str, Any]:
+        """Begin or end a lockdown; gives `schemas.DoorNow`."""
+        return dict(self._call("POST", "/v1/door/lockdown", {"on": on}))
 
     def remove(self, name: str) -> Person:
-        """Forget a person."""
+        """Remove a person."""
         return Person(**self._call("DELETE", _of(name)))
 
     def enrol(
@@ -176,7 +177,7 @@ class ControlClient:
             progress: told of every step: looks so far, and what to do next.
             more: whether the looks are added to those of somebody enrolled.
         """
-        body = {"name": name, "allow_duplicate": allow_duplicate, "more": more}
+        body = {"name": clean_name(name), "allow_duplicate": allow_duplicate, "more": more}
         with_margin_s = timeout_s + ANSWER_TIMEOUT_S
         connection, response = self._request("POST", "/v1/enrolments", body, with_margin_s)
         try:
@@ -224,14 +225,30 @@ class ControlClient:
             connection.close()
             raise InputError("what was typed is no UTF-8 text; type it again") from error
         try:
+            connection.connect()
+        except PermissionError:
+            connection.close()
+            raise self._denied() from None
+        except OSError as error:
+            connection.close()
+            raise DaemonError(
+                f"{self.path}: no daemon answers ({error}); start it with `facegate run`"
+            ) from error
+        try:
             # Whoever is refused before all was sent still finds the answer waiting.
             with suppress(ConnectionError):
                 connection.request(method, path, data, {"Content-Type": "application/json"})
             return connection, connection.getresponse()
+        except ConnectionError as error:
+            connection.close()
+            raise DaemonError(
+                f"{self.path}: the daemon hung up and answered nothing; this user may not be in "
+                "the group facegate: `sudo adduser $USER facegate`, then log in anew"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise DaemonError(
-                f"{self.path}: no daemon answers ({error}); start it with `facegate run`"
+                f"{self.path}: the daemon gives no answer ({error}); see `journalctl -u facegate`"
             ) from error
 
 

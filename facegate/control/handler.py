@@ -5,13 +5,15 @@ A request is acted on only when all of it has come and nothing in it is wrong.
 
 from __future__ import annotations
 
+import math
+import re
 import socket
 import socketserver
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from facegate.control.server import Server
 
 MOST_MISTAKES = 20
+_NUMBER = re.compile("[0-9]{1,18}")
 _STATUS = (
     (NotEnrolledError, HTTPStatus.NOT_FOUND),
     (NameTakenError, HTTPStatus.CONFLICT),
@@ -73,26 +76,36 @@ class Handler(socketserver.BaseRequestHandler):
                 self.request.shutdown(socket.SHUT_WR)
             reader.drain()
         else:
-            self._answer(route, call)
+            with self.server.streams.one(self.request) if route.streams else nullcontext():
+                self._answer(route, call)
 
     # Understand the request.
 
     def _understand(self, head: Head, reader: RequestReader) -> tuple[Route[Any], Call]:
         peer = self.client_address
-        if not self.server.turnstile.request(peer.uid):
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down")
+        if wait_s := self.server.turnstile.request(peer.uid):
+            raise _too_many("requests", wait_s)
         route, named = find_route(ROUTES, head)
         recorded = route.changes and not peer.fulfils(Rule.OWNER)
-        if recorded and not self.server.turnstile.change(peer.uid, urgent=route.urgent):
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many changes; slow down")
+        if recorded and (wait_s := self.server.turnstile.change(peer.uid, urgent=route.urgent)):
+            raise _too_many("changes", wait_s)
         if not peer.fulfils(route.rule):
             what, who = f"{route.method} {route.path}", f"uid {peer.uid}"
             self.server.report("command_refused", f"{what} by {who}: not allowed", by=who)
             raise Refusal(
                 HTTPStatus.FORBIDDEN, f"{what} is for root and the daemon's own user; use sudo"
             )
+        query = _query(route, head)
         body = _parse(route, head, reader.body(head))
-        return route, Call(peer, named, body, lambda line: self._send_line(route, line))
+        return route, Call(
+            peer,
+            named,
+            query,
+            body,
+            send=lambda line: self._send_line(route, line),
+            go_on=lambda: self.server.streams.go_on(self.request),
+            feed=self.server.feed,
+        )
 
     # Answer it.
 
@@ -122,6 +135,8 @@ class Handler(socketserver.BaseRequestHandler):
         try:
             self._send(route, route.dump(line))
         except OSError:
+            with suppress(OSError):  # nothing may follow what was sent by halves
+                self.request.shutdown(socket.SHUT_RDWR)
             raise DaemonError("the one who asked hung up") from None
 
     def _send(self, route: Route[Any], data: bytes) -> None:
@@ -156,10 +171,10 @@ class Handler(socketserver.BaseRequestHandler):
 
     def _send_head(self, status: HTTPStatus, headers: dict[str, str]) -> None:
         self._began = True
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers = {**headers, "Retry-After": "1"}
         lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            lines.append("Retry-After: 1")
         self._write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
 
     def _write(self, data: bytes) -> None:
@@ -173,9 +188,7 @@ def find_route(routes: Sequence[Route[Any]], head: Head) -> tuple[Route[Any], di
     Raises:
         Refusal: there is none.
     """
-    path, question, _ = head.path.partition("?")
-    if question:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "no route takes a query (?…)")
+    path = head.path.partition("?")[0]
     there = [(r, m) for r in routes if (m := r.pattern.fullmatch(path))]
     if not there:
         raise Refusal(HTTPStatus.NOT_FOUND, "no such path; see /v1/openapi.json")
@@ -196,6 +209,32 @@ def find_route(routes: Sequence[Route[Any]], head: Head) -> tuple[Route[Any], di
     )
 
 
+def _too_many(what: str, wait_s: float) -> Refusal:
+    later = {"Retry-After": str(math.ceil(wait_s))}
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, f"too many {what}; slow down", headers=later)
+
+
+def _query(route: Route[Any], head: Head) -> BaseModel | None:
+    """Give what stands behind the question mark; digits are a number."""
+    text = head.path.partition("?")[2]
+    if route.asks is None:
+        if text:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"{route.path} takes no query (?…)")
+        return None
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"the query (?…) is none: {error}") from None
+    if len(given := dict(pairs)) < len(pairs):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the query (?…) says something twice")
+    try:
+        return route.asks.model_validate(
+            {k: int(v) if _NUMBER.fullmatch(v) else v for k, v in given.items()}
+        )
+    except ValidationError as error:
+        raise _mistakes("query", error, list(route.asks.model_fields)) from None
+
+
 def _parse(route: Route[Any], head: Head, raw: bytes) -> BaseModel | None:
     if route.takes is None:
         if raw:
@@ -207,10 +246,10 @@ def _parse(route: Route[Any], head: Head, raw: bytes) -> BaseModel | None:
     try:
         return route.takes.model_validate_json(raw or b"{}")
     except ValidationError as error:
-        raise _mistakes(error, list(route.takes.model_fields)) from None
+        raise _mistakes("request body", error, list(route.takes.model_fields)) from None
 
 
-def _mistakes(error: ValidationError, known: list[str]) -> Refusal:
+def _mistakes(where: str, error: ValidationError, known: list[str]) -> Refusal:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     mistakes = []
     for mistake in found[:MOST_MISTAKES]:
@@ -222,5 +261,5 @@ def _mistakes(error: ValidationError, known: list[str]) -> Refusal:
     said = [f"{m.path}: {m.message}" if m.path else m.message for m in mistakes]
     if len(found) > len(mistakes):
         said.append(f"and {len(found) - len(mistakes)} more")
-    count = f"{len(found)} mistake(s) in the request body"
+    count = f"{len(found)} mistake(s) in the {where}"
     return Refusal(HTTPStatus.BAD_REQUEST, f"{count}: {'; '.join(said)}", mistakes)

@@ -25,7 +25,7 @@ class Limits:
         changes_per_s: of them, those that are recorded, in the long run: nobody may push the audit
             trail's old records out with new ones.
         changes_burst: the same, after a pause.
-        changes_kept: of these, so many are for what must not wait: a lockdown.
+        changes_kept: of these, so many are for what must not wait: the door, a lockdown.
     """
 
     head_bytes: int = 16 * 1024
@@ -84,23 +84,23 @@ class Turnstile:
             if not self._open[uid]:
                 del self._open[uid]
 
-    def request(self, uid: int) -> bool:
-        """Count a request; False when this user asks too often."""
+    def request(self, uid: int) -> float:
+        """Count a request, and give 0; seconds to wait when this user asks too often."""
         return self._take(self._asked, uid, self._limits.requests_per_s, self._limits.burst, 0)
 
-    def change(self, uid: int, *, urgent: bool = False) -> bool:
-        """Count a request that is recorded; False when this user makes too many."""
+    def change(self, uid: int, *, urgent: bool = False) -> float:
+        """Count a request that is recorded, and give 0; seconds to wait when there are too many."""
         limits = self._limits
         kept = 0 if urgent else limits.changes_kept
         return self._take(self._changed, uid, limits.changes_per_s, limits.changes_burst, kept)
 
     def _take(
         self, buckets: dict[int, tuple[float, float]], uid: int, per_s: float, burst: int, kept: int
-    ) -> bool:
+    ) -> float:
         with self._lock:
             now_s = self._clock()
             tokens, at_s = buckets.get(uid, (float(burst), now_s))
             tokens = min(float(burst), tokens + (now_s - at_s) * per_s)
-            enough = tokens >= 1 + kept
-            buckets[uid] = (tokens - 1 if enough else tokens, now_s)
-            return enough
+            missing = max(0.0, 1 + kept - tokens)
+            buckets[uid] = (tokens if missing else tokens - 1, now_s)
+            return missing / per_s

@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from facegate.access.names import MAX_NAME_CHARS
 from facegate.control.peers import Rule
 from facegate.control.route import Route
-from facegate.control.schemas import MAX_TEXT, Failure
+from facegate.control.schemas import Failure, Request
 
 _ABOUT = """\
 HTTP/1.1 over the daemon's Unix socket, one request a connection; nothing listens on a network.
@@ -24,11 +25,17 @@ HTTP/1.1 over the daemon's Unix socket, one request a connection; nothing listen
     sudo curl --unix-socket /run/facegate/control.sock http://localhost/v1/status
 
 The kernel says who asks. `x-facegate-peer` of an operation says who may: `member` is the group
-`facegate`, root and the daemon's own user; `owner` is root and the daemon's own user."""
+`facegate`, root and the daemon's own user; `owner` is root and the daemon's own user. To everybody
+else the daemon hangs up without a byte.
+
+What is refused is a `Failure`: with 404 also at a path that is not described here, with 405 where a
+path does not offer the method. Whoever is refused with 429 or 503 asks again after as many seconds
+as Retry-After says; unlocking, locking and lockdowns are refused last."""
 
 _ALWAYS = {
     HTTPStatus.BAD_REQUEST: "not HTTP, not JSON, or mistakes in the body, all of them at once",
     HTTPStatus.FORBIDDEN: "not for this user",
+    HTTPStatus.METHOD_NOT_ALLOWED: "the path does not offer the method; see Allow",
     HTTPStatus.REQUEST_TIMEOUT: "the request came too slowly",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request line and headers are too long",
     HTTPStatus.TOO_MANY_REQUESTS: "this user asks too often; see Retry-After",
@@ -43,6 +50,17 @@ _WITH_BODY = {
 _CHANGING = {
     HTTPStatus.CONFLICT: "the name is taken, the model is another, or the door does not let it",
     HTTPStatus.UNPROCESSABLE_ENTITY: "understood, but it cannot be done: the error says why",
+}
+_WAIT = {
+    "description": "after so many seconds to ask again",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_HEADERS = {
+    HTTPStatus.METHOD_NOT_ALLOWED: {
+        "Allow": {"description": "the methods that it does", "schema": {"type": "string"}}
+    },
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": _WAIT},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": _WAIT},
 }
 _NOT_FOUND = {HTTPStatus.NOT_FOUND: "nobody of this name is enrolled"}
 
@@ -71,7 +89,11 @@ def describe(routes: Sequence[Route[Any]]) -> dict[str, Any]:
             "responses": {
                 "200": {"description": "done", "content": {kind: {"schema": gives}}},
                 **{
-                    str(status.value): {"description": why, "content": wrong}
+                    str(status.value): {
+                        "description": why,
+                        "content": wrong,
+                        **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+                    }
                     for status, why in sorted(refused.items())
                 },
             },
@@ -81,6 +103,8 @@ def describe(routes: Sequence[Route[Any]]) -> dict[str, Any]:
                 "required": not route.takes.may_be_empty(),
                 "content": _json(schemas[("takes", number), "validation"]),
             }
+        if route.asks is not None:
+            operation["parameters"] = _query_parameters(route.asks)
         item = paths.setdefault(route.path, {})
         item[route.method.lower()] = operation
         if names := re.findall(r"\{(\w+)\}", route.path):
@@ -117,8 +141,17 @@ def _parameter(name: str) -> dict[str, Any]:
         "name": name,
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS},
     }
+
+
+def _query_parameters(asks: type[Request]) -> list[dict[str, Any]]:
+    parameters = []
+    for name, schema in asks.model_json_schema()["properties"].items():
+        shape = next(s for s in schema["anyOf"] if s["type"] != "null")  # None is: left away
+        said = {"description": schema["description"], "schema": shape}
+        parameters.append({"name": name, "in": "query", "required": False, **said})
+    return parameters
 
 
 def _json(schema: Any) -> dict[str, Any]:

@@ -13,6 +13,10 @@ from enum import Enum
 GROUP = "facegate"
 _CREDENTIALS = struct.Struct("3i")
 """pid, uid, gid. Source: unix(7), SO_PEERCRED."""
+_SO_PEERGROUPS = 59
+"""Source: asm-generic/socket.h; Python has no name for it."""
+_MOST_GROUPS_BYTES = 1024
+"""Groups of 4 bytes each; the most that Python's getsockopt takes."""
 
 
 class Rule(Enum):
@@ -47,13 +51,30 @@ def peer_of(connection: socket.socket) -> Peer | None:
     _, uid, gid = _CREDENTIALS.unpack(raw)
     if uid in (0, os.geteuid()):
         return Peer(uid, Rule.OWNER)
-    return Peer(uid, Rule.MEMBER) if _in_group(uid, gid) else None
-
-
-def _in_group(uid: int, gid: int) -> bool:
     try:
         group = grp.getgrnam(GROUP)
-        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
+    member = group.gr_gid in (gid, *_other_groups(connection)) or _is_listed(uid, group.gr_mem)
+    return Peer(uid, Rule.MEMBER) if member else None
+
+
+def _other_groups(connection: socket.socket) -> tuple[int, ...]:
+    """Give the supplementary groups that the process had when it connected.
+
+    A service may have them of its manager, without any file that lists its user. Of a process in
+    more than 256 groups none is told.
+    """
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS_BYTES)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def _is_listed(uid: int, members: list[str]) -> bool:
+    """Whether a user is among these, also one who has not logged in since they were listed."""
+    try:
+        return pwd.getpwuid(uid).pw_name in members
     except KeyError:
         return False
-    return gid == group.gr_gid or user in group.gr_mem

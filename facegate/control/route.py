@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from facegate.control.peers import Peer, Rule
 from facegate.control.schemas import Mistake, Request
 from facegate.errors import FacegateError
+from facegate.feed import Feed
 
 Gate = TypeVar("Gate")
 """What routes reach."""
@@ -25,14 +26,20 @@ class Call:
     Attributes:
         peer: who asks.
         named: the parts of the path, by name.
+        query: an instance of the route's `asks`, or None.
         body: an instance of the route's `takes`, or None.
         send: sends a line at once, if the route streams; raises DaemonError when nobody listens.
+        go_on: whether a route that streams until somebody ends it is to send more.
+        feed: what happens.
     """
 
     peer: Peer
     named: Mapping[str, str]
+    query: Any
     body: Any
     send: Callable[[object], None]
+    go_on: Callable[[], bool]
+    feed: Feed
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Route(Generic[Gate]):
         answer: does it with the gate and returns a `gives`; any FacegateError is the answer then.
         gives: the type of the answer; of each line, if it streams.
         takes: the model of the body; None for a route that takes none.
+        asks: the model of the query (?…), each key of which may be left away; or None.
         rule: who may ask.
         streams: lines of JSON are sent while it goes on, and what `answer` returns is the last.
         changes: whether it changes anything; such requests are recorded with who asked.
@@ -59,6 +67,7 @@ class Route(Generic[Gate]):
     answer: Callable[[Gate, Call], object]
     gives: Any
     takes: type[Request] | None = None
+    asks: type[Request] | None = None
     rule: Rule = Rule.MEMBER
     streams: bool = False
     changes: bool = True

@@ -15,6 +15,7 @@ from facegate.access.directory import Directory
 from facegate.access.person import names_an_admin
 from facegate.access.store import Person
 from facegate.control import openapi, schemas
+from facegate.control.following import follow
 from facegate.control.peers import Rule
 from facegate.control.route import Call, Refusal, Route
 from facegate.types import F32, Identity
@@ -105,7 +106,7 @@ def _rename(gate: Gatekeeper, call: Call) -> Person:
 
 def _remove(gate: Gatekeeper, call: Call) -> Person:
     name = call.named["name"]
-    _spare_admins(gate, call, name, "forget")
+    _spare_admins(gate, call, name, "remove")
     return gate.remove(name)
 
 
@@ -126,14 +127,18 @@ def _spare_admins(gate: Gatekeeper, call: Call, name: str, verb: str) -> None:
         raise Refusal(HTTPStatus.FORBIDDEN, f"only root may {verb} an administrator; use sudo")
 
 
-def _unlock(gate: Gatekeeper, call: Call) -> schemas.Done:
+def _door_now(gate: Gatekeeper) -> schemas.DoorNow:
+    return schemas.DoorNow.model_validate(gate.status())
+
+
+def _unlock(gate: Gatekeeper, call: Call) -> schemas.DoorNow:
     gate.unlock(call.body.for_s)
-    return schemas.Done()
+    return _door_now(gate)
 
 
-def _lock(gate: Gatekeeper, _: Call) -> schemas.Done:
+def _lock(gate: Gatekeeper, _: Call) -> schemas.DoorNow:
     gate.lock()
-    return schemas.Done()
+    return _door_now(gate)
 
 
 def _enter_pin(gate: Gatekeeper, call: Call) -> schemas.Done:
@@ -146,9 +151,9 @@ def _set_pin(gate: Gatekeeper, call: Call) -> schemas.Done:
     return schemas.Done()
 
 
-def _lockdown(gate: Gatekeeper, call: Call) -> schemas.Done:
+def _lockdown(gate: Gatekeeper, call: Call) -> schemas.DoorNow:
     gate.lockdown(call.body.on)
-    return schemas.Done()
+    return _door_now(gate)
 
 
 ROUTES: tuple[Route[Gatekeeper], ...] = (
@@ -162,10 +167,20 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
     ),
     Route(
         "GET",
+        "/v1/events",
+        "What happens, line by line: what was kept after a number, then each event as it comes",
+        follow,
+        schemas.Happened | schemas.Quiet | schemas.Failure,
+        asks=schemas.After,
+        streams=True,
+        changes=False,
+    ),
+    Route(
+        "GET",
         "/v1/people",
         "Who is enrolled",
         lambda gate, _: gate.people(),
-        list[Person],
+        list[schemas.Somebody],
         changes=False,
     ),
     Route(
@@ -173,7 +188,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people",
         "Enrol from embeddings made elsewhere with the same model",
         _add,
-        Person,
+        schemas.Somebody,
         takes=schemas.NewPerson,
     ),
     Route(
@@ -181,7 +196,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people/{name}",
         "Give a person another name; an administrator only for root",
         _rename,
-        Person,
+        schemas.Somebody,
         takes=schemas.NewName,
     ),
     Route(
@@ -189,7 +204,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people/{name}/role",
         "Give a person another role",
         lambda gate, call: gate.set_role(call.named["name"], call.body.role),
-        Person,
+        schemas.Somebody,
         takes=schemas.NewRole,
         rule=Rule.OWNER,
     ),
@@ -198,7 +213,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people/{name}/group",
         "Put a person into a group of schedule.groups, or into none",
         lambda gate, call: gate.set_group(call.named["name"], call.body.group),
-        Person,
+        schemas.Somebody,
         takes=schemas.NewGroup,
         rule=Rule.OWNER,
     ),
@@ -207,7 +222,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people/{name}/note",
         "Write something down about a person",
         lambda gate, call: gate.set_note(call.named["name"], call.body.note),
-        Person,
+        schemas.Somebody,
         takes=schemas.NewNote,
     ),
     Route(
@@ -215,15 +230,15 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/people/{name}/until",
         "Say from when on a person is not let in, or never; an administrator only for root",
         _set_until,
-        Person,
+        schemas.Somebody,
         takes=schemas.NewEnd,
     ),
     Route(
         "DELETE",
         "/v1/people/{name}",
-        "Forget a person; an administrator only for root",
+        "Remove a person; an administrator only for root",
         _remove,
-        Person,
+        schemas.Somebody,
     ),
     Route(
         "POST",
@@ -248,15 +263,16 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/door/unlock",
         "Release the strike for one pulse, or for a time",
         _unlock,
-        schemas.Done,
+        schemas.DoorNow,
         takes=schemas.Unlocking,
+        urgent=True,
     ),
     Route(
         "POST",
         "/v1/door/lock",
         "End the time for which the door was unlocked",
         _lock,
-        schemas.Done,
+        schemas.DoorNow,
         takes=schemas.Nothing,
         urgent=True,
     ),
@@ -265,7 +281,7 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         "/v1/door/lockdown",
         "Keep faces and unlock hours out, or end that",
         _lockdown,
-        schemas.Done,
+        schemas.DoorNow,
         takes=schemas.Lockdown,
         urgent=True,
     ),

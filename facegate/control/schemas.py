@@ -6,20 +6,35 @@ Nothing is converted silently, and a key that is not known is a mistake.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from facegate.access.door_events import DoorState
 from facegate.access.gallery import NORM_TOLERANCE
-from facegate.access.person import NOTE_LENGTH, Person
+from facegate.access.names import MAX_NAME_CHARS
+from facegate.access.person import NOTE_LENGTH, ROLES, Person
+from facegate.events import EVENTS, EventName
+from facegate.feed import Entry
 from facegate.types import F32, MAX_KEPT_UNLOCKED_S
 
 MAX_VECTORS = 50
 MAX_FLOATS = 4096
 """Numbers in an embedding on the wire; how many it must be is the model's to say."""
 MAX_TEXT = 256
-"""Characters on the wire; what a name may be is the store's to say."""
+"""Characters on the wire of what is no name."""
 
 
 def _unit(vector: list[float]) -> list[float]:
@@ -29,7 +44,7 @@ def _unit(vector: list[float]) -> list[float]:
     return vector
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["Ann"])]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["Ann"])]
 ModelId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Vector = Annotated[
     list[FiniteFloat],
@@ -140,10 +155,76 @@ class Progress(BaseModel):
     guidance: str
 
 
+class _WithRoles:
+    """Has the description of a person say which roles there are."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        described = handler(schema)
+        handler.resolve_ref_schema(described)["properties"]["role"]["enum"] = list(ROLES)
+        return described
+
+
+Somebody = Annotated[Person, _WithRoles()]
+"""A person as an answer holds them."""
+
+
 class Enrolled(BaseModel):
     """The last line of an enrolment that went well."""
 
-    person: Person
+    person: Somebody
+
+
+class After(Request):
+    """From where on events are wanted."""
+
+    after: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="seq of the last one known, 0 for all that are kept; left away: only what "
+            "comes from now on",
+        ),
+    ] = None
+
+
+class Happened(BaseModel):
+    """Something that happened, as the journal says it; people by number unless journal.names."""
+
+    seq: Annotated[
+        int,
+        Field(
+            description="rises by one and begins at 1 with each start of the daemon: after a "
+            "smaller one than the last begin anew; a gap is what was not kept any longer"
+        ),
+    ]
+    at: AwareDatetime
+    event: EventName
+    severity: Annotated[
+        int, Field(ge=0, le=7, description="of syslog: 7 is debug, 6 info, … 0 an emergency")
+    ]
+    message: str
+    facts: dict[str, str | bool | int | float | None]
+
+    @classmethod
+    def of(cls, entry: Entry) -> Happened:
+        """Make one of an entry of the feed."""
+        event = entry.event
+        return cls(
+            seq=entry.seq,
+            at=datetime.fromtimestamp(event.wall_s).astimezone(),
+            event=event.name,
+            severity=EVENTS[event.name].priority,
+            message=event.message,
+            facts={k: v.item() if hasattr(v, "item") else v for k, v in event.fields.items()},
+        )
+
+
+class Quiet(BaseModel):
+    """A line that says only that the daemon is there: the first, and one every 15 s at least."""
+
+    seq: None = None
 
 
 class Mistake(BaseModel):
@@ -161,6 +242,24 @@ class Failure(BaseModel):
     mistakes: list[Mistake] = []
 
 
+Shown = Literal[
+    "idle",
+    "looking",
+    "come closer",
+    "too dark",
+    "turn to me",
+    "granted",
+    "denied",
+    "second factor",
+    "armed",
+    "enrolling",
+    "enrolled",
+    "door open",
+    "alarm",
+    "error",
+]
+
+
 class Queue(BaseModel):
     """A queue between two stages; what did not fit was dropped and counted."""
 
@@ -172,23 +271,31 @@ class Queue(BaseModel):
     capacity: int
 
 
-class Status(BaseModel):
-    """How the gate is doing; later versions may say more."""
+class DoorNow(BaseModel):
+    """What the door is doing."""
 
-    model_config = ConfigDict(extra="allow")
-
-    door: str
+    door: DoorState
     kept_unlocked_s: Annotated[
         float | None, Field(description="seconds for which a command still keeps it unlocked")
     ]
     lockdown: bool
+
+
+class Status(DoorNow):
+    """How the gate is doing; later versions may say more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    second_factor_wanted: Annotated[
+        Literal["button", "pin"] | None, Field(description="what the door waits for now")
+    ]
     tamper: bool
     lockout: bool
     people: int
     threshold: Annotated[float, Field(description="greatest distance that is a match")]
     model_id: str
     enrolling: bool
-    panel: Annotated[str, Field(description="what the panel shows")]
+    panel: Annotated[Shown, Field(description="what the panel shows")]
     camera: str
     camera_lost: Annotated[
         str | None, Field(description="why there is no picture, while the camera is opened again")

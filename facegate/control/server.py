@@ -22,8 +22,10 @@ from facegate.control.handler import Handler
 from facegate.control.limits import Limits, Turnstile
 from facegate.control.peers import GROUP, Peer, Rule, peer_of
 from facegate.control.routes import Gatekeeper
+from facegate.control.streams import Streams
 from facegate.errors import DaemonError
 from facegate.events import EventName
+from facegate.feed import Feed
 
 STOP_LOOK_S = 0.1
 """`close` is noticed within so long."""
@@ -69,6 +71,7 @@ class ControlServer(Closing):
         gate: what is commanded.
         report: told of commands, of those refused and of those that failed by our own defect.
         limits: what peers may ask of it.
+        feed: what peers may follow; a sink of the journal.
 
     Raises:
         DaemonError: another daemon answers there, or the socket cannot be made.
@@ -80,12 +83,13 @@ class ControlServer(Closing):
         gate: Gatekeeper,
         report: Report = _silent,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
+        feed: Feed | None = None,
     ) -> None:
         self.path = path
         _clear_stale(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._server = Server(str(path), gate, report, limits)
+            self._server = Server(str(path), gate, report, limits, feed or Feed())
         except OSError as error:
             raise DaemonError(
                 f"{path}: the control socket cannot be made: {error.strerror or error}; "
@@ -108,6 +112,7 @@ class ControlServer(Closing):
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
+            self._server.streams.close()
             self._server.server_close()
             self.path.unlink(missing_ok=True)
 
@@ -119,8 +124,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     block_on_close = False
     request_queue_size = 16
 
-    def __init__(self, path: str, gate: Gatekeeper, report: Report, limits: Limits) -> None:
-        self.gate, self.report, self.limits = gate, report, limits
+    def __init__(
+        self, path: str, gate: Gatekeeper, report: Report, limits: Limits, feed: Feed
+    ) -> None:
+        self.gate, self.report, self.limits, self.feed = gate, report, limits, feed
+        self.streams = Streams(feed.wake)
         self.turnstile = Turnstile(limits)
         old = os.umask(0o117)
         try:

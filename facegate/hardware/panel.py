@@ -29,6 +29,7 @@ class PanelState(Enum):
     TURN_TO_ME = "turn to me"
     GRANTED = "granted"
     DENIED = "denied"
+    FACTOR = "second factor"
     ARMED = "armed"
     ENROLLING = "enrolling"
     ENROLLED = "enrolled"
@@ -81,6 +82,9 @@ PATTERNS: dict[PanelState, Pattern] = {
     PanelState.DENIED: Pattern(
         (_on(0.1, "red", "buzzer"), _on(0.1, "red"), _on(0.1, "red", "buzzer"), _on(1.2, "red")),
         once=True,
+    ),
+    PanelState.FACTOR: Pattern(
+        (*2 * (_on(0.15, "green", "blue"), _on(0.15)), _on(0.15, "green", "blue"), _on(0.75))
     ),
     PanelState.ARMED: Pattern((_on(0.5, "green", "blue"), _on(0.5, "blue"))),
     PanelState.ENROLLING: Pattern((_on(0.25, "green"), _on(0.25, "blue"))),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from facegate.access.audit import AuditTrail
+from facegate.access.keys import load_key
 from facegate.access.store import Store
 
 
@@ -37,6 +38,19 @@ def test_filters_and_exports(happened, tmp_path):
     with (tmp_path / "trail.csv").open() as file:
         assert next(row["event"] for row in csv.DictReader(file)) == "enrolled"
     assert len(json.loads((tmp_path / "trail.json").read_text())) == 4
+
+
+def test_what_a_clock_that_was_behind_recorded_since_is_shown(facegate, eileen, tmp_path):
+    """After a power cut the clock goes on from when the power failed."""
+    facegate("enroll", "Eileen", "--image", eileen)
+    (path,) = tmp_path.rglob("audit.jsonl")
+    key = load_key(path.with_name("key"))
+    with AuditTrail.open(path, key) as trail:
+        for event, wall_s in (("started", 5e9), ("door_forced_open", 4e9), ("granted", 6e9)):
+            trail.append(event, {}, wall_s=wall_s)
+    since = ("--since", "2128-01-01", "--json")  # 4,985,280,000 s
+    shown = [r["event"] for r in json.loads(facegate("audit", "show", *since).out)]
+    assert shown == ["started", "door_forced_open", "granted"]
 
 
 def test_a_changed_trail_is_exit_code_one_and_says_where(happened, tmp_path):
@@ -154,10 +168,10 @@ def visited(facegate, eileen, tmp_path):
     assert facegate("enroll", "Eileen", "--image", eileen).code == 0
     (path,) = tmp_path.rglob("audit.jsonl")
     with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
-        trail.append("granted", {"person": 1, "track": 1, "distance": 0.6}, wall_s=1e9)
-        trail.append("unknown", {"track": 2})
-        trail.append("granted", {"person": 1, "track": 2, "distance": 0.8})
-        trail.append("granted", {"person": 7, "track": 3, "distance": 0.7})
+        trail.append("granted", {"person": 1, "track": 1, "distance": 0.6}, wall_s=4e9)
+        trail.append("unknown", {"track": 2}, wall_s=5e9)
+        trail.append("granted", {"person": 1, "track": 2, "distance": 0.8}, wall_s=5e9)
+        trail.append("granted", {"person": 7, "track": 3, "distance": 0.7}, wall_s=5e9)
     return facegate
 
 
@@ -165,9 +179,9 @@ def test_who_came_and_who_struggled(visited):
     first, other = json.loads(visited("audit", "report", "--names", "--json").out)
     assert (first["person"], first["name"], other["name"]) == (1, "Eileen", None)
     assert (first["visits"], first["refused_first"], first["distance"]) == (2, 1, 0.7)
-    assert first["first"].startswith("2001-09-")
+    assert first["first"].startswith("2096-10-")
     (late,) = json.loads(
-        visited("audit", "report", "--person", "eileen", "--since", "2020-01-01", "--json").out
+        visited("audit", "report", "--person", "eileen", "--since", "2100-01-01", "--json").out
     )
     assert (late["visits"], late["refused_first"]) == (1, 1)
     said = visited("audit", "report").out.splitlines()

@@ -1,6 +1,8 @@
 """Backup, restore, another key, another network, and forgetting, as an administrator does it."""
 
 import json
+import re
+import shlex
 import shutil
 
 import numpy as np
@@ -89,6 +91,31 @@ def test_forgetting_prints_what_was_searched(enrolled, passphrase, tmp_path):
     assert "1 backup(s) were written elsewhere" in done.out
     assert listed(enrolled) == []
     assert enrolled("people", "forget", "eileen", "--yes").code == 3
+
+
+def test_whoever_was_removed_is_forgotten_by_what_the_removal_says(enrolled):
+    done = enrolled("people", "remove", "Eileen", "--yes")
+    assert "Eileen is removed." in done.out
+    (command,) = re.findall(r"`sudo facegate (.*)`", done.out)
+    done = enrolled(*shlex.split(command), "--yes")
+    assert done.code == 0, done.err
+    assert re.search(r"people.db: .* 0 traces before, 0 now", done.out)
+    assert re.search(r"fgbackup, opened: .* [1-9]\d* traces before, (0|and gone) now", done.out)
+    assert "nothing of Eileen is left" in done.out
+    (record,) = json.loads(enrolled("audit", "show", "--event", "person_forgotten", "--json").out)
+    assert (record["facts"]["person"], record["facts"]["found"]) == (1, 0)
+    again = enrolled(*shlex.split(command), "--yes")
+    assert (again.code, "the copies in" in again.complaint) == (3, True)
+
+
+def test_all_of_one_name_are_recorded_by_number(enrolled, eileen):
+    assert enrolled("people", "remove", "Eileen", "--yes").code == 0
+    assert enrolled("enroll", "Eileen", "--image", eileen).code == 0
+    done = enrolled("people", "forget", "Eileen", "--yes")
+    assert done.code == 0, done.err
+    assert "all of them erased: number 2, 1." in done.out
+    shown = enrolled("audit", "show", "--event", "person_forgotten", "--json")
+    assert [r["facts"]["person"] for r in json.loads(shown.out)] == [2, 1]
 
 
 def test_something_left_is_exit_code_one(enrolled, tmp_path):

@@ -82,8 +82,9 @@ def test_what_the_daemon_does_needs_no_network_and_no_store(daemon, words, says)
     assert says in said
 
 
-def test_watching_needs_none_either():
-    _, said, modules = loaded("watch --event nothing")
+@pytest.mark.parametrize("words", ["watch --event nothing", "events nothing"])
+def test_watching_and_events_need_none_either(words):
+    _, said, modules = loaded(words)
     assert modules == ""
     assert "no event is called so" in said
 

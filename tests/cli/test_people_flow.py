@@ -1,6 +1,7 @@
-"""A person's way through the commands: enrolled, recognised in other light, renamed, forgotten."""
+"""A person's way through the commands: enrolled, recognised in other light, renamed, removed."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -50,13 +51,17 @@ def test_nobody_is_known_where_nobody_is_enrolled(facegate, eileen):
     assert "facegate enroll" in facegate("identify", eileen).out
 
 
-def test_people_are_listed_renamed_and_forgotten(facegate, enrolled, eileen):
+def test_people_are_listed_renamed_and_removed(facegate, enrolled, eileen):
     assert facegate("people", "rename", "eileen", "Col. Collins").code == 0
     shown = json.loads(facegate("people", "show", "col. collins", "--json").out)
     assert (shown["name"], shown["templates"]) == ("Col. Collins", 1)
     (found,) = json.loads(facegate("identify", eileen, "--json").out)
     assert found["name"] == "Col. Collins"
-    assert facegate("people", "remove", "Col. Collins", "--yes").code == 0
+    done = facegate("people", "remove", "Col. Collins", "--yes")
+    assert done.code == 0
+    assert done.out.startswith("Col. Collins is removed.\nCopies of the store may still hold them")
+    assert "`sudo facegate people forget 'Col. Collins'`" in done.out
+    assert "orget" not in facegate("api").out
     assert json.loads(facegate("people", "list", "--json").out) == []
 
 
@@ -253,3 +258,13 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
     for kept in ("templates: 1 of 128", "mission 93", "2999-12-31", "by number", told["store"]):
         assert kept in said
     assert facegate("people", "report", "Grace").code == 3
+    trail = Path(told["store"]).parent / "audit.jsonl"
+    records = trail.read_bytes()
+    trail.write_bytes(records.replace(b"mission", b"version") + b"{}\n")  # as somebody might
+    assert facegate("audit", "renew", "--yes").code == 0
+    again = json.loads(facegate("people", "report", "Eileen", "--json").out)
+    assert (again["records"], again["backups_elsewhere"]) == (told["records"], 1)
+    assert len(again["trails"]) == 2
+    for path in again["trails"]:
+        Path(path).unlink()
+    assert "audit trail: nothing, in no file" in facegate("people", "report", "Eileen").out

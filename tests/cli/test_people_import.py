@@ -111,6 +111,15 @@ def test_what_was_done_is_told_though_the_store_fails(facegate, team, monkeypatc
     assert [one["name"] for one in json.loads(done.out)] == ["Eileen"]
 
 
+def test_two_folders_of_one_name_are_two_people(facegate, tmp_path, eileen, grace):
+    for name, picture in (("Max", eileen), ("max", grace)):
+        (tmp_path / "team" / name).mkdir(parents=True)
+        shutil.copy(picture, tmp_path / "team" / name)
+    done = facegate("people", "import", tmp_path / "team")
+    assert (done.code, "Max and max are one name" in done.complaint) == (3, True)
+    assert json.loads(facegate("people", "list", "--json").out) == []
+
+
 def test_a_folder_that_holds_no_folders_is_told(facegate, tmp_path, eileen):
     flat = tmp_path / "flat"
     flat.mkdir()

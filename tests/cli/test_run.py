@@ -170,6 +170,7 @@ def test_metrics_are_written_where_they_are_asked_for(daemon, tmp_path):
     daemon.stop()
     assert 'facegate_events_total{event="ready"} 1' in text
     assert "facegate_camera_up 1" in text
+    assert not file.exists()
 
 
 def test_a_second_one_is_refused(daemon):
@@ -195,6 +196,23 @@ def test_status_without_a_daemon_says_how_to_start_one(daemon):
     done = daemon.command("status")
     assert done.returncode == 7
     assert "facegate run" in done.stderr
+
+
+def test_what_happens_can_be_followed_until_it_ends(daemon):
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(20)
+        peer.connect(str(daemon.socket))
+        peer.sendall(b"GET /v1/events?after=0 HTTP/1.1\r\n\r\n")
+        with peer.makefile("rb") as lines:
+            head = b"".join(iter(lines.readline, b"\r\n"))
+            assert b"200 OK" in head
+            daemon.stop()
+            told = [json.loads(line) for line in lines]
+    events = [line["event"] for line in told if line["seq"]]
+    assert [line["seq"] for line in told if line["seq"]] == list(range(1, len(events) + 1))
+    assert {"started", "ready"} <= set(events)
+    assert events[-1] == "stopped"
 
 
 def test_sighup_reads_the_settings_again_and_keeps_the_old_ones_if_they_are_wrong(daemon):

@@ -101,3 +101,27 @@ def test_a_folder_that_is_not_there(facegate, tmp_path):
     if shutil.which("journalctl") is None:
         pytest.skip("this machine has no journalctl")
     assert facegate("watch", "--directory", tmp_path / "none").code == 3
+
+
+def test_no_journal_files_are_told_from_a_quiet_gate(facegate, journal, tmp_path):
+    (tmp_path / "none").mkdir()
+    done = facegate("watch", "--directory", tmp_path / "none")
+    assert done.code == 7
+    assert f"{tmp_path / 'none'}: no journal files" in done.complaint
+    done = facegate("watch", "--directory", journal, "--since", "2027-01-01")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("row", ["", '{"PRIORITY": "6", "MESSAGE": "ready"}'])
+def test_whoever_sees_only_their_own_messages_is_told_where_nothing_comes(
+    facegate, tmp_path, monkeypatch, row
+):
+    tool = tmp_path / "bin" / "journalctl"
+    tool.parent.mkdir()
+    hint = "Hint: You are currently not seeing messages from other users and the system."
+    tool.write_text(f"#!/bin/sh\ncase $* in *json*) echo '{row}' ;; *) echo '{hint}' >&2 ;; esac\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
+    done = facegate("watch", "--no-follow")
+    assert done.code == 0
+    assert ("systemd-journal" in done.err) == (not row)

@@ -5,6 +5,7 @@ from knocking import LOOSE, Gate
 
 from facegate.control.client import ControlClient
 from facegate.control.server import ControlServer
+from facegate.feed import Feed
 
 
 @pytest.fixture
@@ -18,9 +19,19 @@ def reports():
 
 
 @pytest.fixture
-def serve(gate, reports, tmp_path):
+def feed():
+    return Feed()
+
+
+@pytest.fixture
+def servers():
+    """What `serve` began, in order."""
+    return []
+
+
+@pytest.fixture
+def serve(gate, reports, feed, servers, tmp_path):
     """Serve the gate within limits; gives the client."""
-    servers = []
 
     def start(limits=LOOSE):
         path = tmp_path / "control.sock"
@@ -28,7 +39,7 @@ def serve(gate, reports, tmp_path):
         def report(name, message, **fields):
             reports.append((name, message, fields))
 
-        servers.append(ControlServer(path, gate, report, limits))
+        servers.append(ControlServer(path, gate, report, limits, feed))
         return ControlClient(path)
 
     yield start

@@ -13,7 +13,14 @@ from facegate.control.limits import Limits
 from facegate.errors import InputError, NotEnrolledError, StoreError
 from facegate.types import Identity
 
-LOOSE = Limits(requests_per_s=1e6, burst=1_000_000, changes_per_s=1e6, changes_burst=1_000_000)
+LOOSE = Limits(
+    connections=100,
+    connections_each=100,
+    requests_per_s=1e6,
+    burst=1_000_000,
+    changes_per_s=1e6,
+    changes_burst=1_000_000,
+)
 
 
 def person(number, name, role="member", templates=1):
@@ -27,6 +34,7 @@ def unit(vector):
 STATUS = {
     "door": "locked",
     "kept_unlocked_s": None,
+    "second_factor_wanted": None,
     "lockdown": False,
     "tamper": False,
     "lockout": False,
@@ -59,7 +67,13 @@ class Gate:
     def status(self):
         if self.broken:
             raise RuntimeError("a defect")
-        return STATUS
+        unlocked = getattr(self, "unlocked", False)
+        return {
+            **STATUS,
+            "door": "unlocked" if unlocked else "locked",
+            "kept_unlocked_s": self.for_s if unlocked else None,
+            "lockdown": getattr(self, "locked_down", False),
+        }
 
     def people(self):
         return list(self.rows.values())
@@ -144,7 +158,9 @@ def ask(client, method, path, body=None, headers=JSON):
     with suppress(ConnectionError):  # refused before all was sent; the answer waits
         connection.request(method, path, data, headers)
     response = connection.getresponse()
-    reply = Reply(response.status, dict(response.headers), response.read().decode())
+    endless = path.partition("?")[0] == "/v1/events"
+    text = response.readline() if endless else response.read()
+    reply = Reply(response.status, dict(response.headers), text.decode())
     connection.close()
     return reply
 

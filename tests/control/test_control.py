@@ -1,5 +1,7 @@
+import json
 import socket
 import stat
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +49,16 @@ def test_what_is_no_utf_8_is_told_before_it_is_sent(client):
     for call in (lambda: client.rename(typed, "C"), lambda: client.set_note("Ann", typed)):
         with pytest.raises(InputError, match="type it again"):
             call()
+
+
+def test_names_are_sent_as_they_are_kept(client, gate):
+    decomposed = " " + "u\u0308" * 40
+    client.add(decomposed, [unit(np.ones(128, np.float32))], "m1", True)
+    assert gate.added[0][0] == "ü" * 40
+    assert client.rename("Ann", decomposed).name == "ü" * 40
+    assert client.enrol(decomposed, False, 5, lambda *_: None).name == "ü" * 40
+    with pytest.raises(InputError, match="at most 64"):
+        client.rename("Ann", "x" * 65)
 
 
 def test_errors_come_back_as_they_were_raised(client):
@@ -101,15 +113,49 @@ def test_no_daemon_is_told(tmp_path):
         client.status()
 
 
+def test_a_daemon_that_died_is_told_as_none(tmp_path):
+    client = ControlClient(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(client.path))
+    with pytest.raises(DaemonError, match=r"no daemon answers .*refused"):
+        client.status()
+
+
+@pytest.mark.parametrize("sent", [b"", b"this is no HTTP\r\n"])
+@pytest.mark.parametrize("takes_bytes", [0, 10, 65536])
+def test_whoever_is_hung_up_on_is_told_of_the_group(tmp_path, sent, takes_bytes):
+    """However much of the request was read before."""
+    client = ControlClient(tmp_path / "control.sock")
+
+    def hang_up():
+        peer, _ = server.accept()
+        with peer:
+            if takes_bytes:
+                peer.recv(takes_bytes)
+            peer.sendall(sent)
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(client.path))
+        server.listen()
+        answering = threading.Thread(target=hang_up)
+        answering.start()
+        with pytest.raises(DaemonError) as told:
+            client.set_note("Ann", "x" * 500)
+        answering.join()
+    assert "start it" not in str(told.value)
+    assert ("sudo adduser $USER facegate" in str(told.value)) is (sent == b"")
+
+
 def test_the_door_is_commanded_and_roles_are_given(client, gate):
-    client.unlock()
+    now = {"door": "unlocked", "kept_unlocked_s": None, "lockdown": False}
+    assert client.unlock() == now
     assert (gate.unlocked, gate.for_s) == (True, None)
-    client.unlock(90.0)
+    assert client.unlock(90.0) == {**now, "kept_unlocked_s": 90.0}
     assert gate.for_s == 90.0
-    client.lock()
+    assert client.lock() == {**now, "door": "locked"}
     assert not gate.unlocked
     for on in (True, False):
-        client.lockdown(on)
+        assert client.lockdown(on)["lockdown"] is on
         assert gate.locked_down is on
     assert client.set_role("Ann", "admin").role == "admin"
     assert client.set_group("Ann", "staff").group == "staff"
@@ -117,6 +163,26 @@ def test_the_door_is_commanded_and_roles_are_given(client, gate):
     assert client.set_note("Ann", "a dog").note == "a dog"
     assert client.set_until("Ann", 1.8e9).until_wall == 1.8e9
     assert client.set_until("Ann", None).until_wall is None
+
+
+@pytest.mark.parametrize(
+    ("words", "now", "says"),
+    [
+        (["unlock"], ("unlocked", None, False), "for one pulse"),
+        (["unlock", "--minutes", "2"], ("unlocked", 120.0, False), "unlocked for 2 min"),
+        (["lock"], ("locked", None, False), "it is locked"),
+        (["lockdown", "on"], ("locked", None, True), "Lockdown."),
+        (["lockdown", "off"], ("locked", None, False), "Lockdown is over."),
+    ],
+)
+def test_the_command_says_what_the_door_does_then(client, facegate, monkeypatch, words, now, says):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(client.path.parent))
+    said = facegate("door", *words, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out) == dict(
+        zip(("door", "kept_unlocked_s", "lockdown"), now, strict=True)
+    )
+    assert says in facegate("door", *words).out
 
 
 def test_a_pin_is_set_and_entered(client, gate):

@@ -18,6 +18,7 @@ from facegate.control.openapi import describe
 from facegate.control.routes import ROUTES
 from facegate.control.server import ControlServer
 from facegate.daemon import Gate
+from facegate.feed import Feed
 from facegate.journal import Journal
 from facegate.types import Frame
 
@@ -69,14 +70,15 @@ def fuzzed(tmp_path_factory):
         "test",
     )
     events, stopping = [], threading.Event()
-    journal = Journal(events.append)
+    feed = Feed()
+    journal = Journal(events.append, feed)
     vision = parts.load_vision(config)
     with parts.open_store(config, vision.model_id) as store, parts.lines_from(config) as lines:
         gate = Gate(config, vision, store, StillCamera(), lines, journal)
         running = threading.Thread(target=gate.run, args=(stopping,))
         running.start()
         path = folder / "control.sock"
-        with ControlServer(path, gate.commands, journal.emit, LOOSE):
+        with ControlServer(path, gate.commands, journal.emit, LOOSE, feed):
             made = Fuzzed(ControlClient(path), gate, store, events, vision.model_id)
             made.client.add("Ann", [np.array(VECTORS[0], np.float32)], vision.model_id, True)
             yield made

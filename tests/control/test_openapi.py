@@ -6,11 +6,14 @@ from typing import get_args
 import pytest
 from knocking import JSON, ask
 
+from facegate.access.door_events import DoorState
+from facegate.access.names import MAX_NAME_CHARS
 from facegate.access.person import ROLES
 from facegate.control.openapi import describe
 from facegate.control.peers import Rule
 from facegate.control.routes import ROUTES
 from facegate.control.schemas import NewRole, Request
+from facegate.hardware.panel import PanelState
 
 validator = pytest.importorskip("openapi_spec_validator", reason="needs facegate[test]")
 
@@ -61,6 +64,20 @@ def test_bodies_are_strict_without_exception():
 
 def test_the_roles_are_those_of_the_store():
     assert get_args(NewRole.model_fields["role"].annotation) == ROLES
+    description = describe(ROUTES)
+    person = description["components"]["schemas"]["Person"]
+    assert person["properties"]["role"]["enum"] == list(ROLES)
+    gives = description["paths"]["/v1/people"]["get"]["responses"]["200"]["content"]
+    assert gives["application/json"]["schema"]["items"]["$ref"].endswith("/Person")
+
+
+def test_what_door_and_panel_can_be_is_described():
+    schemas = describe(ROUTES)["components"]["schemas"]
+    panel = schemas["Status"]["properties"]["panel"]["enum"]
+    assert panel == [state.value for state in PanelState]
+    assert schemas["DoorState"]["enum"] == [state.value for state in DoorState]
+    for answer in ("Status", "DoorNow"):
+        assert schemas[answer]["properties"]["door"]["$ref"].endswith("/DoorState")
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
@@ -75,3 +92,33 @@ def test_each_route_answers_with_a_status_it_describes(client, route):
 def test_what_only_root_may_do():
     owner = {f"{r.method} {r.path}" for r in ROUTES if r.rule is Rule.OWNER}
     assert "PUT /v1/people/{name}/role" in owner
+
+
+def test_how_long_to_wait_and_what_is_offered_are_headers():
+    for item in describe(ROUTES)["paths"].values():
+        for operation in (item[m] for m in item if m != "parameters"):
+            headers = {
+                status: list(response.get("headers", {}))
+                for status, response in operation["responses"].items()
+            }
+            assert {s: h for s, h in headers.items() if h} == {
+                "405": ["Allow"],
+                "429": ["Retry-After"],
+                "503": ["Retry-After"],
+            }
+
+
+def test_names_are_as_long_as_the_store_takes_them():
+    description = describe(ROUTES)
+    (in_path,) = description["paths"]["/v1/people/{name}"]["parameters"]
+    in_body = description["components"]["schemas"]["NewName"]["properties"]["name"]
+    assert in_path["schema"]["maxLength"] == in_body["maxLength"] == MAX_NAME_CHARS
+
+
+def test_a_query_is_described():
+    paths = describe(ROUTES)["paths"]
+    (after,) = paths["/v1/events"]["get"]["parameters"]
+    assert (after["name"], after["in"], after["required"]) == ("after", "query", False)
+    assert after["schema"] == {"type": "integer", "minimum": 0}
+    asking = [p for p, item in paths.items() if any("parameters" in o for o in item.values())]
+    assert asking == ["/v1/events"]

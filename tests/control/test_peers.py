@@ -17,6 +17,7 @@ from facegate.control.routes import ROUTES
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 
 STRANGER = 65_534
+STATUS_ASKED = b"GET /v1/status HTTP/1.1\r\n\r\n"
 SOMEBODY = pwd.getpwnam("daemon").pw_uid
 
 
@@ -98,7 +99,7 @@ def test_a_member_of_the_group_gets_what_the_rule_says(open_path, group, gate, r
 
 
 def test_a_member_cannot_flood_the_audit_trail(serve, group, gate, reports):
-    path = serve(replace(LOOSE, changes_burst=4, changes_per_s=0.001, changes_kept=1))
+    path = serve(replace(LOOSE, changes_burst=5, changes_per_s=0.001, changes_kept=2))
     open_to_all(path)
 
     def work():
@@ -107,10 +108,12 @@ def test_a_member_cannot_flood_the_audit_trail(serve, group, gate, reports):
         refused = [ask(path, "PUT", "/v1/people/Ann/role", role).status for _ in range(2)]
         looks = ask(path, "GET", "/v1/people").status
         locks = ask(path, "POST", "/v1/door/lockdown", {"on": True}).status
-        return json.dumps([*notes, *refused, looks, locks]).encode()
+        pins = ask(path, "POST", "/v1/door/pin", {"pin": "1111"}).status  # a mashed keypad
+        unlocks = ask(path, "POST", "/v1/door/unlock").status
+        return json.dumps([*notes, *refused, looks, locks, pins, unlocks]).encode()
 
-    assert json.loads(as_user(SOMEBODY, group, work)) == [200, 200, 403, 429, 200, 200]
-    said = ["commanded", "commanded", "command_refused", "commanded"]
+    assert json.loads(as_user(SOMEBODY, group, work)) == [200, 200, 403, 429, 200, 200, 429, 200]
+    said = ["commanded", "commanded", "command_refused", "commanded", "commanded"]
     assert [r[0] for r in reports] == said
     for _ in range(5):  # root may remove the trail as well
         assert ask(path, "PUT", "/v1/people/Ann/note", {"note": "x"}).status == 200
@@ -176,3 +179,37 @@ def test_a_user_of_another_group_is_a_stranger(open_path, group):
         return send_raw(open_path, b"GET /v1/status HTTP/1.1\r\n\r\n")
 
     assert as_user(pwd.getpwnam("games").pw_uid, STRANGER, work) == b""
+
+
+@pytest.mark.parametrize("uid", [STRANGER, 61_234], ids=["nobody", "in no file"])
+def test_a_process_in_the_group_is_a_member_whoever_its_user_is(open_path, group, uid):
+    """As a service with SupplementaryGroups=facegate is, or one with DynamicUser."""
+
+    def work():
+        return send_raw(open_path, STATUS_ASKED)
+
+    for groups in ([group], [*range(70_000, 70_255), group]):
+        assert as_user(uid, STRANGER, work, groups).startswith(b"HTTP/1.1 200 ")
+    assert as_user(uid, STRANGER, work, [group + 70_000, 70_001]) == b""
+    assert as_user(uid, STRANGER, work, [70_001] * 300) == b""
+
+
+def test_whoever_the_group_file_lists_need_not_log_in_anew(open_path, monkeypatch):
+    user = pwd.getpwuid(SOMEBODY).pw_name
+    listed = grp.struct_group(("facegate", "x", 70_000, [user]))
+    monkeypatch.setattr(peers.grp, "getgrnam", lambda _: listed)
+
+    def work():
+        return send_raw(open_path, STATUS_ASKED)
+
+    assert as_user(SOMEBODY, STRANGER, work).startswith(b"HTTP/1.1 200 ")
+    assert as_user(pwd.getpwnam("games").pw_uid, STRANGER, work) == b""
+
+
+def test_without_the_group_everybody_is_a_stranger(open_path, monkeypatch):
+    monkeypatch.setattr(peers, "GROUP", "no-such-group")
+
+    def work():
+        return send_raw(open_path, STATUS_ASKED)
+
+    assert as_user(SOMEBODY, STRANGER, work, [STRANGER]) == b""
