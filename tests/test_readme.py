@@ -65,6 +65,11 @@ def test_the_readme_says_what_the_calibration_says():
     at = next(r for r in found["held_out_rates"] if r["wanted"] == 1e-3)
     low, high = (1000 * r for r in at["between_folds"])
     assert f"let {low:.1f} to {high:.1f} in 1,000 through" in text
+    one, ten, hundred = (1000 * c["measured"] for c in found["crowds"])
+    assert f"enrolled {one:.1f} of 1,000 passed" in text
+    assert f"with ten {ten:.1f}, with a hundred {hundred:.1f}" in text
+    most = max(max(c["by_population"].values()) for c in found["crowds"])
+    assert f"most alike to the network {1000 * most:.1f}." in text
 
 
 def test_the_readme_says_what_bad_conditions_cost():
@@ -79,6 +84,10 @@ def test_the_readme_says_what_bad_conditions_cost():
         "| a mask": "mask",
         "| glasses": "glasses",
     }
+    clean = table["clean"]["accuracy"]
+    knowing = [100 * (clean - table[name]["refitted"]) for name in ("mask", "glasses")]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"would lose {knowing[0]:.1f} and {knowing[1]:.1f} points" in text
     for start, name in rows.items():
         accuracy, tar, points = row(start)
         change = 100 * table[name]["change"]
@@ -138,6 +147,10 @@ def test_the_readme_says_what_several_looks_gain():
         for cell, rate in zip(row(start), ("1e-3", "1e-4"), strict=True):
             assert number(cell) == pytest.approx(rates[rate][count][way]["tar"], abs=6e-4)
     assert all(r["5"]["mean"]["fmr"] < float(rate) for rate, r in rates.items())
+    seldom = round(looks["people"] * rates["1e-4"]["5"]["mean"]["people_seldom"])
+    assert f"{seldom} of the {looks['people']} people are let in at fewer than 80" in " ".join(
+        (ROOT / "README.md").read_text().split()
+    )
     text = " ".join((ROOT / "README.md").read_text().split())
     five, of_smaller = (
         100 * figures(name)["looks"]["rates"]["1e-4"]["5"]["mean"]["tar"]

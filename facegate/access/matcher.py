@@ -23,7 +23,7 @@ NOBODY = Match(None, 2.0, math.inf)
 
 LENGTH_POWER = 1 / 3
 """Exponent of the length of the mean of a person's looks. With the shipped network and 3 or 5
-different pictures each of 80 people, false matches are 0.7 to 0.9 times as frequent as with one
+different pictures each of 80 people, false matches are at most 0.9 times as frequent as with one
 (`facegate evaluate embedder`)."""
 
 
