@@ -335,10 +335,9 @@ class DoorKeeper:
         name = decision.name
         if name is None:
             return None
-        if not self._schedule.admits(name, self._wall_clock(), group):
-            return "hours"
-        sure = self._unlock_hours.sure(self._schedule) or not self._schedule.by_clock(name, group)
-        return None if sure else "hours_unsure"
+        if self._schedule.by_clock(name, group) and not self._unlock_hours.sure(self._schedule):
+            return "hours_unsure"
+        return None if self._schedule.admits(name, self._wall_clock(), group) else "hours"
 
     def _drop_whom_it_keeps_out(self) -> None:
         """Wait for nobody, and let nobody's arming stand, who was kept out meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -25,11 +26,15 @@ class Feed:
 
     Args:
         kept: so many of them.
+
+    Attributes:
+        start: of the daemon, by a random name: numbers begin anew with each.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._seq = 0
+        self.start = secrets.token_hex(4)
         self._news = threading.Condition()
 
     def __call__(self, event: Event) -> None:
@@ -39,17 +44,18 @@ class Feed:
             self._entries.append(Entry(self._seq, event))
             self._news.notify_all()
 
-    def begin(self, after: int | None) -> int:
+    def begin(self, after: int | None, start: str | None = None) -> int:
         """Give the number after which to follow.
 
         Args:
             after: the last one known; None where only what comes from now on is wanted. One that
                 was not reached yet is of an earlier start: all that is kept is news then.
+            start: in which it was known, if that is told; in another all that is kept is news.
         """
         with self._news:
             if after is None:
                 return self._seq
-            return after if after <= self._seq else 0
+            return after if after <= self._seq and start in (None, self.start) else 0
 
     def after(self, seq: int, wait_s: float) -> list[Entry]:
         """Give what came after a number, oldest first.

@@ -39,6 +39,10 @@ def test_where_to_begin():
     assert feed.begin(3) == 3
     assert feed.begin(0) == 0
     assert feed.begin(6) == 0  # of an earlier start: everything is news
+    assert feed.begin(3, feed.start) == 3
+    assert feed.begin(3, "another start") == 0
+    assert feed.begin(None, "another start") == 5
+    assert Feed().start != feed.start
 
 
 def test_what_came_before_it_is_not_in_it():

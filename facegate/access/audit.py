@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,11 @@ from facegate.access.audit_check import (
     verify_lines,
     write_head,
 )
-from facegate.access.audit_file import cut_torn_end, end_of, newest, open_file, read
+from facegate.access.audit_file import cut_torn_end, dated, end_of, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
     ROTATED,
+    UNKNOWN_BOOT,
     Cut,
     Fact,
     Record,
@@ -55,6 +55,8 @@ __all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read"
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DAY_S = 86_400.0
+STEADY_S = DAY_S / 2
+"""A gate that is started anew every night comes to this, too."""
 CLOCK_SLACK_S = 60.0
 """A clock that is off by more than before was set; by less, it was corrected on the way."""
 
@@ -73,9 +75,9 @@ class AuditTrail(Closing):
     Make one with `AuditTrail.open`.
 
     Attributes:
-        believed: says whether the clock can be believed. Only if it can, and was not set for a day,
-            are records taken out for their age: else one record of a clock that is ahead would end
-            all of them.
+        believed: says whether the clock can be believed. Only if it can, and was not set for half a
+            day, are records taken out for their age: else one record of a clock that is ahead would
+            end all of them.
         cut: called with what was taken out, when the limits made that necessary.
         unnoted: called once with why it cannot be noted how far the trail reaches. What is recorded
             is on disk nevertheless; only a cut-off end would not show.
@@ -90,7 +92,7 @@ class AuditTrail(Closing):
         try:
             self._boot = BOOT_ID.read_text().strip()
         except OSError:
-            self._boot = "unknown"
+            self._boot = UNKNOWN_BOOT
         self._descriptor: int | None = open_file(path)
         self._reached = (0, BEGINNING)
         self._size = -1
@@ -305,11 +307,11 @@ class AuditTrail(Closing):
         return record
 
     def _steady(self, record: Record) -> bool:
-        """Whether the clock can be believed, and nobody set it for a day."""
+        """Whether the clock can be believed, and nobody set it for `STEADY_S`."""
         off_s = record.wall_s - record.mono_s
         if not (self.believed() and abs(off_s - self._clock_off_s) <= CLOCK_SLACK_S):
             self._clock_off_s, self._steady_from_s = off_s, record.mono_s
-        return record.mono_s - self._steady_from_s >= DAY_S
+        return record.mono_s - self._steady_from_s >= STEADY_S
 
     def _trim(self, now_s: float, by_age: bool) -> None:
         """Take the oldest records out where the limits say so, and record that."""
@@ -326,13 +328,11 @@ class AuditTrail(Closing):
         start = 0 if old_cut is None else 1
         # Down to half, so that this is seldom done; the record just written always stays.
         excess, stop = (size - self._limits.max_bytes // 2 if too_large else 0), start
-        written_s = _latest_possible(lines)
-        while stop < len(lines) - 1:
-            too_old = keep_s is not None and written_s[stop] < now_s - keep_s
-            if excess <= 0 and not too_old:
-                break
+        while stop < len(lines) - 1 and excess > 0:
             excess -= len(lines[stop])
             stop += 1
+        if keep_s is not None:
+            stop = max(stop, start + _too_old(lines[start:-1], now_s - keep_s, now_s))
         gone = [r for r in map(parse, lines[start:stop]) if r]
         if not gone:
             return
@@ -358,7 +358,16 @@ class AuditTrail(Closing):
         return oldest is not None and not wall_s <= oldest.wall_s <= now_s
 
 
-def _latest_possible(lines: list[bytes]) -> list[float]:
-    """Give when each record was written at the latest: no later than those after it."""
-    told = [math.inf if (r := parse(line)) is None else r.wall_s for line in lines]
-    return list(accumulate(reversed(told), min))[::-1]
+def _too_old(lines: list[bytes], before_s: float, now_s: float) -> int:
+    """Count the lines up to the last record that is older, with none that is younger before it.
+
+    One of a clock that was ahead is no reason to keep those behind it, nor to take them out.
+    """
+    readable = [(k, r) for k, r in enumerate(map(parse, lines)) if r is not None]
+    count = 0
+    for (k, _), written_s in zip(readable, dated([r for _, r in readable]), strict=True):
+        if before_s <= written_s <= now_s:
+            break
+        if written_s < before_s:
+            count = k + 1
+    return count

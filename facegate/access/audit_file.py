@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from facegate.access.audit_record import BEGINNING, Record, parse, parse_cut
+from facegate.access.audit_record import BEGINNING, UNKNOWN_BOOT, Record, parse, parse_cut
 from facegate.access.files import hand_to_owner
 from facegate.errors import StoreError
 
@@ -32,6 +32,19 @@ def read(path: Path, keep: Callable[[Record], bool] = lambda _: True) -> Iterato
         record = parse(line)
         if record is not None and keep(record):
             yield record
+
+
+def dated(records: Sequence[Record]) -> list[float]:
+    """Say when each was written, seconds since the epoch, by the clock at the end of its boot.
+
+    A clock without a battery is set some time after the start, and what was written before that is
+    dated wrong; the monotonic clock knows how long it was before the boot's last record.
+    """
+    last = {r.boot: r for r in records if r.boot != UNKNOWN_BOOT}
+    return [
+        r.wall_s if (end := last.get(r.boot)) is None else end.wall_s - (end.mono_s - r.mono_s)
+        for r in records
+    ]
 
 
 def newest(path: Path) -> Iterator[Record]:

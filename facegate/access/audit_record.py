@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+UNKNOWN_BOOT = "unknown"
 BEGINNING = "0" * 64
 """Stands for the hash before the first record."""
 ROTATED = "key_rotated"

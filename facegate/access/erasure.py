@@ -125,6 +125,8 @@ def _sought(store: Store, backups: RollingBackups, name: str) -> list[Person]:
         if removed:
             return removed
         copies = f"the copies in {backups.folder} hold nobody removed of this name either"
+        if unread := [p.name for p in backups.files() if not _opens(backups, p)]:
+            copies += f", as far as they can be opened: {', '.join(unread)} cannot; remove those"
         raise NotEnrolledError(f"{error}; {copies}{called}") from None
 
 
@@ -136,6 +138,14 @@ def _traces(store: Store, backups: RollingBackups, people: list[Person]) -> Trac
             if _identity(person) in sought:
                 traces |= source.traces(person.name)
     return traces
+
+
+def _opens(backups: RollingBackups, path: Path) -> bool:
+    try:
+        backups.store_in(path).close()
+    except StoreError:
+        return False
+    return True
 
 
 def _copies(backups: RollingBackups) -> Iterator[Store]:

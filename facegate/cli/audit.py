@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ import typer
 from facegate import parts
 from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
+from facegate.access.audit_file import dated
 from facegate.access.custody import settled_key
 from facegate.access.files import write_whole
 from facegate.access.keys import load_key
@@ -91,7 +91,7 @@ def show(
     """Show what happened; exit code 1 where the trail is not whole."""
     settings = load_config(config)
     number = person_number(person, config)
-    records = list(read(settings.audit_path, _filter(event, number, since)))[-last:]
+    records = _records(settings, event, number, since)[-last:]
     whole = _is_whole(settings)
     emit([asdict(r) for r in records], as_json, [_line(r) for r in records])
     if not whole:
@@ -111,7 +111,7 @@ def export(
         raise typer.BadParameter(f"{out}: say by its ending what to write: .csv or .json")
     settings = load_config(config)
     number = person_number(person, config)
-    records = list(read(settings.audit_path, _filter(event, number, since)))
+    records = _records(settings, event, number, since)
     whole = _is_whole(settings)
     text = io.StringIO(newline="")
     if out.suffix == ".json":
@@ -147,7 +147,7 @@ def report(
     """
     settings = load_config(config)
     number = person_number(person, config)
-    found = visits(read(settings.audit_path, _filter(None, None, since)))
+    found = visits(_records(settings, None, None, since))
     found = [v for v in found if number in (None, v.person)]
     known: dict[int, str] = {}
     if names:
@@ -210,28 +210,23 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _filter(
-    events: list[str] | None, person: int | None, since: str | None
-) -> Callable[[Record], bool]:
+def _records(
+    settings: Config, events: list[str] | None, person: int | None, since: str | None
+) -> list[Record]:
+    """Give the records asked for; when each was written is said by the clock once it was right."""
     check_events(events or [])
     try:
-        from_s = 0.0 if since is None else datetime.fromisoformat(since).timestamp()
+        from_s = float("-inf") if since is None else datetime.fromisoformat(since).timestamp()
     except ValueError:
         raise typer.BadParameter(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
-
-    reached = False
-
-    def keep(record: Record) -> bool:
-        # What follows a record of that time came later, whatever a clock that was set back says.
-        nonlocal reached
-        reached = reached or record.wall_s >= from_s
-        return (
-            reached
-            and (not events or record.event in events)
-            and (person is None or record.facts.get("person") == person)
-        )
-
-    return keep
+    found = list(read(settings.audit_path))
+    return [
+        record
+        for record, written_s in zip(found, dated(found), strict=True)
+        if written_s >= from_s
+        and (not events or record.event in events)
+        and (person is None or record.facts.get("person") == person)
+    ]
 
 
 def _clock(wall_s: float) -> str:

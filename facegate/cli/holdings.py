@@ -100,7 +100,8 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
     )
     if h.first_wall is not None and h.last_wall is not None:
         days = h.trail_keep_days
-        kept = f"up to {config.audit.max_mb:g} MB" if days is None else f"about {days:g} days"
+        kept = f"up to {config.audit.max_mb:g} MB"
+        kept += "" if days is None else f", and about {days:g} days if the clock can be believed"
         events = ", ".join(f"{event} {count}" for event, count in h.records.items())
         yield (
             f"audit trail: {h.visits} visit(s); {sum(h.records.values())} record(s) by number, "

@@ -20,6 +20,7 @@ from facegate.errors import DaemonError, FacegateError, InputError
 from facegate.types import F32, Identity
 
 ANSWER_TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 5.0
 PATIENCE = 10
 """How often it is asked anew where the daemon says that it was asked too often."""
 
@@ -195,11 +196,12 @@ class ControlClient:
         raise DaemonError(f"{self.path}: the daemon hung up before {name} was enrolled")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        status, answer, later_s = self._ask(method, path, body)
         for _ in range(PATIENCE):
-            status, answer, later_s = self._ask(method, path, body)
-            if status != HTTPStatus.TOO_MANY_REQUESTS:
+            if status != HTTPStatus.TOO_MANY_REQUESTS or later_s > LONGEST_WAIT_S:
                 break
             time.sleep(later_s)
+            status, answer, later_s = self._ask(method, path, body)
         if status != HTTPStatus.OK:
             raise _rebuild(answer)
         return answer
@@ -209,7 +211,7 @@ class ControlClient:
         connection, response = self._request(method, path, body, ANSWER_TIMEOUT_S)
         try:
             answer = json.loads(response.read())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise DaemonError(f"{self.path}: the daemon's answer broke off: {error}") from error
         finally:
             connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from facegate.control import schemas
+from facegate.control.peers import Rule
 from facegate.control.route import Call
 
 QUIET_S = 15.0
@@ -18,18 +19,19 @@ def follow(_: object, call: Call) -> schemas.Quiet:
 
     Whoever reads too slowly misses what is not kept any longer; one who reads nothing is let go.
     """
-    seq = call.feed.begin(call.query.after)
-    call.send(schemas.Quiet())  # from here on nothing is missed
+    seq, start = call.feed.begin(call.query.after, call.query.start), call.feed.start
+    call.send(schemas.Quiet(start=start))  # from here on nothing is missed
     sent_s, more = time.monotonic(), True
+    owner = call.peer.fulfils(Rule.OWNER)
     while more:
         more = call.go_on()  # what came before the end is still sent
         entries = call.feed.after(seq, LOOK_S if more else 0.0)
         for entry in entries:
-            call.send(schemas.Happened.of(entry))
+            call.send(schemas.Happened.of(entry, all_facts=owner))
             seq = entry.seq
         if not entries and time.monotonic() - sent_s >= QUIET_S:
-            call.send(schemas.Quiet())
+            call.send(schemas.Quiet(start=start))
             sent_s = time.monotonic()
         elif entries:
             sent_s = time.monotonic()
-    return schemas.Quiet()
+    return schemas.Quiet(start=start)

@@ -9,8 +9,8 @@ import math
 import re
 import socket
 import socketserver
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -76,8 +76,17 @@ class Handler(socketserver.BaseRequestHandler):
                 self.request.shutdown(socket.SHUT_WR)
             reader.drain()
         else:
-            with self.server.streams.one(self.request) if route.streams else nullcontext():
+            with self._stream() if route.streams else nullcontext():
                 self._answer(route, call)
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        """Be known as one that lasts; `_understand` let it in."""
+        try:
+            with self.server.streams.one(self.request):
+                yield
+        finally:
+            self.server.turnstile.leave_stream(self.client_address.uid)
 
     # Understand the request.
 
@@ -97,6 +106,8 @@ class Handler(socketserver.BaseRequestHandler):
             )
         query = _query(route, head)
         body = _parse(route, head, reader.body(head))
+        if route.streams and not self.server.turnstile.enter_stream(peer.uid):
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many streams at once")
         return route, Call(
             peer,
             named,

@@ -20,6 +20,8 @@ class Limits:
         answer_s: seconds until the peer has taken one answer, or one line of it.
         connections: at once, of all peers but root and the daemon's own user.
         connections_each: at once, of one user.
+        streams, streams_each: of these connections, so many may be streams of events: what is
+            urgent finds one.
         requests_per_s: of one user, in the long run.
         burst: of one user, after a pause.
         changes_per_s: of them, those that are recorded, in the long run: nobody may push the audit
@@ -34,6 +36,8 @@ class Limits:
     answer_s: float = 10.0
     connections: int = 16
     connections_each: int = 8
+    streams: int = 8
+    streams_each: int = 4
     requests_per_s: float = 20.0
     burst: int = 60
     changes_per_s: float = 0.5
@@ -55,6 +59,7 @@ class Turnstile:
         self._limits, self._clock = limits, clock
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}
+        self._streams: dict[int, int] = {}
         self._owners: set[int] = set()
         self._asked: dict[int, tuple[float, float]] = {}
         self._changed: dict[int, tuple[float, float]] = {}
@@ -83,6 +88,22 @@ class Turnstile:
             self._open[uid] -= 1
             if not self._open[uid]:
                 del self._open[uid]
+
+    def enter_stream(self, uid: int) -> bool:
+        """Let a connection become a stream; False when there are too many of them."""
+        with self._lock:
+            own = self._streams.get(uid, 0)
+            others = sum(n for who, n in self._streams.items() if who not in self._owners)
+            full = uid not in self._owners and others >= self._limits.streams
+            if full or own >= self._limits.streams_each:
+                return False
+            self._streams[uid] = own + 1
+            return True
+
+    def leave_stream(self, uid: int) -> None:
+        """Let a stream go."""
+        with self._lock:
+            self._streams[uid] -= 1
 
     def request(self, uid: int) -> float:
         """Count a request, and give 0; seconds to wait when this user asks too often."""

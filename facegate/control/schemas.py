@@ -33,6 +33,8 @@ from facegate.types import F32, MAX_KEPT_UNLOCKED_S
 MAX_VECTORS = 50
 MAX_FLOATS = 4096
 """Numbers in an embedding on the wire; how many it must be is the model's to say."""
+OWNERS_FACTS = frozenset({"distance", "confidence"})
+"""Some hundred of them give a template away."""
 MAX_TEXT = 256
 """Characters on the wire of what is no name."""
 
@@ -187,10 +189,17 @@ class After(Request):
             "comes from now on",
         ),
     ] = None
+    start: Annotated[
+        str | None,
+        Field(max_length=MAX_TEXT, description="of that line; after another all kept is sent"),
+    ] = None
 
 
 class Happened(BaseModel):
-    """Something that happened, as the journal says it; people by number unless journal.names."""
+    """Something that happened, as the journal says it; people by number unless journal.names.
+
+    How alike a face was to whom is told to root and the daemon's own user alone.
+    """
 
     seq: Annotated[
         int,
@@ -208,16 +217,17 @@ class Happened(BaseModel):
     facts: dict[str, str | bool | int | float | None]
 
     @classmethod
-    def of(cls, entry: Entry) -> Happened:
+    def of(cls, entry: Entry, *, all_facts: bool) -> Happened:
         """Make one of an entry of the feed."""
         event = entry.event
+        told = {k: v for k, v in event.fields.items() if all_facts or k not in OWNERS_FACTS}
         return cls(
             seq=entry.seq,
             at=datetime.fromtimestamp(event.wall_s).astimezone(),
             event=event.name,
             severity=EVENTS[event.name].priority,
             message=event.message,
-            facts={k: v.item() if hasattr(v, "item") else v for k, v in event.fields.items()},
+            facts={k: v.item() if hasattr(v, "item") else v for k, v in told.items()},
         )
 
 
@@ -225,6 +235,7 @@ class Quiet(BaseModel):
     """A line that says only that the daemon is there: the first, and one every 15 s at least."""
 
     seq: None = None
+    start: Annotated[str, Field(description="names this start of the daemon; give it with after")]
 
 
 class Mistake(BaseModel):

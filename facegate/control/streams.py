@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-PATIENCE_S = 1.0
-"""So long the end waits for what is still to be sent."""
+PATIENCE_S = 0.25
+"""So long the end waits for what is still to be sent; a relay that is not obeyed is let go then."""
 
 
 class Streams:

@@ -72,8 +72,13 @@ def clock(
     if state_now == TIME_ERROR:
         return warning(
             "clock",
-            "not synchronised",
-            "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server",
+            "not synchronised" + ("; hours and ends of passes wait for that" if waits else ""),
+            "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server"
+            + (
+                "; or set schedule.battery_clock: true if the clock is right by itself"
+                if waits
+                else ""
+            ),
         )
     if waits:
         return warning(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegate.access import audit_file
+from facegate.access import audit, audit_file
 from facegate.access.audit import DAY_S, AuditTrail, Finding, Limits, newest, read, verify
 from facegate.access.audit_record import parse_cut
 from facegate.errors import StoreError
@@ -330,7 +330,7 @@ def test_a_clock_that_is_ahead_takes_nothing_out(path, believed):
     aged(path)
     with AuditTrail.open(path, KEY, Limits(keep_s=100.0)) as trail:
         trail.believed = lambda: believed
-        for hours, ahead_s in ((0, 0.0), (1, 6e7), (23, 6e7), (24, 0.0), (40, 0.0)):
+        for hours, ahead_s in ((0, 0.0), (1, 6e7), (12, 6e7), (13, 0.0), (24, 0.0)):
             mono_s = hours * 3600.0
             trail.append("granted", {}, wall_s=1050.0 + mono_s + ahead_s, mono_s=mono_s)
         assert verify(path, KEY).removed == 0
@@ -339,14 +339,47 @@ def test_a_clock_that_is_ahead_takes_nothing_out(path, believed):
             assert verify(path, KEY).removed == 0
 
 
-def test_a_record_of_a_clock_that_was_ahead_keeps_no_others(path):
-    with AuditTrail.open(path, KEY, Limits(keep_s=5 * DAY_S)) as trail:
-        trail.believed = lambda: True
-        trail.append("started", {}, wall_s=1e9, mono_s=0.0)
-        for day in range(20):
-            trail.append("granted", {}, wall_s=1000.0 + day * DAY_S, mono_s=10.0 + day * DAY_S)
+@pytest.fixture
+def boots(path, tmp_path, monkeypatch):
+    """Give what records something in a boot, each with a monotonic clock of its own."""
+    names = tmp_path / "boot_id"
+    monkeypatch.setattr(audit, "BOOT_ID", names)
+
+    def wrote(boot, *moments):
+        names.write_text(boot)
+        with AuditTrail.open(path, KEY, Limits(keep_s=5 * DAY_S)) as trail:
+            trail.believed = lambda: True
+            for mono_s, wall_s in moments:
+                trail.append("granted", {}, wall_s=wall_s, mono_s=mono_s)
+
+    return wrote
+
+
+def test_a_record_of_a_clock_that_was_ahead_keeps_no_others(path, boots):
+    boots("ahead", (0.0, 1e9))
+    boots("right", *((day * DAY_S, 1000.0 + day * DAY_S) for day in range(20)))
     assert verify(path, KEY).removed >= 13
     assert max(r.wall_s for r in read(path)) < 1e9
+
+
+def test_a_record_of_a_clock_that_was_behind_takes_no_others_out(path, boots):
+    """A battery that is dead, or the date of the system's image."""
+    day = DAY_S
+    boots("old", (0.0, 100 * day))
+    boots("young", *((k * day, (116 + k) * day) for k in range(2, 5)))
+    boots("behind", (5.0, 0.0))
+    boots("now", (0.0, 121 * day), (day, 122 * day))
+    assert verify(path, KEY).removed == 1
+    left = [r.wall_s for r in read(path) if r.event == "granted"]
+    assert left[:4] == [118 * day, 119 * day, 120 * day, 0.0]
+
+
+def test_what_was_recorded_before_the_clock_was_set_is_as_old_as_it_is(path, boots):
+    boots("installed", (10.0, 1000.0), (20.0, 1010.0), (60.0, 100 * DAY_S))
+    boots("now", (0.0, 101 * DAY_S), (DAY_S, 102 * DAY_S))
+    assert verify(path, KEY).removed == 0
+    boots("later", (0.0, 105.5 * DAY_S), (DAY_S, 106.5 * DAY_S))
+    assert verify(path, KEY).removed == 4
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from facegate.access import audit
 from facegate.access.audit import AuditTrail
 from facegate.access.keys import load_key
 from facegate.access.store import Store
@@ -40,14 +41,19 @@ def test_filters_and_exports(happened, tmp_path):
     assert len(json.loads((tmp_path / "trail.json").read_text())) == 4
 
 
-def test_what_a_clock_that_was_behind_recorded_since_is_shown(facegate, eileen, tmp_path):
+def test_what_a_clock_that_was_behind_recorded_since_is_shown(
+    facegate, eileen, tmp_path, monkeypatch
+):
     """After a power cut the clock goes on from when the power failed."""
     facegate("enroll", "Eileen", "--image", eileen)
     (path,) = tmp_path.rglob("audit.jsonl")
     key = load_key(path.with_name("key"))
+    monkeypatch.setattr(audit, "BOOT_ID", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("another")
     with AuditTrail.open(path, key) as trail:
-        for event, wall_s in (("started", 5e9), ("door_forced_open", 4e9), ("granted", 6e9)):
-            trail.append(event, {}, wall_s=wall_s)
+        happened = (("started", 3e9, 1.0), ("door_forced_open", 3e9, 2.0), ("granted", 6e9, 3.0))
+        for event, wall_s, mono_s in happened:
+            trail.append(event, {}, wall_s=wall_s, mono_s=mono_s)
     since = ("--since", "2128-01-01", "--json")  # 4,985,280,000 s
     shown = [r["event"] for r in json.loads(facegate("audit", "show", *since).out)]
     assert shown == ["started", "door_forced_open", "granted"]
@@ -163,10 +169,11 @@ def test_a_trail_that_is_not_whole_can_be_put_aside(happened, tmp_path):
 
 
 @pytest.fixture
-def visited(facegate, eileen, tmp_path):
+def visited(facegate, eileen, tmp_path, monkeypatch):
     """Eileen, enrolled, came twice; the second time she was taken for nobody at first."""
     assert facegate("enroll", "Eileen", "--image", eileen).code == 0
     (path,) = tmp_path.rglob("audit.jsonl")
+    monkeypatch.setattr(audit, "BOOT_ID", tmp_path / "none")
     with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
         trail.append("granted", {"person": 1, "track": 1, "distance": 0.6}, wall_s=4e9)
         trail.append("unknown", {"track": 2}, wall_s=5e9)

@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from facegate.control.schemas import After
 from facegate.journal import Event, Journal
 
 ASKED = b"GET /v1/events%b HTTP/1.1\r\n\r\n"
-QUIET = {"seq": None}
+QUIET = {"seq": None, "start": ANY}
 
 
 @pytest.fixture
@@ -92,8 +93,9 @@ def test_what_was_missed_comes_first(client, journal):
     with following_events(client) as follower:
         journal.emit("granted", "x")
         assert follower.next()["seq"] == 7
-    with following_events(client, b"?after=1000") as follower:  # of an earlier start
-        assert follower.next()["seq"] == 1
+    for earlier in (b"?after=1000", b"?after=3&start=another"):
+        with following_events(client, earlier) as follower:
+            assert follower.next()["seq"] == 1
 
 
 def test_people_are_called_as_in_the_journal(client, feed):
@@ -140,13 +142,13 @@ def test_at_the_daemons_end_all_is_told_and_the_stream_ends(client, servers, jou
         assert follower.next() is None
 
 
-def test_what_happened_just_before_the_end_is_told(feed, journal):
-    journal.emit("stopped", "x")
+def followed(feed, rule=Rule.OWNER):
+    """Give the lines that come where the daemon ends at once."""
     sent = []
     last = following.follow(
         None,
         Call(
-            peer=Peer(0, Rule.OWNER),
+            peer=Peer(0, rule),
             named={},
             query=After(after=0),
             body=None,
@@ -155,7 +157,18 @@ def test_what_happened_just_before_the_end_is_told(feed, journal):
             feed=feed,
         ),
     )
-    assert [line.seq for line in (*sent, last)] == [None, 1, None]
+    return [*sent, last]
+
+
+def test_what_happened_just_before_the_end_is_told(feed, journal):
+    journal.emit("stopped", "x")
+    assert [line.seq for line in followed(feed)] == [None, 1, None]
+
+
+def test_how_alike_a_face_was_is_for_root(feed, journal):
+    journal.emit("unknown", "x", distance=0.8123, confidence=0.1, track=4)
+    for rule, told in ((Rule.OWNER, {"distance", "confidence", "track"}), (Rule.MEMBER, {"track"})):
+        assert set(followed(feed, rule)[1].facts) == told
 
 
 def test_one_who_reads_nothing_keeps_neither_journal_nor_end_waiting(client, servers, journal):
@@ -185,6 +198,22 @@ def test_a_stream_is_a_connection(serve):
     with following_events(client), following_events(client):
         assert b"too many connections" in send_raw(client, b"", end=False)
     wait_for(lambda: ask(client, "GET", "/v1/status").status == 200)
+
+
+def test_streams_leave_connections_for_what_is_urgent(serve):
+    client = serve(Limits(streams_each=2, connections_each=4))
+    with following_events(client), following_events(client):
+        refused = ask(client, "GET", "/v1/events")
+        assert (refused.status, "too many streams" in refused.text) == (503, True)
+        assert ask(client, "POST", "/v1/door/lockdown", {"on": True}).status == 200
+
+    def again():
+        with following_events(client):
+            return True
+
+    wait_for(lambda: ask(client, "GET", "/v1/status").status == 200)
+    time.sleep(following.LOOK_S * 1.5)
+    assert again()
 
 
 def test_following_is_not_recorded(client, reports):

@@ -117,7 +117,8 @@ def test_names_are_as_long_as_the_store_takes_them():
 
 def test_a_query_is_described():
     paths = describe(ROUTES)["paths"]
-    (after,) = paths["/v1/events"]["get"]["parameters"]
+    after, start = paths["/v1/events"]["get"]["parameters"]
+    assert (start["name"], start["schema"]["type"]) == ("start", "string")
     assert (after["name"], after["in"], after["required"]) == ("after", "query", False)
     assert after["schema"] == {"type": "integer", "minimum": 0}
     asking = [p for p, item in paths.items() if any("parameters" in o for o in item.values())]
