@@ -85,22 +85,28 @@ def tell(
 
 def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[Entry]:
     """Give the entries after a cursor's, and those that come if it is to follow."""
-    boot = BOOT_ID.read_text().strip().replace("-", "") if follow else ""
     # Not --after-cursor: where the cursor's own entry is of another unit it leaves out one of ours.
-    from_there = [f"--cursor={cursor}"] if cursor else []
-    options = [*from_there] if from_there or not follow else [FIRST]
-    if follow and cursor and f"b={boot}" not in cursor.split(";"):
+    options = [f"--cursor={cursor}"] if cursor else [FIRST] if follow else []
+    boot = BOOT_ID.read_text().strip().replace("-", "")
+    if follow and cursor and f"b={boot}" not in cursor.split(";") and _knows(boot):
         # The journal sorts by the clock, and after a power cut that may be behind the cursor's.
         # So first what came before this boot, and then this boot from its beginning.
-        for entry in entries(journalctl(folder, *from_there, units=UNITS)):
+        for entry in entries(journalctl(folder, *options, units=UNITS)):
             if entry.get("__CURSOR") != cursor and entry.get("_BOOT_ID") != boot:
                 yield entry
-        options = []
-    # To follow is otherwise to see the last ten entries; without --merge this boot alone.
-    options += ["--follow", "--no-tail"] if follow else []
+        options = [f"_BOOT_ID={boot}"]
+    # To follow is otherwise to see the last ten entries, and by the kernel's word this boot alone.
+    options += ["--follow", "--no-tail", "--merge"] if follow else []
     for entry in entries(journalctl(folder, *options, units=UNITS)):
         if entry.get("__CURSOR") != cursor:
             yield entry
+
+
+def _knows(boot: str) -> bool:
+    """Whether the journal calls this boot as the kernel does here; in a container it may not."""
+    return (
+        next(entries(journalctl(None, "--lines=1", f"_BOOT_ID={boot}", units=())), None) is not None
+    )
 
 
 def _read(place: Path | None) -> str | None:
