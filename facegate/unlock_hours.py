@@ -26,6 +26,11 @@ def clock_synchronised() -> bool:
     return SYNCHRONISED.exists()
 
 
+def clock_believed(battery_clock: bool) -> bool:
+    """Whether the time of day can be believed now; `schedule.battery_clock` vouches for it."""
+    return battery_clock or clock_synchronised()
+
+
 class UnlockHours:
     """Looks at the clock.
 

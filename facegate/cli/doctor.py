@@ -7,13 +7,14 @@ from dataclasses import asdict
 
 import typer
 
-from facegate.cli.options import CameraSource, ConfigFile, daemon_of, offline_store
+from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
+from facegate.control.client import ControlClient
 from facegate.doctor import gate, machine, service
 from facegate.doctor.finding import Finding
 from facegate.errors import FacegateError
-from facegate.unlock_hours import clock_synchronised
+from facegate.unlock_hours import clock_believed
 
 WORDS = {"ok": "ok  ", "warning": "look", "bad": "BAD "}
 
@@ -35,7 +36,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "gpio": lambda: gate.gpio(settings, daemon),
         "camera": lambda: gate.camera(settings, daemon, camera),
         "pin": lambda: gate.pin(settings),
-        "clock": lambda: _clock(settings),
+        "clock": lambda: _clock(settings, daemon),
         "space": lambda: machine.space(settings.state_folder),
         "power": machine.power,
         "heat": machine.heat,
@@ -53,29 +54,23 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         raise typer.Exit(1)
 
 
-def _clock(settings: Config) -> Finding:
+def _clock(settings: Config, daemon: ControlClient | None) -> Finding:
     schedule = settings.schedule
     timed = [g for g in schedule.groups if g.windows or schedule.holidays]
     for_hours = bool(schedule.unlock or timed)
-    waits = not schedule.battery_clock and not clock_synchronised()
+    waits = not clock_believed(schedule.battery_clock)
     return machine.clock(
-        waits=waits and (for_hours or _passes_end(settings)),
+        waits=waits and (for_hours or _passes_end(settings, daemon)),
         holidays=schedule.holidays if for_hours else [],
     )
 
 
-def _passes_end(settings: Config) -> bool:
+def _passes_end(settings: Config, daemon: ControlClient | None) -> bool:
     """Whether anybody's pass has an end; False where nobody may look."""
     try:
-        client = daemon_of(settings)
-        if client is None:
-            with offline_store(settings) as store:
-                people = store.people()
-        else:
-            people = client.people()
+        return any(p.until_wall for p in gate.enrolled(settings, daemon))
     except (FacegateError, PermissionError):  # said by the check of the store
         return False
-    return any(p.until_wall for p in people)
 
 
 def _run(name: str, check: Callable[[], Finding]) -> Finding:

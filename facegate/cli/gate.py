@@ -30,7 +30,7 @@ from facegate.outbox import Outbox
 from facegate.recorder import Recorder, last_start, revision_before
 from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
-from facegate.unlock_hours import clock_synchronised
+from facegate.unlock_hours import clock_believed
 from facegate.vision.card import card_path, sha256_of
 
 JOURNAL_PATIENCE_S = 1.0
@@ -152,7 +152,7 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     trail.cut = lambda cut: journal.emit(
         "audit_cut", f"{cut.removed} records so far", removed=cut.removed
     )
-    trail.believed = lambda: settings.schedule.battery_clock or clock_synchronised()
+    trail.believed = lambda: clock_believed(settings.schedule.battery_clock)
     trail.unnoted = lambda why: journal.emit("audit_failed", why)
     backups = parts.rolling_backups(settings)
     every_s = settings.backup.every_h * 3600

@@ -83,14 +83,22 @@ def _network(check: str, model: TFLiteModel, said: str) -> Finding:
 
 def store(settings: Config, daemon: ControlClient | None) -> Finding:
     """Open store and key, or ask who holds them."""
-    if daemon:
-        return _people("held by the daemon", daemon.people())
     path = settings.store_path
-    if not path.exists():
+    if daemon is None and not path.exists():
         return ok("store", f"{path}: not made yet, nobody is enrolled")
+    where = "held by the daemon" if daemon else f"{path}: the key fits"
+    return _people(where, enrolled(settings, daemon))
+
+
+def enrolled(settings: Config, daemon: ControlClient | None) -> list[Person]:
+    """List who is enrolled, by the daemon or in the store; makes no store."""
+    if daemon:
+        return daemon.people()
+    if not settings.store_path.exists():
+        return []
     model_id = read_card(parts.embedder_path(settings), "embedder").model_id
-    with parts.open_store(settings, model_id) as people:
-        return _people(f"{path}: the key fits", people.people())
+    with parts.open_store(settings, model_id) as store:
+        return store.people()
 
 
 def _people(where: str, people: list[Person]) -> Finding:

@@ -70,16 +70,12 @@ def clock(
         )
     state_now = (state or _kernel_clock)()
     if state_now == TIME_ERROR:
-        return warning(
-            "clock",
-            "not synchronised" + ("; hours and ends of passes wait for that" if waits else ""),
-            "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server"
-            + (
-                "; or set schedule.battery_clock: true if the clock is right by itself"
-                if waits
-                else ""
-            ),
-        )
+        found = "not synchronised"
+        mend = "sudo systemctl enable --now systemd-timesyncd, and let it reach a time server"
+        if waits:
+            found += "; hours and ends of passes wait for that"
+            mend += "; or set schedule.battery_clock: true if the clock is right by itself"
+        return warning("clock", found, mend)
     if waits:
         return warning(
             "clock",

@@ -194,6 +194,14 @@ def test_doctor_names_the_mend_of_what_is_amiss(facegate):
     assert all(f["mend"] for f in amiss.values())
 
 
+def test_doctor_makes_no_store_to_look_for_passes(facegate, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(f"state: {{folder: {tmp_path}/own}}\n")
+    (tmp_path / "own").mkdir()
+    facegate("doctor", "--config", config)
+    assert list((tmp_path / "own").iterdir()) == []
+
+
 def test_doctor_finds_that_a_pin_is_wanted_and_none_is_set(facegate, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(
