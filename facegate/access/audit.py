@@ -51,7 +51,17 @@ from facegate.access.files import drop_scratch, is_file_at, write_whole
 from facegate.closing import Closing
 from facegate.errors import StoreError
 
-__all__ = ["AuditTrail", "Fact", "Finding", "Limits", "Record", "newest", "read", "verify"]
+__all__ = [
+    "AuditTrail",
+    "Fact",
+    "Finding",
+    "Limits",
+    "Record",
+    "all_trails",
+    "newest",
+    "read",
+    "verify",
+]
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DAY_S = 86_400.0
@@ -203,7 +213,7 @@ class AuditTrail(Closing):
         Raises:
             StoreError: something cannot be written; broken off, it can be done again.
         """
-        aside = self.path.with_name(f"audit-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+        aside = self.path.with_name(f"{self.path.stem}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
         try:
             with self._alone():
                 os.link(self.path, aside)
@@ -356,6 +366,11 @@ class AuditTrail(Closing):
         with self.path.open("rb") as file:
             oldest = next((r for r in map(parse, file) if r), None)
         return oldest is not None and not wall_s <= oldest.wall_s <= now_s
+
+
+def all_trails(path: Path) -> list[Path]:
+    """Give the trails that `AuditTrail.renew` put aside, and the one that goes on, if there."""
+    return [p for p in (*sorted(path.parent.glob(f"{path.stem}-*.jsonl")), path) if p.is_file()]
 
 
 def _too_old(lines: list[bytes], before_s: float, now_s: float) -> int:

@@ -222,10 +222,8 @@ class Door:
         if refused := self._refused_command():
             return events + refused
         self._kept_until_s = self._clock() + for_s
-        told = DoorEvent(
-            "door_kept_unlocked", self._clock(), self.state, self.state, "command", for_s=for_s
-        )
-        return [*events, told, *self._release("kept")]
+        events.append(self._event("door_kept_unlocked", "command", for_s=for_s))
+        return events + self._release("kept")
 
     def keep_unlocked_no_longer(self, cause: str) -> list[DoorEvent]:
         """End what `keep_unlocked` began; a pulse that runs and unlock hours go on."""
@@ -400,8 +398,14 @@ class Door:
             events.append(self._become(DoorState.HELD_OPEN, "door_held_open", "time"))
         return events
 
-    def _event(self, name: DoorEventName, cause: str, person: str | None = None) -> DoorEvent:
-        return DoorEvent(name, self._clock(), self.state, self.state, cause, person)
+    def _event(
+        self,
+        name: DoorEventName,
+        cause: str,
+        person: str | None = None,
+        for_s: float | None = None,
+    ) -> DoorEvent:
+        return DoorEvent(name, self._clock(), self.state, self.state, cause, person, for_s)
 
     def _become(
         self, after: DoorState, name: DoorEventName, cause: str, person: str | None = None

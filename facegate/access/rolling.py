@@ -19,6 +19,13 @@ STORE_PART = "people.db"
 _NAME = re.compile(r"people-(\d{6})\.fgbackup")
 
 
+def copies_in(folder: Path) -> list[Path]:
+    """List the copies in a folder, the oldest first; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if _NAME.fullmatch(p.name))
+
+
 class RollingBackups:
     """The copies of one store, sealed with its key.
 
@@ -36,9 +43,7 @@ class RollingBackups:
 
     def files(self) -> list[Path]:
         """List the copies, the oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(p for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
+        return copies_in(self.folder)
 
     def make(self, store: Store) -> Path | None:
         """Copy the store and verify the copy by opening it; None where `keep` is 0.

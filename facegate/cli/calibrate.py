@@ -194,11 +194,12 @@ def _crowd_lines(crowds: list[dict[str, Any]]) -> list[str]:
             f"  {crowd['people']:>4} people, threshold {crowd['threshold']:.3f}: "
             f"{1000 * crowd['measured']:.2g}{worst_said}"
         )
-    head = (
-        "measured     of 1,000 strangers of one population, how many passed one look, on the people"
-    )
-    head += " it was made with:"
-    return [head, *lines] if lines else []
+    if lines:
+        lines[:0] = [
+            "measured     of 1,000 strangers of one population, how many passed one look,",
+            "             on the people that the table was made with:",
+        ]
+    return lines
 
 
 def _marks(calibration: Calibration) -> list[float]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facegate import parts
-from facegate.access.audit import read
+from facegate.access.audit import all_trails, read
 from facegate.access.person import Person
+from facegate.access.rolling import copies_in
 from facegate.access.visits import visits
 from facegate.cli.options import named_person
 from facegate.cli.people import moment, pass_told
@@ -61,7 +62,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
         StoreError: the store, or a trail that is there, cannot be read.
     """
     person, settings = named_person(name, config), load_config(config)
-    number, trails = person.person_id, _trails(settings)
+    number, trails = person.person_id, all_trails(settings.audit_path)
     records = [record for trail in trails for record in read(trail)]
     own = [r for r in records if r.facts.get("person") == number]
     enrolled = next((k for k, r in enumerate(records) if r.event == "enrolled" and r in own), 0)
@@ -71,7 +72,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
         numbers=card.embedding_floats,
         network=card.architecture,
         store=str(settings.store_path),
-        copies=_copies(settings),
+        copies=tuple(map(str, copies_in(settings.backup_folder))),
         backups_elsewhere=sum(r.event == "backup_made" for r in records[enrolled:]),
         trails=tuple(map(str, trails)),
         records=dict(Counter(r.event for r in own).most_common()),
@@ -114,14 +115,3 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
     yield f"system journal: by {'name' if h.journal_names else 'number'}"
     yield f"each record: facegate audit show --person {p.person_id}"
     yield f"to erase: facegate people forget {shlex.quote(p.name)}"
-
-
-def _copies(settings: Config) -> tuple[str, ...]:
-    folder = settings.backup_folder
-    return tuple(map(str, sorted(folder.glob("people-*.fgbackup")))) if folder.is_dir() else ()
-
-
-def _trails(settings: Config) -> list[Path]:
-    """Give the trails that were put aside, and the one that goes on; those that are there."""
-    trail = settings.audit_path
-    return [p for p in (*sorted(trail.parent.glob(f"{trail.stem}-*.jsonl")), trail) if p.is_file()]

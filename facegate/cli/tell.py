@@ -104,9 +104,7 @@ def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[En
 
 def _knows(boot: str) -> bool:
     """Whether the journal calls this boot as the kernel does here; in a container it may not."""
-    return (
-        next(entries(journalctl(None, "--lines=1", f"_BOOT_ID={boot}", units=())), None) is not None
-    )
+    return any(entries(journalctl(None, "--lines=1", f"_BOOT_ID={boot}", units=())))
 
 
 def _read(place: Path | None) -> str | None:

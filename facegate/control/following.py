@@ -19,8 +19,9 @@ def follow(_: object, call: Call) -> schemas.Quiet:
 
     Whoever reads too slowly misses what is not kept any longer; one who reads nothing is let go.
     """
-    seq, start = call.feed.begin(call.query.after, call.query.start), call.feed.start
-    call.send(schemas.Quiet(start=start))  # from here on nothing is missed
+    seq = call.feed.begin(call.query.after, call.query.start)
+    quiet = schemas.Quiet(start=call.feed.start)
+    call.send(quiet)  # from here on nothing is missed
     sent_s, more = time.monotonic(), True
     owner = call.peer.fulfils(Rule.OWNER)
     while more:
@@ -30,8 +31,8 @@ def follow(_: object, call: Call) -> schemas.Quiet:
             call.send(schemas.Happened.of(entry, all_facts=owner))
             seq = entry.seq
         if not entries and time.monotonic() - sent_s >= QUIET_S:
-            call.send(schemas.Quiet(start=start))
+            call.send(quiet)
             sent_s = time.monotonic()
         elif entries:
             sent_s = time.monotonic()
-    return schemas.Quiet(start=start)
+    return quiet

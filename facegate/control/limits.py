@@ -71,39 +71,40 @@ class Turnstile:
             uid: whose.
             owner: root or the daemon's own user, whom others cannot keep out.
         """
+        limits = self._limits
         with self._lock:
-            own = self._open.get(uid, 0)
-            others = sum(n for who, n in self._open.items() if who not in self._owners)
-            full = not owner and others >= self._limits.connections
-            if full or own >= self._limits.connections_each:
-                return False
             if owner:
                 self._owners.add(uid)
-            self._open[uid] = own + 1
-            return True
+            return self._enter(self._open, uid, limits.connections, limits.connections_each)
 
     def leave(self, uid: int) -> None:
         """Let a connection go."""
         with self._lock:
-            self._open[uid] -= 1
-            if not self._open[uid]:
-                del self._open[uid]
+            self._leave(self._open, uid)
 
     def enter_stream(self, uid: int) -> bool:
         """Let a connection become a stream; False when there are too many of them."""
+        limits = self._limits
         with self._lock:
-            own = self._streams.get(uid, 0)
-            others = sum(n for who, n in self._streams.items() if who not in self._owners)
-            full = uid not in self._owners and others >= self._limits.streams
-            if full or own >= self._limits.streams_each:
-                return False
-            self._streams[uid] = own + 1
-            return True
+            return self._enter(self._streams, uid, limits.streams, limits.streams_each)
 
     def leave_stream(self, uid: int) -> None:
         """Let a stream go."""
         with self._lock:
-            self._streams[uid] -= 1
+            self._leave(self._streams, uid)
+
+    def _enter(self, inside: dict[int, int], uid: int, most: int, each: int) -> bool:
+        own = inside.get(uid, 0)
+        others = sum(n for who, n in inside.items() if who not in self._owners)
+        if (uid not in self._owners and others >= most) or own >= each:
+            return False
+        inside[uid] = own + 1
+        return True
+
+    def _leave(self, inside: dict[int, int], uid: int) -> None:
+        inside[uid] -= 1
+        if not inside[uid]:
+            del inside[uid]
 
     def request(self, uid: int) -> float:
         """Count a request, and give 0; seconds to wait when this user asks too often."""

@@ -15,7 +15,7 @@ import numpy as np
 from facegate.errors import DataError
 from facegate.training.intervals import resolved
 from facegate.training.metrics import tells_nobody_apart
-from facegate.training.strangers import Names, Strangers, populations, strangers
+from facegate.training.strangers import Names, Strangers, names_of, populations, strangers
 from facegate.training.verification import genuine_pairs
 from facegate.types import F32, I64
 from facegate.vision.card import Calibration
@@ -120,7 +120,7 @@ def calibrate_people(vectors: F32, person: I64, population: Names | None = None)
             f"{several} people with two usable pictures or more: a calibration needs "
             f"{LEAST_PEOPLE}, and is worth the more the more there are"
         )
-    names = np.array(["all"] * len(person) if population is None else population)
+    names = names_of(person, population)
     table = calibrate(genuine_pairs(vectors, person), strangers(vectors, person, names))
     fold = _fold_of_people(number, pictures)[np.searchsorted(number, person)]
     chance, same, weight = [], [], []
@@ -180,7 +180,7 @@ def crowd(
     limit = 1 - threshold**2 / 2
     rng = np.random.default_rng(0)
     rates: dict[str, tuple[float, int]] = {}
-    for name, rows in populations(np.asarray(person), population).items():
+    for name, rows in populations(person, population).items():
         own = np.unique(person[rows])
         pairs = len(own) * (len(own) - 1) // 2
         if not resolved(CROWDS_WANTED / people, pairs) or len(own) < 2 * people:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from facegate.training.strangers import strangers
+from facegate.training.strangers import names_of, strangers
 from facegate.types import F32, I64
 
 COUNTS = (1, 3, 5)
@@ -59,7 +59,7 @@ def several_looks(
         for rate in {wanted / count for wanted in RATES.values() for count in COUNTS}
     }
     rng = np.random.default_rng(seed)
-    lives = np.array(["all"] * len(person) if population is None else population)
+    lives = names_of(person, population)
     let_in: dict[tuple[str, int, str], np.ndarray] = {}
     for _ in range(DRAWS):
         chosen = np.stack([rng.permutation(g)[: max(COUNTS)] for g in enough])

@@ -78,9 +78,14 @@ def strangers(vectors: F32, person: I64, population: Names | None = None) -> Str
     return Strangers.alike(np.concatenate(cosines), np.concatenate(weights))
 
 
+def names_of(person: I64, population: Names | None) -> np.ndarray:
+    """Name the population of each row's person; all are of one where none are given."""
+    return np.array(["all"] * len(person) if population is None else population)
+
+
 def populations(person: I64, population: Names | None) -> dict[str, I64]:
     """Give each population's rows; whoever is alone in theirs is left out."""
-    names = np.array(["all"] * len(person) if population is None else population)
+    names = names_of(person, population)
     found = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
     return {name: rows for name, rows in found.items() if len(np.unique(person[rows])) > 1}
 

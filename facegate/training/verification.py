@@ -141,20 +141,18 @@ def figures(v: Verification) -> dict[str, Any]:
     }
 
 
-def all_pairs(vectors: F32, person: I64) -> tuple[F32, F32]:
-    """Compare everybody with everybody: genuine and impostor cosines."""
-    genuine, impostor = [], []
-    for block, same, upper, _ in cosine_blocks(vectors, person):
-        genuine.append(block[upper & same])
-        impostor.append(block[upper & ~same])
-    return np.concatenate(genuine), np.concatenate(impostor)
-
-
 def genuine_pairs(vectors: F32, person: I64) -> F32:
     """Give the cosines of each person's pictures among themselves."""
     rows = (np.flatnonzero(person == p) for p in np.unique(person))
     found = [(vectors[r] @ vectors[r].T)[np.triu_indices(len(r), 1)] for r in rows]
     return np.concatenate(found)
+
+
+def all_pairs(vectors: F32, person: I64) -> tuple[F32, F32]:
+    """Compare everybody with everybody: genuine and impostor cosines."""
+    blocks = cosine_blocks(vectors, person)
+    impostor = [block[upper & ~same] for block, same, upper, _ in blocks]
+    return genuine_pairs(vectors, person), np.concatenate(impostor)
 
 
 def everybody(vectors: F32, person: I64, population: Sequence[str] | None = None) -> dict[str, Any]:
