@@ -317,6 +317,9 @@ class DoorKeeper:
         elif verdict is Verdict.UNKNOWN:
             self.say("unknown", "nobody enrolled looks like this", None, **facts)
             self._panel.show(PanelState.DENIED)
+        elif verdict is Verdict.SPOOF:
+            self.say("turn_missing", f"{name}: recognised, did not turn the head", name, **facts)
+            self._panel.show(PanelState.DENIED)
         self._report(self._door.tick())  # what is due is about whoever came before
         events = self._door.apply(decision, self._barred(decision))
         facts["latency_ms"] = (self._clock() - decision.captured_at_s) * 1000

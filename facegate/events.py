@@ -22,6 +22,8 @@ EventName = Literal[
     "unknown",
     "face_refused",
     "person_changed",
+    "turn_wanted",
+    "turn_missing",
     "decision_too_old",
     "duress",
     "second_factor_wanted",
@@ -180,6 +182,21 @@ EVENTS: dict[EventName, EventKind] = {
         "Somebody else stepped before the camera in one person's place",
         "Their looks do not resemble each other. What was known of the first counts no more: the "
         "second is judged from the beginning.",
+    ),
+    "turn_wanted": EventKind(
+        "1e311ba0066f4e96a7034acbd76fdd5c",
+        6,
+        "Somebody was recognised and must turn their head",
+        "access.liveness asks for it, so that a picture of them does not open the door: from one "
+        "side to the other, as one who says no.",
+    ),
+    "turn_missing": EventKind(
+        "d65081f1b6b1435eb5cd340daa7332d5",
+        4,
+        "A face was recognised and did not turn",
+        "It may be a picture of somebody enrolled, or somebody who does not know that access."
+        "liveness asks them to turn their head, or turns too fast for the camera. It counts "
+        "towards the lockout.",
     ),
     "decision_too_old": EventKind(
         "7f2baa4b30524e79a591d48d9ec7ad3b",

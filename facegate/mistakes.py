@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from facegate.settings import Section
+from facegate.types import HEAD_TURN
 
 if TYPE_CHECKING:
     from facegate.config import Config
@@ -60,6 +61,12 @@ def contradictions(config: Config) -> list[str]:
         wrong.append(
             f"access.votes_needed: {config.access.votes_needed} of access.votes_of "
             f"{config.access.votes_of} can never be reached"
+        )
+    if config.access.liveness == "head_turn" and 2 * config.quality.max_yaw < HEAD_TURN:
+        wrong.append(
+            f"access.liveness: a head_turn is {HEAD_TURN:g} from side to side, and quality.max_yaw "
+            f"{config.quality.max_yaw:g} refuses such looks; {HEAD_TURN / 2 + 0.05:.2f} or more is "
+            "needed, 0.35 is usual"
         )
     if config.quality.min_brightness >= config.quality.max_brightness:
         wrong.append("quality.min_brightness: must be below quality.max_brightness")

@@ -189,6 +189,7 @@ def policy_settings(config: Config, calibration: Calibration, people: int) -> Po
         min_margin=config.access.min_margin,
         votes_needed=config.access.votes_needed,
         votes_of=config.access.votes_of,
+        turn_within_s=config.access.liveness_s if config.access.liveness else None,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from facegate import parts
 from facegate.access.continuity import Continuity
 from facegate.access.patience import LOOKS_IN_VAIN, Patience
-from facegate.access.policy import Look, Policy
+from facegate.access.policy import TURN_WANTED, Look, Policy
 from facegate.canary import Canary
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
@@ -96,6 +96,7 @@ class Recogniser:
             lambda person: self._members.names.get(person),
         )
         self._refused: dict[int, tuple[str, ...]] = {}
+        self._asked_to_turn: set[int] = set()
         self.follow()
 
     @property
@@ -126,6 +127,7 @@ class Recogniser:
             self._continuity.forget_all_but(seen.alive)
             self._patience.forget_all_but(seen.alive)
             self._refused = {t: r for t, r in self._refused.items() if t in seen.alive}
+            self._asked_to_turn &= seen.alive
             if self._enroller.active:
                 self._enroller.collect(seen.frame, seen.tracks)
                 continue
@@ -185,9 +187,28 @@ class Recogniser:
         if self._policy.settled(track.track_id):
             return None
         match = self._members.matcher.match(vector)
-        decision = self._policy.decide(Look(track.track_id, match, frame.captured_at_s, frame.seq))
+        yaw = face.quality.yaw
+        decision = self._policy.decide(
+            Look(track.track_id, match, frame.captured_at_s, frame.seq, yaw)
+        )
         self._patience.learn(track.track_id, in_vain=decision.person_id is None)
+        if decision.reason == TURN_WANTED:
+            self._ask_for_turn(decision)
         return decision
+
+    def _ask_for_turn(self, decision: Decision) -> None:
+        """Say that a head must be turned: on the panel always, in the journal once a track."""
+        self._keeper.advise(PanelState.TURN_HEAD)
+        if decision.track_id not in self._asked_to_turn:
+            self._asked_to_turn.add(decision.track_id)
+            self._journal.emit(
+                "turn_wanted",
+                f"{decision.name}: recognised, must turn the head",
+                called=[decision.name],
+                track=decision.track_id,
+                seq=decision.seq,
+                **({} if decision.person_id is None else {"person": decision.person_id}),
+            )
 
     def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
         """Say what is wrong with a face: on the panel always, in the journal once."""

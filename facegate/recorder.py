@@ -18,7 +18,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("started", "ready", "stopped", "stalled", "part_failed"),
         *("camera_lost", "camera_back", "clock_set"),
         *("granted", "grant_refused", "denied", "unknown", "duress"),
-        *("second_factor_refused", "decision_too_old"),
+        *("turn_missing", "second_factor_refused", "decision_too_old"),
         *("door_unlocked", "door_kept_unlocked", "door_locked", "door_opened", "door_closed"),
         *("door_held_open", "door_forced_open", "tamper_began", "tamper_ended"),
         *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),

@@ -25,6 +25,8 @@ KINDS: dict[EventName, tuple[str, ...]] = {
     "unknown": ("reason",),
     "denied": ("person",),
     "grant_refused": ("person", "reason"),
+    "turn_wanted": ("person",),
+    "turn_missing": ("person",),
     "decision_too_old": (),
     "second_factor_wanted": ("person", "track"),
     "second_factor_expired": ("person", "track"),

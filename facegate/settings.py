@@ -126,6 +126,8 @@ class AccessConfig(Section):
     min_margin: Annotated[float, Field(ge=0, le=2)] = 0.04
     votes_needed: Annotated[int, Field(ge=1, le=20)] = 3
     votes_of: Annotated[int, Field(ge=1, le=50)] = 5
+    liveness: Literal["head_turn"] | None = None
+    liveness_s: Annotated[float, Field(ge=3, le=60)] = 10.0
 
 
 class EnrolmentConfig(Section):

@@ -27,6 +27,11 @@ MAX_KEPT_UNLOCKED_S = 12 * 3600.0
 """No command keeps the door unlocked for longer; more is for unlock hours."""
 
 
+HEAD_TURN = 0.45
+"""So far, in distances of the eyes, the nose moves against eyes and mouth when a head is turned by
+25° to either side; what `access.liveness: head_turn` asks for (`facegate.access.liveness`)."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture from a camera.

@@ -256,6 +256,10 @@ def test_a_time_of_day_is_asked_for_in_quotes(start):
         ({"panel": {"green": {"line": "GPIO17"}}}, "panel.green.line: GPIO17 is already door.rel"),
         ({"door": {"second_factor": "button"}}, "needs door.factor_button.line"),
         ({"door": {"second_factor": "pin"}}, "'pin' needs door.lockout_attempts"),
+        (
+            {"access": {"liveness": "head_turn"}, "quality": {"max_yaw": 0.2}},
+            "quality.max_yaw 0.2 refuses such looks; 0.28 or more",
+        ),
         ({"door": {"held_open_warning_s": 30.0}}, "must be below door.held_open_alarm_s"),
     ],
 )

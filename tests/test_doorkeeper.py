@@ -567,6 +567,16 @@ def test_strangers_are_told_apart_from_people_who_look_alike():
     assert not kept.relay.edges
 
 
+def test_a_face_that_did_not_turn_is_refused_and_counts_towards_the_lockout():
+    with Kept(lockout_attempts=2).running() as kept:
+        for _ in range(2):
+            kept.face(Verdict.SPOOF)
+        until(lambda: "lockout_began" in kept.names())
+        until(lambda: kept.lamps["red"].edges)
+    assert kept.names()[:3] == ["turn_missing", "turn_missing", "lockout_began"]
+    assert not kept.relay.edges
+
+
 def test_the_panel_says_how_an_enrolment_ended_and_that_a_part_stands_still():
     with Kept().running() as kept:
         kept.keeper.flash(PanelState.ENROLLED)

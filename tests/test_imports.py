@@ -29,7 +29,7 @@ ALLOWED = {
     "feed": {"journal"},
     "repeats": {"events", "journal"},
     "settings": {"types"},
-    "mistakes": {"settings", "config"},  # of the latter the type alone
+    "mistakes": {"types", "settings", "config"},  # of the latter the type alone
     "config": {"errors", "settings", "mistakes"},
     "parts": {
         "types", "errors", "closing", "settings", "config", "hardware", "vision", "access",

@@ -11,6 +11,7 @@ import pytest
 
 from facegate.access.patience import LOOKS_IN_VAIN
 from facegate.access.policy import PolicySettings
+from facegate.hardware.panel import PanelState
 from facegate.pipeline.queue import Channel
 from facegate.recogniser import FacesSeen, Recogniser
 from facegate.types import Detection, Embedding, Frame, Match, Quality, Track, Verdict
@@ -24,9 +25,13 @@ VECTOR = np.eye(1, 128, dtype=np.float32)[0]
 class Hall:
     """Stands in for networks and door; says who each track is, and notes every look."""
 
-    def __init__(self, votes_of=5):
+    def __init__(self, votes_of=5, turn_within_s=None):
         self.who, self.looks, self.decisions = {}, [], []
-        limits = PolicySettings(threshold=1.0, min_margin=0.05, votes_needed=3, votes_of=votes_of)
+        self.advised, self.events, self.yaw = [], [], 0.0
+        limits = PolicySettings(
+            threshold=1.0, min_margin=0.05, votes_needed=3, votes_of=votes_of,
+            turn_within_s=turn_within_s,
+        )  # fmt: skip
         members = SimpleNamespace(
             limits=limits, names={1: "Ann"}, admins=frozenset(), duress=frozenset(), groups={},
             passes={}, matcher=self, revision=1,
@@ -34,7 +39,7 @@ class Hall:
         calibration = SimpleNamespace(distance_at=lambda _: 1.0, probability=lambda _: 0.9)
         self.keeper = SimpleNamespace(
             unused=SimpleNamespace(due=lambda _: []), follow=lambda *_: None,
-            advise=lambda _: None, decisions=SimpleNamespace(put=self.decisions.append),
+            advise=self.advised.append, decisions=SimpleNamespace(put=self.decisions.append),
         )  # fmt: skip
         self.recogniser = Recogniser(
             SimpleNamespace(calibration=calibration, reader=self),
@@ -42,7 +47,7 @@ class Hall:
             SimpleNamespace(active=False),
             self.keeper,
             SimpleNamespace(ask_if_due=lambda: None),
-            SimpleNamespace(emit=lambda *_, **__: None),
+            SimpleNamespace(emit=lambda name, *_, **__: self.events.append(name)),
             lambda _: None,
             None,
         )
@@ -53,7 +58,7 @@ class Hall:
     def look(self, _pixels, detection):
         track = int(detection.score)
         away = self.who[track] == AWAY
-        return Face(detection, VECTOR, Quality(80, 20, 120, 0, 0, ("turned_away",) * away))
+        return Face(detection, VECTOR, Quality(80, 20, 120, self.yaw, 0, ("turned_away",) * away))
 
     def read(self, face):
         track = int(face.detection.score)
@@ -159,3 +164,25 @@ def test_nobody_waits_before_a_verdict_that_takes_many_looks():
     hall.who[1] = STRANGER
     assert hall.frames(50, 1) == [[1]] * 50
     assert [d.verdict for d in hall.decisions] == [Verdict.UNKNOWN]
+
+
+def test_whoever_is_recognised_is_asked_to_turn_the_head_and_let_in_once_they_did():
+    hall = Hall(turn_within_s=8.0)
+    hall.who[1] = FRIEND
+    hall.frames(FPS, 1)
+    assert hall.advised[-1] is PanelState.TURN_HEAD
+    assert not hall.decisions
+    for turn in np.sin(np.linspace(0, 2 * np.pi, FPS)):
+        hall.yaw = 0.3 * turn
+        hall.frames(1, 1)
+    assert [d.verdict for d in hall.decisions] == [Verdict.GRANT]
+    assert hall.events == ["turn_wanted"], "said once"
+
+
+def test_who_does_not_turn_it_is_told_so_and_asked_again():
+    hall = Hall(turn_within_s=3.0)
+    hall.who[1] = FRIEND
+    hall.frames(8 * FPS, 1)
+    assert [d.verdict for d in hall.decisions] == [Verdict.SPOOF] * 2
+    assert {d.name for d in hall.decisions} == {"Ann"}
+    assert hall.advised[-1] is PanelState.TURN_HEAD

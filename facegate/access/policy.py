@@ -6,7 +6,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from facegate.access.liveness import HeadTurn
 from facegate.types import Decision, Identity, Match, Verdict
+
+TURN_WANTED = "turn_wanted"
+"""Why a decision waits for whoever is recognised and must turn their head."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,15 @@ class PolicySettings:
         threshold: greatest distance that counts as a match, 0 to 2.
         min_margin: least extra distance of the runner-up, 0 to 2.
         votes_needed, votes_of: so many of the last so many looks must agree.
+        turn_within_s: seconds in which somebody recognised must turn their head; None asks nobody
+            to.
     """
 
     threshold: float
     min_margin: float
     votes_needed: int
     votes_of: int
+    turn_within_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,14 @@ class Look:
         track_id: the face.
         match: the nearest person enrolled.
         captured_at_s, seq: of the frame; monotonic seconds.
+        yaw: of the head, as in `facegate.types.Quality`.
     """
 
     track_id: int
     match: Match
     captured_at_s: float
     seq: int
+    yaw: float = 0.0
 
 
 @dataclass
@@ -46,6 +55,9 @@ class _Case:
     votes: deque[tuple[Verdict, int | None]]
     settled: bool = False
     said: set[Verdict] = field(default_factory=set)
+    turns: dict[int | None, HeadTurn] = field(default_factory=dict)
+    asked: tuple[int | None, float] | None = None
+    """Who was asked to turn their head, and when."""
 
 
 class Policy:
@@ -92,9 +104,11 @@ class Policy:
         """Take one more look at a face.
 
         Returns:
-            GRANT when `votes_needed` of the last `votes_of` looks agree on a person; DENY when all
-            of a full round agree on one, but the runner-up is too near; UNKNOWN when a full round
-            found nobody; WAIT until then, and where DENY or UNKNOWN was said of this track before.
+            GRANT when `votes_needed` of the last `votes_of` looks agree on a person, who turned
+            their head if that is asked for; SPOOF when they did not in time, and all begins anew;
+            DENY when all of a full round agree on one, but the runner-up is too near; UNKNOWN when
+            a full round found nobody; WAIT until then, and where DENY or UNKNOWN was said of this
+            track before.
         """
         case = self._cases.setdefault(look.track_id, _Case(deque(maxlen=self.settings.votes_of)))
         if case.votes.maxlen != self.settings.votes_of:  # the settings were read again
@@ -103,8 +117,14 @@ class Policy:
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))
         agreeing = sum(v == (verdict, person) for v in case.votes)
-        if verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed:
+        if verdict is Verdict.GRANT:
+            case.turns.setdefault(person, HeadTurn()).look(look.yaw, look.captured_at_s)
+        agreed = verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed
+        within_s = self.settings.turn_within_s
+        if agreed and (within_s is None or case.turns[person].seen):
             case.settled = True
+        elif within_s is not None and (agreed or case.asked is not None):
+            verdict, reason, person = self._await_turn(case, person, look, within_s)
         elif verdict is Verdict.GRANT or agreeing < self.settings.votes_of or verdict in case.said:
             verdict, reason = Verdict.WAIT, "more_looks_needed"
         case.said.add(verdict)
@@ -118,6 +138,17 @@ class Policy:
         if not match.margin >= self.settings.min_margin:
             return Verdict.DENY, "ambiguous"
         return Verdict.GRANT, "match"
+
+    def _await_turn(
+        self, case: _Case, person: int | None, look: Look, within_s: float
+    ) -> tuple[Verdict, str, int | None]:
+        """Wait for a turn of the head; while one lasts, looks may well show nobody."""
+        case.asked = case.asked or (person, look.captured_at_s)
+        person, since_s = case.asked
+        if look.captured_at_s - since_s <= within_s:
+            return Verdict.WAIT, TURN_WANTED, person
+        del self._cases[look.track_id]
+        return Verdict.SPOOF, "not_turned", person
 
     def _decision(self, look: Look, verdict: Verdict, reason: str, person: int | None) -> Decision:
         return Decision(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facegate import parts
+from facegate.access.liveness import HeadTurn
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import check_sources, gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
+from facegate.errors import InputError
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
-from facegate.vision.pictures import write_picture
+from facegate.vision.pictures import read_picture, write_picture
 
 if TYPE_CHECKING:
     from facegate.training.verification import Verification
@@ -320,6 +323,66 @@ def landmarks(
                 f"{px:>4}-px faces  accuracy {r['accuracy']:.4f}  cost {r['cost']:+.4f}, "
                 f"of noise {r['cost_of_noise']:+.4f}  found {r['found']:.4f}"
                 for px, r in result["detected"].items()
+            ],
+        ],
+    )
+
+
+@app.command()
+def liveness(
+    data: Annotated[Path | None, typer.Option(help="Folder with scenes-val.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of people, NAME/PICTURE, instead.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Photographs to use at most.")] = 60,
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG with moments of every act, of one photograph.")
+    ] = None,
+    card: ToCard = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """How often photographs, held before the camera, pass for a head that turns, and heads do.
+
+    Photographs are waved, bent and changed for others; heads are simulated from them. For
+    `access.liveness: head_turn`.
+    """
+    needs(*(["pyarrow"] if data else []))
+    from facegate.training import liveness as measuring
+    from facegate.training.card_file import amend_card
+    from facegate.training.data import read_scenes
+    from facegate.training.identity_folder import read_folder
+
+    if (data is None) == (images is None):
+        raise InputError("give one of --data and --images: where the photographs are")
+    settings = load_config(config)
+    check_writable(sheet)
+    vision = parts.load_vision(settings)
+    if data is not None:
+        pictures = (scene.pixels for scene in read_scenes(data / "scenes-val.parquet"))
+    else:
+        assert images is not None
+        pictures = (read_picture(picture.path) for picture in read_folder(images))
+    photos = list(islice(measuring.usable(vision.reader, pictures), most))
+    threshold = parts.threshold_for(settings, vision.calibration, 1)
+    acts = measuring.turn_rates(vision.reader, threshold, HeadTurn, photos, progress)
+    if sheet is not None:
+        write_picture(sheet, measuring.sheet(photos[0]))
+    if card:
+        amend_card(
+            parts.refiner_path(settings), {"head_turn": {"embedder": vision.model_id, **acts}}
+        )
+    emit(
+        {"photographs": len(photos), "embedder": vision.model_id, "acts": acts},
+        as_json,
+        [
+            f"photographs {len(photos)}",
+            "passed          of    95 %              turn, median, greatest   looks that counted",
+            *[
+                f"{r['passed']:>5}     {r['films']:>8}    {r['rate_95'][0]:.3f} to "
+                f"{r['rate_95'][1]:.3f}    {r['median_turn']:.2f}  {r['greatest_turn']:.2f}"
+                f"               {r['looks_counted']:4.0%}   {name}"
+                for name, r in acts.items()
             ],
         ],
     )

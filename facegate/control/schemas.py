@@ -259,6 +259,7 @@ Shown = Literal[
     "come closer",
     "too dark",
     "turn to me",
+    "turn the head",
     "granted",
     "denied",
     "second factor",

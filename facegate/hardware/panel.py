@@ -27,6 +27,7 @@ class PanelState(Enum):
     COME_CLOSER = "come closer"
     TOO_DARK = "too dark"
     TURN_TO_ME = "turn to me"
+    TURN_HEAD = "turn the head"
     GRANTED = "granted"
     DENIED = "denied"
     FACTOR = "second factor"
@@ -78,6 +79,7 @@ PATTERNS: dict[PanelState, Pattern] = {
     PanelState.COME_CLOSER: Pattern((_on(0.5, "blue"), _on(0.5))),
     PanelState.TOO_DARK: Pattern((_on(0.1, "blue"), _on(0.9))),
     PanelState.TURN_TO_ME: Pattern((_on(0.15, "blue"), _on(0.15), _on(0.15, "blue"), _on(0.55))),
+    PanelState.TURN_HEAD: Pattern((_on(0.6, "green"), _on(0.2), _on(0.2, "green"), _on(0.2))),
     PanelState.GRANTED: Pattern((_on(0.1, "green", "buzzer"), _on(1.9, "green")), once=True),
     PanelState.DENIED: Pattern(
         (_on(0.1, "red", "buzzer"), _on(0.1, "red"), _on(0.1, "red", "buzzer"), _on(1.2, "red")),

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,8 @@ def policy():
     return Policy(settings, lambda d: 1 - d / 2, NAMES.get)
 
 
-def look(person=1, distance=0.5, margin=math.inf, track=1, seq=0):
-    return Look(track, Match(person, distance, margin), 1.5, seq)
+def look(person=1, distance=0.5, margin=math.inf, track=1, seq=0, at_s=1.5, yaw=0.0):
+    return Look(track, Match(person, distance, margin), at_s, seq, yaw)
 
 
 def verdicts(policy, looks):
@@ -100,3 +101,73 @@ def test_a_track_follows_the_settings(policy):
     verdicts(policy, [look(distance=1.9)] * 2)
     policy.settings = PolicySettings(1.0, 0.05, votes_needed=7, votes_of=8)
     assert verdicts(policy, [look()] * 7)[-1] is Verdict.GRANT
+
+
+@pytest.fixture
+def wary(policy):
+    """A policy that wants a turn of the head within 8 s; it is asked five times a second."""
+    policy.settings = replace(policy.settings, turn_within_s=8.0)
+    return policy
+
+
+def filmed(yaws, start_s=0.0, **changes):
+    """Looks, five a second, at a face that turns."""
+    return [look(yaw=y, at_s=start_s + n / 5, **changes) for n, y in enumerate(yaws)]
+
+
+SHAKE = [0.3 * math.sin(n / 3) for n in range(19)]
+
+
+def reasons(policy, looks):
+    return [policy.decide(one).reason for one in looks]
+
+
+def test_whoever_turns_the_head_is_let_in(wary):
+    assert reasons(wary, filmed([0.0] * 10))[2:] == ["turn_wanted"] * 8
+    said = verdicts(wary, filmed(SHAKE, 2.0))
+    assert said.index(Verdict.GRANT) > 8
+    assert wary.settled(1)
+
+
+def test_so_is_who_turned_it_before_anybody_asked(wary):
+    far = filmed(SHAKE, distance=1.2)
+    assert Verdict.GRANT not in verdicts(wary, far), "nobody was recognised meanwhile"
+    near = filmed(SHAKE, 4.0)
+    assert Verdict.GRANT in verdicts(wary, near)
+
+
+def test_a_picture_is_told_after_a_while_and_all_begins_anew(wary):
+    said = verdicts(wary, filmed([0.01 * (n % 5) for n in range(100)]))
+    assert said.count(Verdict.SPOOF) == 2
+    assert Verdict.GRANT not in said
+    first = said.index(Verdict.SPOOF)
+    assert first == 2 + 8 * 5 + 1
+    assert not wary.judged(1) or said[first + 1 :].count(Verdict.SPOOF)
+    decision = [wary.decide(one) for one in filmed([0.0] * 60, 50.0)][-1]
+    assert (decision.person_id, decision.name) == (1, "Ann")
+
+
+def test_looks_at_a_turning_face_that_show_nobody_are_no_refusal(wary):
+    looks = filmed([0.0] * 4)
+    looks += filmed([0.3] * 8, 0.8, distance=1.4)
+    assert set(verdicts(wary, looks)) == {Verdict.WAIT}
+    later = filmed([0.0] * 40, 2.4, distance=1.4)
+    assert verdicts(wary, later).count(Verdict.SPOOF) == 1, "but it does not wait for ever"
+
+
+def test_one_persons_turn_is_not_anothers(wary):
+    half = len(SHAKE) // 4
+    left = filmed(SHAKE[: 2 * half], person=1)
+    right = filmed(SHAKE[2 * half :], 2.0, person=2)
+    assert Verdict.GRANT not in verdicts(wary, left + right)
+
+
+def test_without_being_asked_for_no_turn_is_needed(policy):
+    assert verdicts(policy, filmed([0.0] * 3))[-1] is Verdict.GRANT
+
+
+def test_nobody_waits_any_more_once_no_turn_is_asked_for(wary):
+    verdicts(wary, filmed([0.0] * 10))
+    wary.settings = replace(wary.settings, turn_within_s=None)
+    assert verdicts(wary, filmed([0.0], 2.0, distance=1.4)) == [Verdict.WAIT]
+    assert verdicts(wary, filmed([0.0], 2.2)) == [Verdict.GRANT]
