@@ -139,16 +139,59 @@ def embedder(
         )
     make_folder(out)
     if own:
-        training.network_of(settings, start_from)  # before all the pictures are looked at
+        training.network_of(settings.variant, start_from)  # before all the pictures are looked at
         data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
     if start_from is not None and (data / "val-pairs.csv").is_file() and not fake_quantisation:
-        change = training.change_since(start_from, path, data, settings)
+        side = settings.stages[-1].side
+        change = training.change_since(start_from, path, data, variant, side)
         typer.echo(change.line)
         if change.worse:
             typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
             return
+    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
+
+
+@app.command()
+def metric(
+    data: Pictures,
+    out: Out,
+    weights: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Of the embedder: of a run (.weights.h5), .keras, .h5, or an exported .tflite.",
+        ),
+    ],
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Settle the last layer of a trained embedder: centred, and one person's pictures close.
+
+    Takes minutes, and nothing but the last layer changes. Everybody is to be enrolled again with
+    what comes out of it.
+    """
+    _prepare(threads)
+    from facegate.training import embedder as training
+    from facegate.training import recipe
+    from facegate.training.metric import settle_last_layer
+    from facegate.training.own_pictures import is_folder_of_people
+
+    if not data.is_dir():
+        raise DataError(f"{data}: no such folder")
+    variant = recipe.variant_behind(weights)
+    model = training.network_of(variant, weights)
+    make_folder(out)
+    if is_folder_of_people(data):
+        data = _prepared(data, out, seed)
+    _remember(out, asdict(variant), weights)
+    settle_last_layer(model, data, typer.echo, progress)
+    path = out / "embedder.weights.h5"
+    model.save_weights(path)
+    if (data / "val-pairs.csv").is_file():
+        typer.echo(training.change_since(weights, path, data, variant).line)
     typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
 
 

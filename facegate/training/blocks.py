@@ -87,4 +87,4 @@ def embedding_head(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.Dense(BOTTLENECK_SIZE, use_bias=False, name="bottleneck_dense")(x)
     x = layers.BatchNormalization(momentum=0.95, epsilon=1e-3, name="bottleneck_bn")(x)
     x = layers.ReLU(name="bottleneck_relu")(x)
-    return layers.Dense(EMBEDDING_FLOATS, use_bias=False, name="embedding")(x)
+    return layers.Dense(EMBEDDING_FLOATS, name="embedding")(x)

@@ -18,7 +18,7 @@ from facegate.training import architectures, losses
 from facegate.training.augment import augment
 from facegate.training.card_file import write_whole
 from facegate.training.change import Change, change
-from facegate.training.data import FaceCrops, read_crops, read_pairs
+from facegate.training.data import CROP_PX, FaceCrops, read_crops, read_pairs
 from facegate.training.loop import (
     CHECKPOINT_EVERY_S,
     Checkpoint,
@@ -33,7 +33,7 @@ from facegate.training.loop import (
 )
 from facegate.training.metrics import fold_correct, tells_nobody_apart
 from facegate.training.plots import verification_plots
-from facegate.training.recipe import Settings, Stage, variant_behind
+from facegate.training.recipe import Settings, Stage, Variant, variant_behind
 from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.verification import Verification, figures, verification
@@ -79,7 +79,7 @@ def train(
     known = beginnings(data.glob("faces-train-*.parquet"), start_from)
     checkpoint = Checkpoint(out, asdict(settings) | known, checkpoint_every_s)
     state = checkpoint.load()
-    model = network_of(settings, start_from if state is None else None)
+    model = network_of(settings.variant, start_from if state is None else None)
     network = torch.nn.ModuleDict(
         {
             "trunk": TorchTwin(model, settings.fake_quantisation),
@@ -155,36 +155,39 @@ def train(
     return path
 
 
-def network_of(settings: Settings, weights: Path | None = None) -> keras.Model:
-    """Build the network that a run trains; weights of one with fewer blocks make it begin as that.
+def network_of(variant: Variant, weights: Path | None = None) -> keras.Model:
+    """Build an embedder; weights of one with fewer blocks make it begin as that.
 
     Raises:
         InputError: the weights do not fit.
     """
-    architecture = architectures.EMBEDDERS[settings.architecture]
-    model = architecture(**settings.variant.arguments)
+    architecture = architectures.EMBEDDERS[variant.architecture]
+    model = architecture(**variant.arguments)
     if weights is None:
         return model
     blocks = variant_behind(weights).blocks
-    if (blocks or architecture.shape.blocks) == (settings.blocks or architecture.shape.blocks):
+    if (blocks or architecture.shape.blocks) == (variant.blocks or architecture.shape.blocks):
         load_weights(model, weights)
         return model
-    smaller = architecture(width=settings.width, blocks=blocks)
+    smaller = architecture(width=variant.width, blocks=blocks)
     load_weights(smaller, weights)
     grow(model, smaller)
     return model
 
 
-def change_since(start_from: Path, weights: Path, data: Path, settings: Settings) -> Change:
-    """Compare trained weights with those a run began with, at the side of its last stage.
+def change_since(
+    start_from: Path, weights: Path, data: Path, variant: Variant, side: int = CROP_PX
+) -> Change:
+    """Compare trained weights with those they began with.
 
     Args:
         start_from, weights: before and after.
         data: folder with `faces-val.parquet` and `val-pairs.csv`.
-        settings: of the run.
+        variant: what `weights` are of.
+        side: at which they are compared, pixels.
     """
-    device, side = pick_device(), settings.stages[-1].side
-    trunks = (TorchTwin(network_of(settings, path)).to(device) for path in (start_from, weights))
+    device = pick_device()
+    trunks = (TorchTwin(network_of(variant, path)).to(device) for path in (start_from, weights))
     return change(*(held_out_pairs(trunk, data, side, device) for trunk in trunks))
 
 
