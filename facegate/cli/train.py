@@ -150,7 +150,8 @@ def embedder(
         if change.worse:
             typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
             return
-    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
+    settle = ["--weights", str(path), "--data", str(data), "--out", str(out / "metric")]
+    typer.echo(f"wrote {path}; next: {shlex.join(['facegate', 'train', 'metric', *settle])}")
 
 
 @app.command()
@@ -176,6 +177,7 @@ def metric(
     _prepare(threads)
     from facegate.training import embedder as training
     from facegate.training import recipe
+    from facegate.training.card_file import made_by
     from facegate.training.metric import settle_last_layer
     from facegate.training.own_pictures import is_folder_of_people
 
@@ -186,7 +188,8 @@ def metric(
     make_folder(out)
     if is_folder_of_people(data):
         data = _prepared(data, out, seed)
-    _remember(out, asdict(variant), weights)
+    told = made_by(weights)
+    _remember(out, told.get("settings") or told.get("training") or asdict(variant), weights)
     settle_last_layer(model, data, typer.echo, progress)
     path = out / "embedder.weights.h5"
     model.save_weights(path)

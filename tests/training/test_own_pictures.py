@@ -197,8 +197,8 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert "before training" in done.out
     assert "people it never saw" in done.out
     assert (
-        f"next: facegate export embedder --weights {run}/embedder.weights.h5 "
-        f"--out {run}/embedder.tflite --data {run}/prepared --width 0.25\n"
+        f"next: facegate train metric --weights {run}/embedder.weights.h5 "
+        f"--data {run}/prepared --out {run}/metric\n"
     ) in done.out
     told = json.loads((run / "figures.json").read_text())
     assert 0 < told["accuracy"] <= 1
@@ -206,6 +206,21 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
         assert cv2.imread(str(run / name)).shape[1] > 300
     assert (run / "embedder.weights.h5").is_file()
     assert str(images) not in (run / "run.json").read_text()
+    settled = facegate(
+        "train", "metric", "--weights", run / "embedder.weights.h5", "--data", run / "prepared",
+        "--out", run / "metric", "--threads", "1",
+    )  # fmt: skip
+    assert settled.code == 0, settled.err
+    assert "people with two or more: moved by" in settled.out
+    assert "against what it began with: accuracy" in settled.out
+    assert (
+        f"next: facegate export embedder --weights {run}/metric/embedder.weights.h5 "
+        f"--out {run}/metric/embedder.tflite --data {run}/prepared --width 0.25\n"
+    ) in settled.out
+    told = json.loads((run / "metric" / "run.json").read_text())
+    assert [words.split()[1:3] for words in told["commands"]] == [
+        ["train", "embedder"], ["train", "metric"],
+    ]  # fmt: skip
     again = facegate(*words)  # a finished run is not trained anew
     assert again.code == 0, again.err
     assert "stage 1 of 1" not in again.out
