@@ -11,7 +11,7 @@ from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.cli.output import AsJson, emit
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
-from facegate.doctor import gate, machine, service
+from facegate.doctor import firmware, gate, machine, service
 from facegate.doctor.finding import Finding
 from facegate.errors import FacegateError
 from facegate.unlock_hours import clock_believed
@@ -34,6 +34,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "embedder": lambda: gate.embedder(settings),
         "store": lambda: gate.store(settings, daemon),
         "gpio": lambda: gate.gpio(settings, daemon),
+        "boot": lambda: firmware.relay_at_boot(settings),
         "camera": lambda: gate.camera(settings, daemon, camera),
         "pin": lambda: gate.pin(settings),
         "clock": lambda: _clock(settings, daemon),

@@ -36,7 +36,7 @@ def system(root: Path = ROOT, machine: str | None = None, bits: int | None = Non
     machine = machine or platform.machine()
     bits = bits or (64 if sys.maxsize > 2**32 else 32)
     name = _os_name(root)
-    model = _text(root / "proc/device-tree/model").rstrip("\0")
+    model = text_of(root / "proc/device-tree/model").rstrip("\0")
     found = ", ".join(part for part in (model, name, f"{machine}, {bits}-bit programs") if part)
     if bits != 64 or machine not in ("aarch64", "x86_64"):
         return bad(
@@ -95,7 +95,7 @@ def clock(
 def memory(root: Path = ROOT) -> Finding:
     """Check that the kernel keeps account of memory, so that the unit's limit holds."""
     controllers = root / "sys/fs/cgroup/cgroup.controllers"
-    if not controllers.is_file() or "memory" in _text(controllers).split():
+    if not controllers.is_file() or "memory" in text_of(controllers).split():
         return ok("memory", "the unit's limit holds")
     return warning(
         "memory",
@@ -126,7 +126,7 @@ def space(folder: Path) -> Finding:
 
 def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
     """Check what the Pi's firmware says of voltage and throttling."""
-    said = _text(root / THROTTLED).strip() or (ask or _vcgencmd)()
+    said = text_of(root / THROTTLED).strip() or (ask or _vcgencmd)()
     if not said:
         return ok("power", "nothing known: no Raspberry Pi firmware here")
     bits = int(said.removeprefix("throttled=").removeprefix("0x") or "0", 16)
@@ -143,7 +143,7 @@ def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
 def heat(root: Path = ROOT) -> Finding:
     """Check how warm the processor is."""
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
-    values = [int(text) / 1000 for zone in zones if (text := _text(zone).strip()).isdigit()]
+    values = [int(text) / 1000 for zone in zones if (text := text_of(zone).strip()).isdigit()]
     if not values:
         return ok("heat", "nothing known: no thermal sensor here")
     hottest = max(values)
@@ -155,13 +155,14 @@ def heat(root: Path = ROOT) -> Finding:
 
 
 def _os_name(root: Path) -> str:
-    for line in _text(root / "etc/os-release").splitlines():
+    for line in text_of(root / "etc/os-release").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.split("=", 1)[1].strip('"')
     return ""
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a small file; empty where it is missing, may not be read, or is no text."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -9,6 +9,9 @@ import pytest
 from debian import NSPAWN, ROOT, boot, inside
 from lives import SETTINGS
 
+from facegate.config import Config
+from facegate.doctor import firmware
+
 pytestmark = pytest.mark.appliance
 STAGE = ROOT / "deploy/image/stage-facegate/00-facegate"
 PROBES = Path(__file__).parent
@@ -63,8 +66,9 @@ def test_the_stage_leaves_an_enabled_gate_and_no_rubbish(image):
     assert not (image / "root/facegate").exists()
 
 
-def test_the_strike_is_held_from_the_first_second_on(image):
-    assert "\ngpio=17=op,dl\n" in (image / "boot/firmware/config.txt").read_text()
+def test_the_firmware_holds_the_strike_as_the_settings_want_it(image):
+    found = firmware.relay_at_boot(Config(), image)
+    assert found.state == "ok", found
 
 
 def test_the_kernel_is_told_to_keep_account_of_memory(image):

@@ -18,8 +18,16 @@ if [ -f "$ROOTFS_DIR/boot/firmware/cmdline.txt" ]; then
     sed -i '1s/$/ cgroup_enable=memory/' "$ROOTFS_DIR/boot/firmware/cmdline.txt"
 fi
 
-# The relay's line is held down from the first second on, before the kernel knows of it.
+# The firmware drives the relay's line to the side that holds the strike, before the kernel starts;
+# and a line that facegate let go becomes an input again, which the resistor holds.
 if [ -f "$ROOTFS_DIR/boot/firmware/config.txt" ]; then
-    printf '\n[all]\n# facegate: the strike stays locked while the Pi boots\ngpio=17=op,dl\n' \
-        >> "$ROOTFS_DIR/boot/firmware/config.txt"
+    cat >> "$ROOTFS_DIR/boot/firmware/config.txt" << 'CONFIG'
+
+[all]
+# facegate: the strike stays locked while the Pi boots. This line goes with door.relay in
+# /etc/facegate/config.yaml, and must change with it: for active_low: true write dh for dl, or the
+# strike is released at every boot; for another line its number for 17. `facegate doctor` compares.
+gpio=17=op,dl
+dtparam=strict_gpiod
+CONFIG
 fi
