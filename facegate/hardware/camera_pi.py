@@ -16,6 +16,7 @@ from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera_buffers import BUFFER_COUNT, CameraBuffers
 from facegate.hardware.capture_time import capture_time_s
+from facegate.hardware.sensor_modes import SensorMode, choose_mode, fitted, sensor_modes
 from facegate.types import U8, Frame
 
 STALL_S = 3.0
@@ -52,6 +53,10 @@ class PiCamera(Closing):
         fps: frames a second asked of the sensor.
         clock: monotonic seconds.
 
+    Attributes:
+        description: which camera, how its sensor is read, and how large the main picture is, which
+            is shrunk in proportion where the sensor delivers less than was asked for.
+
     Raises:
         CameraError: picamera2 is not installed, or the camera is not there, busy, or refuses.
     """
@@ -67,7 +72,7 @@ class PiCamera(Closing):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self.description = f"picamera2 camera {camera_num}"
+        self._name = self.description = f"picamera2 camera {camera_num}"
         os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
         try:
             from picamera2 import Picamera2
@@ -89,10 +94,17 @@ class PiCamera(Closing):
         self._buffers = CameraBuffers()
         try:
             self._camera = Picamera2(camera_num)
+            main, small = (width_px, height_px), (small_width_px, small_height_px)
+            mode = self._mode(main, fps)
+            if mode is not None:
+                main = fitted(main, mode.size)
+                small = fitted(small, main)
             self._camera.configure(
                 self._camera.create_video_configuration(
-                    main={"size": (width_px, height_px), "format": "BGR888"},
-                    lores={"size": (small_width_px, small_height_px), "format": "YUV420"},
+                    main={"size": main, "format": "BGR888"},
+                    lores={"size": small, "format": "YUV420"},
+                    raw=None,  # or as many buffers again as large as the sensor, that nobody reads
+                    sensor=_sensor(mode),
                     controls={"FrameRate": fps},
                     buffer_count=BUFFER_COUNT,
                     queue=False,
@@ -101,10 +113,13 @@ class PiCamera(Closing):
             self._camera.start()
             streams = self._camera.camera_configuration()
             self._main, self._small = _Picture(streams["main"]), _Picture(streams["lores"])
+            width, height = streams["main"]["size"]
+            read = "" if mode is None else f", {mode}"
+            self.description = f"{self._name}{read}, picture {width}×{height}"
         except _PICAMERA2_ERRORS as error:
             self.close()
             raise CameraError(
-                f"{self.description}: cannot be started: {error}; another program may hold it, or "
+                f"{self._name}: cannot be started: {error}; another program may hold it, or "
                 "the sizes do not suit it"
             ) from error
 
@@ -119,7 +134,7 @@ class PiCamera(Closing):
             try:
                 frame = self._take(stopping, seq)
             except _PICAMERA2_ERRORS as error:
-                raise CameraError(f"{self.description}: {error}; check the ribbon cable") from error
+                raise CameraError(f"{self._name}: {error}; check the ribbon cable") from error
             if frame is None:
                 return
             yield frame
@@ -134,9 +149,15 @@ class PiCamera(Closing):
         try:
             camera.close()
         except _PICAMERA2_ERRORS as error:
-            _log.warning("%s: did not close: %s", self.description, error)
+            _log.warning("%s: did not close: %s", self._name, error)
         finally:
             self._buffers.close()
+
+    def _mode(self, main: tuple[int, int], fps: float) -> SensorMode | None:
+        """Choose the sensor's mode; None leaves that to picamera2."""
+        if "ColorFilterArrangement" not in self._camera.camera_properties:
+            return None  # as picamera2 tells cameras without a raw picture from the others
+        return choose_mode(sensor_modes(self._camera.sensor_modes), main, fps)
 
     def _take(self, stopping: threading.Event, seq: int) -> Frame | None:
         """Make a frame of the next request; no request is left in the hands of its caller."""
@@ -166,9 +187,13 @@ class PiCamera(Closing):
                     return None
                 if self._clock() >= give_up_s:
                     raise CameraError(
-                        f"{self.description}: no picture for {STALL_S:g} seconds; "
-                        "check the ribbon cable"
+                        f"{self._name}: no picture for {STALL_S:g} seconds; check the ribbon cable"
                     ) from None
+
+
+def _sensor(mode: SensorMode | None) -> dict[str, Any]:
+    """Say a mode as picamera2 wants it."""
+    return {} if mode is None else {"output_size": mode.size, "bit_depth": mode.bit_depth}
 
 
 class _Picture:

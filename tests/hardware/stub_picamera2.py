@@ -105,7 +105,17 @@ class Picamera2:
         streams: format, width and height, and bytes a row.
         delivers: what every buffer is filled with, row by row.
         amend: called with every request, to make it another version's.
+        sensor_modes: as picamera2 lists them.
+        camera_properties: those of a camera with raw pictures.
     """
+
+    sensor_modes: ClassVar = [
+        {"format": "S", "bit_depth": 10, "size": (120, 90), "fps": 60.0,
+         "crop_limits": (60, 45, 120, 90)},
+        {"format": "S", "bit_depth": 10, "size": (240, 180), "fps": 20.0,
+         "crop_limits": (0, 0, 240, 180)},
+    ]  # fmt: skip
+    camera_properties: ClassVar = {"Model": "stub", "ColorFilterArrangement": 0}
 
     made = ()
     cameras = 1

@@ -26,6 +26,30 @@ def test_it_asks_for_both_streams_and_the_rate(stub):
     assert config["lores"] == {"size": (WIDTH, HEIGHT), "format": "YUV420"}
     assert config["controls"] == {"FrameRate": 15.0}
     assert config["buffer_count"] == 6
+    assert config["raw"] is None, "nobody reads it"
+
+
+def test_the_sensor_is_read_in_the_mode_of_the_widest_view(stub):
+    with open_pi() as camera:
+        assert stub.made[0].config["sensor"] == {"output_size": (240, 180), "bit_depth": 10}
+        assert camera.description == (
+            "picamera2 camera 0, sensor mode 240×180, 10 bits, view 240×180 at 0,0, picture 120×64"
+        )
+
+
+def test_pictures_are_shrunk_to_what_the_sensor_delivers(stub):
+    stub.sensor_modes = [{**stub.sensor_modes[1], "size": (50, 40)}]
+    with open_pi():
+        config = stub.made[0].config
+    assert (config["main"]["size"], config["lores"]["size"]) == ((50, 26), (48, 26))
+
+
+def test_a_camera_without_raw_pictures_is_left_to_picamera2(stub):
+    stub.camera_properties = {"Model": "usb"}
+    stub.sensor_modes = None
+    with open_pi() as camera:
+        assert stub.made[0].config["sensor"] == {}
+        assert camera.description == "picamera2 camera 0, picture 120×64"
 
 
 def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
