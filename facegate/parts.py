@@ -261,6 +261,7 @@ def camera_from(config: Config, source: str | None = None) -> Camera:
         small_width_px=c.small_width_px,
         small_height_px=c.small_height_px,
         fps=c.fps,
+        focus_m=c.focus_m,
         pacing=c.pacing,
         loop=c.loop,
     )

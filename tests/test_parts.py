@@ -47,6 +47,7 @@ CAMERA = {
     "small_width_px": 640,
     "small_height_px": 360,
     "fps": 10.0,
+    "focus_m": 1.5,
     "pacing": "fast",
     "loop": True,
 }

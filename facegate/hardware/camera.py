@@ -50,6 +50,7 @@ def open_camera(
     small_width_px: int,
     small_height_px: int,
     fps: float,
+    focus_m: float | None = None,
     pacing: Pacing = "real-time",
     loop: bool = False,
 ) -> Camera:
@@ -61,6 +62,7 @@ def open_camera(
         width_px, height_px: of the full picture; files keep their own.
         small_width_px, small_height_px: of the low-resolution picture, picamera2 only.
         fps: frames a second; a video keeps its own rate.
+        focus_m: metres at which a lens that moves is sharp, picamera2 only; see `PiCamera`.
         pacing, loop: for files, see `FileCamera`.
 
     Raises:
@@ -68,7 +70,9 @@ def open_camera(
     """
     kind, _, rest = source.partition(":")
     if kind == "picamera2" and (not rest or rest.isdecimal()):
-        return PiCamera(int(rest or 0), width_px, height_px, small_width_px, small_height_px, fps)
+        return PiCamera(
+            int(rest or 0), width_px, height_px, small_width_px, small_height_px, fps, focus_m
+        )
     if kind == "v4l2":
         return V4l2Camera(rest or FIRST_V4L2_DEVICE, width_px, height_px, fps)
     if kind == "file" and rest:

@@ -51,6 +51,7 @@ class PiCamera(Closing):
         width_px, height_px: of the main picture.
         small_width_px, small_height_px: of the low-resolution picture; even, not above the main.
         fps: frames a second asked of the sensor.
+        focus_m: metres at which a lens that moves is sharp; None leaves it where it rests.
         clock: monotonic seconds.
 
     Attributes:
@@ -69,6 +70,7 @@ class PiCamera(Closing):
         small_width_px: int,
         small_height_px: int,
         fps: float,
+        focus_m: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
@@ -105,7 +107,7 @@ class PiCamera(Closing):
                     lores={"size": small, "format": "YUV420"},
                     raw=None,  # or as many buffers again as large as the sensor, that nobody reads
                     sensor=_sensor(mode),
-                    controls={"FrameRate": fps},
+                    controls={"FrameRate": fps, **self._focus(focus_m)},
                     buffer_count=BUFFER_COUNT,
                     queue=False,
                 )
@@ -115,7 +117,8 @@ class PiCamera(Closing):
             self._main, self._small = _Picture(streams["main"]), _Picture(streams["lores"])
             width, height = streams["main"]["size"]
             read = "" if mode is None else f", {mode}"
-            self.description = f"{self._name}{read}, picture {width}×{height}"
+            lens = f", {self._lens(focus_m)}"
+            self.description = f"{self._name}{read}, picture {width}×{height}{lens}"
         except _PICAMERA2_ERRORS as error:
             self.close()
             raise CameraError(
@@ -158,6 +161,27 @@ class PiCamera(Closing):
         if "ColorFilterArrangement" not in self._camera.camera_properties:
             return None  # as picamera2 tells cameras without a raw picture from the others
         return choose_mode(sensor_modes(self._camera.sensor_modes), main, fps)
+
+    def _focus(self, focus_m: float | None) -> dict[str, float]:
+        """Set the lens to a distance, if it moves.
+
+        Source: libcamera, control_ids_core.yaml: LensPosition is in dioptres, 1/m; 0 is
+        AfModeManual.
+        """
+        if focus_m is None or not self._lens_moves:
+            return {}
+        nearest, farthest = self._camera.camera_controls["LensPosition"][1::-1]
+        return {"AfMode": 0, "LensPosition": min(max(1 / focus_m, farthest), nearest)}
+
+    @property
+    def _lens_moves(self) -> bool:
+        return {"AfMode", "LensPosition"} <= self._camera.camera_controls.keys()
+
+    def _lens(self, focus_m: float | None) -> str:
+        """Say for people where the lens is."""
+        if not self._lens_moves:
+            return "lens fixed"
+        return "lens at rest" if focus_m is None else f"focus at {focus_m:g} m"
 
     def _take(self, stopping: threading.Event, seq: int) -> Frame | None:
         """Make a frame of the next request; no request is left in the hands of its caller."""

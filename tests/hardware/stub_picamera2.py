@@ -107,6 +107,7 @@ class Picamera2:
         amend: called with every request, to make it another version's.
         sensor_modes: as picamera2 lists them.
         camera_properties: those of a camera with raw pictures.
+        camera_controls: its controls, each with least, greatest and first value.
     """
 
     sensor_modes: ClassVar = [
@@ -115,6 +116,7 @@ class Picamera2:
         {"format": "S", "bit_depth": 10, "size": (240, 180), "fps": 20.0,
          "crop_limits": (0, 0, 240, 180)},
     ]  # fmt: skip
+    camera_controls: ClassVar = {"FrameDurationLimits": (16_666, 1_000_000, None)}
     camera_properties: ClassVar = {"Model": "stub", "ColorFilterArrangement": 0}
 
     made = ()
@@ -191,5 +193,5 @@ class Picamera2:
         self.closed += 1
 
 
-def open_pi(number=0, clock=lambda: 42.0):
-    return PiCamera(number, MAIN_WIDTH, MAIN_HEIGHT, WIDTH, HEIGHT, 15.0, clock=clock)
+def open_pi(number=0, clock=lambda: 42.0, **wanted):
+    return PiCamera(number, MAIN_WIDTH, MAIN_HEIGHT, WIDTH, HEIGHT, 15.0, clock=clock, **wanted)

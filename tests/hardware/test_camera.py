@@ -15,6 +15,7 @@ SIZES = {
     "small_width_px": 640,
     "small_height_px": 360,
     "fps": 15.0,
+    "focus_m": 0.8,
 }
 
 
@@ -32,8 +33,8 @@ def opened(monkeypatch):
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
-        ("picamera2", ("PiCamera", 0, 1920, 1080, 640, 360, 15.0)),
-        ("picamera2:1", ("PiCamera", 1, 1920, 1080, 640, 360, 15.0)),
+        ("picamera2", ("PiCamera", 0, 1920, 1080, 640, 360, 15.0, 0.8)),
+        ("picamera2:1", ("PiCamera", 1, 1920, 1080, 640, 360, 15.0, 0.8)),
         ("v4l2", ("V4l2Camera", "/dev/video0", 1920, 1080, 15.0)),
         ("v4l2:/dev/video2", ("V4l2Camera", "/dev/video2", 1920, 1080, 15.0)),
         ("/dev/null", ("V4l2Camera", "/dev/null", 1920, 1080, 15.0)),

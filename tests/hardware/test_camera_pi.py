@@ -34,6 +34,7 @@ def test_the_sensor_is_read_in_the_mode_of_the_widest_view(stub):
         assert stub.made[0].config["sensor"] == {"output_size": (240, 180), "bit_depth": 10}
         assert camera.description == (
             "picamera2 camera 0, sensor mode 240×180, 10 bits, view 240×180 at 0,0, picture 120×64"
+            ", lens fixed"
         )
 
 
@@ -49,7 +50,32 @@ def test_a_camera_without_raw_pictures_is_left_to_picamera2(stub):
     stub.sensor_modes = None
     with open_pi() as camera:
         assert stub.made[0].config["sensor"] == {}
-        assert camera.description == "picamera2 camera 0, picture 120×64"
+        assert camera.description == "picamera2 camera 0, picture 120×64, lens fixed"
+
+
+LENS = {"AfMode": (0, 2, 0), "LensPosition": (0.0, 15.0, 1.0)}
+"""Of a Camera Module 3: manual, single and continuous focus; dioptres."""
+
+
+@pytest.mark.parametrize(
+    ("focus_m", "controls", "said"),
+    [
+        (0.8, {"AfMode": 0, "LensPosition": 1.25}, "focus at 0.8 m"),
+        (0.05, {"AfMode": 0, "LensPosition": 15.0}, "focus at 0.05 m"),
+        (None, {}, "lens at rest"),
+    ],
+)
+def test_a_lens_that_moves_is_set_to_the_distance(stub, focus_m, controls, said):
+    stub.camera_controls = stub.camera_controls | LENS
+    with open_pi(focus_m=focus_m) as camera:
+        assert stub.made[0].config["controls"] == {"FrameRate": 15.0, **controls}
+        assert camera.description.endswith(said)
+
+
+def test_a_lens_that_cannot_move_is_left_alone_and_told(stub):
+    with open_pi(focus_m=0.8) as camera:
+        assert stub.made[0].config["controls"] == {"FrameRate": 15.0}
+        assert camera.description.endswith(", lens fixed")
 
 
 def test_frames_have_both_pictures_in_rgb_and_the_sensors_time(stub):
