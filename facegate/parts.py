@@ -262,6 +262,7 @@ def camera_from(config: Config, source: str | None = None) -> Camera:
         small_height_px=c.small_height_px,
         fps=c.fps,
         focus_m=c.focus_m,
+        rotation=c.rotation,
         pacing=c.pacing,
         loop=c.loop,
     )

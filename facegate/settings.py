@@ -82,6 +82,7 @@ class CameraConfig(Section):
     small_height_px: Annotated[int, Field(ge=120, le=1080)] = 180
     fps: Annotated[float, Field(ge=1, le=120)] = 15.0
     focus_m: Annotated[float, Field(ge=0.05, le=100)] | None = 0.8
+    rotation: Literal[0, 90, 180, 270] = 0
     pacing: Literal["real-time", "fast"] = "real-time"
     loop: bool = False
     reopen_attempts: Annotated[int, Field(ge=0, le=100)] = 20

@@ -48,6 +48,7 @@ CAMERA = {
     "small_height_px": 360,
     "fps": 10.0,
     "focus_m": 1.5,
+    "rotation": 90,
     "pacing": "fast",
     "loop": True,
 }

@@ -12,6 +12,7 @@ from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera_file import FileCamera, Pacing
 from facegate.hardware.camera_pi import PiCamera
+from facegate.hardware.camera_turned import TurnedCamera
 from facegate.hardware.camera_v4l2 import V4l2Camera, devices
 from facegate.types import Frame
 
@@ -51,6 +52,7 @@ def open_camera(
     small_height_px: int,
     fps: float,
     focus_m: float | None = None,
+    rotation: int = 0,
     pacing: Pacing = "real-time",
     loop: bool = False,
 ) -> Camera:
@@ -63,28 +65,43 @@ def open_camera(
         small_width_px, small_height_px: of the low-resolution picture, picamera2 only.
         fps: frames a second; a video keeps its own rate.
         focus_m: metres at which a lens that moves is sharp, picamera2 only; see `PiCamera`.
+        rotation: 0, 90, 180 or 270: degrees that the camera is turned clockwise, seen from behind
+            it. Widths and heights are those before pictures are turned upright.
         pacing, loop: for files, see `FileCamera`.
 
     Raises:
         CameraError: nothing is named so, or it cannot be opened.
     """
     kind, _, rest = source.partition(":")
+    camera: Camera
     if kind == "picamera2" and (not rest or rest.isdecimal()):
-        return PiCamera(
-            int(rest or 0), width_px, height_px, small_width_px, small_height_px, fps, focus_m
-        )
+        camera = PiCamera(
+            int(rest or 0), width_px, height_px, small_width_px, small_height_px, fps, focus_m,
+            rotation == 180,
+        )  # fmt: skip
+        return camera if camera.turned else _upright(camera, rotation)
     if kind == "v4l2":
-        return V4l2Camera(rest or FIRST_V4L2_DEVICE, width_px, height_px, fps)
-    if kind == "file" and rest:
-        return FileCamera(rest, fps, pacing, loop)
-    if Path(source).is_char_device():
-        return V4l2Camera(source, width_px, height_px, fps)
-    if source and Path(source).exists():
-        return FileCamera(source, fps, pacing, loop)
+        camera = V4l2Camera(rest or FIRST_V4L2_DEVICE, width_px, height_px, fps)
+    elif kind == "file" and rest:
+        camera = FileCamera(rest, fps, pacing, loop)
+    elif Path(source).is_char_device():
+        camera = V4l2Camera(source, width_px, height_px, fps)
+    elif source and Path(source).exists():
+        camera = FileCamera(source, fps, pacing, loop)
+    else:
+        raise CameraError(_unknown(source))
+    return _upright(camera, rotation)
+
+
+def _upright(camera: Camera, rotation: int) -> Camera:
+    return TurnedCamera(camera, rotation) if rotation else camera
+
+
+def _unknown(source: str) -> str:
     here = [f"v4l2:{d}" for d in devices()]
     if find_spec("picamera2") is not None:
         here.insert(0, "picamera2")
-    raise CameraError(
+    return (
         f"{source or 'an empty name'}: no such camera; use picamera2, picamera2:1, "
         f"v4l2:/dev/video0 or file:PATH. This machine has: {', '.join(here) or 'none but files'}"
     )

@@ -52,9 +52,11 @@ class PiCamera(Closing):
         small_width_px, small_height_px: of the low-resolution picture; even, not above the main.
         fps: frames a second asked of the sensor.
         focus_m: metres at which a lens that moves is sharp; None leaves it where it rests.
+        upside_down: have the sensor turn its pictures by 180 degrees, which costs nothing.
         clock: monotonic seconds.
 
     Attributes:
+        turned: whether it does; not every sensor can.
         description: which camera, how its sensor is read, and how large the main picture is, which
             is shrunk in proportion where the sensor delivers less than was asked for.
 
@@ -71,6 +73,7 @@ class PiCamera(Closing):
         small_height_px: int,
         fps: float,
         focus_m: float | None = None,
+        upside_down: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
@@ -110,15 +113,18 @@ class PiCamera(Closing):
                     controls={"FrameRate": fps, **self._focus(focus_m)},
                     buffer_count=BUFFER_COUNT,
                     queue=False,
+                    **_transform(upside_down),
                 )
             )
             self._camera.start()
             streams = self._camera.camera_configuration()
             self._main, self._small = _Picture(streams["main"]), _Picture(streams["lores"])
+            self.turned = upside_down and bool(streams["transform"].hflip)
             width, height = streams["main"]["size"]
             read = "" if mode is None else f", {mode}"
             lens = f", {self._lens(focus_m)}"
-            self.description = f"{self._name}{read}, picture {width}×{height}{lens}"
+            turned = ", turned by 180°" if self.turned else ""
+            self.description = f"{self._name}{read}, picture {width}×{height}{lens}{turned}"
         except _PICAMERA2_ERRORS as error:
             self.close()
             raise CameraError(
@@ -218,6 +224,15 @@ class PiCamera(Closing):
 def _sensor(mode: SensorMode | None) -> dict[str, Any]:
     """Say a mode as picamera2 wants it."""
     return {} if mode is None else {"output_size": mode.size, "bit_depth": mode.bit_depth}
+
+
+def _transform(upside_down: bool) -> dict[str, Any]:
+    """Say that pictures are turned over as picamera2 wants it."""
+    if not upside_down:
+        return {}
+    from libcamera import Transform
+
+    return {"transform": Transform(hflip=1, vflip=1)}
 
 
 class _Picture:

@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -23,18 +24,24 @@ SIZES = {
 def opened(monkeypatch):
     """The Pi's and V4L2 cameras, replaced by what they are opened with."""
     calls = []
+
+    def opens(name):
+        def camera(*args):
+            calls.append((name, *args))
+            return SimpleNamespace(turned=False)
+
+        return camera
+
     for name in ("PiCamera", "V4l2Camera"):
-        monkeypatch.setattr(
-            camera_module, name, lambda *args, name=name: calls.append((name, *args))
-        )
+        monkeypatch.setattr(camera_module, name, opens(name))
     return calls
 
 
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
-        ("picamera2", ("PiCamera", 0, 1920, 1080, 640, 360, 15.0, 0.8)),
-        ("picamera2:1", ("PiCamera", 1, 1920, 1080, 640, 360, 15.0, 0.8)),
+        ("picamera2", ("PiCamera", 0, 1920, 1080, 640, 360, 15.0, 0.8, False)),
+        ("picamera2:1", ("PiCamera", 1, 1920, 1080, 640, 360, 15.0, 0.8, False)),
         ("v4l2", ("V4l2Camera", "/dev/video0", 1920, 1080, 15.0)),
         ("v4l2:/dev/video2", ("V4l2Camera", "/dev/video2", 1920, 1080, 15.0)),
         ("/dev/null", ("V4l2Camera", "/dev/null", 1920, 1080, 15.0)),
