@@ -7,6 +7,7 @@ set -euo pipefail
 DATA=/srv/facegate
 KEPT="/var/lib/facegate /etc/facegate /var/backups/facegate /var/log/journal"
 OVERLAY=/etc/overlayroot.local.conf
+FIRMWARE=/boot/firmware/config.txt
 
 usage() {
     cat <<'TEXT'
@@ -36,6 +37,10 @@ if [ "$1" = off ]; then
     exit 0
 fi
 
+if [ -f "$OVERLAY" ] && findmnt --noheadings --types overlay / > /dev/null; then
+    say "the system is read-only already"
+    exit 0
+fi
 [ -d /etc/facegate ] || fail "facegate is not installed: sudo deploy/install.sh"
 command -v overlayroot-chroot > /dev/null ||
     fail "overlayroot is missing: sudo apt install overlayroot"
@@ -83,4 +88,27 @@ done
 systemctl try-restart systemd-journald.service 2> /dev/null || true
 # recurse=0: only the root is covered, not the partition that is meant to be written to.
 echo 'overlayroot="tmpfs:recurse=0"' > "$OVERLAY"
+# The initramfs of the kernel that boots lays the cover. Installing overlayroot made only one of them
+# anew, on a Pi 5 not the one that it boots; and newer ones leave the driver out unless it is named.
+not_covered() {
+    rm -f "$OVERLAY"
+    fail "the system stays as it is: $*"
+}
+modules=/etc/initramfs-tools/modules
+grep --quiet --line-regexp overlay "$modules" 2> /dev/null || echo overlay >> "$modules"
+update-initramfs -u -k all || not_covered "update-initramfs failed, see above"
+initramfs="/boot/initrd.img-$(uname -r)"
+contents="$(lsinitramfs "$initramfs")" || not_covered "$initramfs cannot be read"
+contents="$contents $(cat "/lib/modules/$(uname -r)/modules.builtin" 2> /dev/null || true)"
+for part in scripts/init-bottom/overlayroot fs/overlayfs/overlay.ko; do
+    case "$contents" in
+        *"$part"*) ;;
+        *) not_covered "$initramfs holds no $part; reboot if the kernel is new, and try again" ;;
+    esac
+done
+if [ -f "$FIRMWARE" ] && ! grep --quiet --extended-regexp '^(auto_initramfs=1|initramfs )' "$FIRMWARE"
+then
+    printf '\n[all]\n# facegate: the initramfs makes the system read-only\nauto_initramfs=1\n' \
+        >> "$FIRMWARE"
+fi
 say "from the next boot on only $KEPT last, on $DATA. Now: reboot"

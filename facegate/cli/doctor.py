@@ -39,6 +39,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "pin": lambda: gate.pin(settings),
         "clock": lambda: _clock(settings, daemon),
         "space": lambda: machine.space(settings.state_folder),
+        "overlay": machine.overlay,
         "power": machine.power,
         "heat": machine.heat,
         "memory": machine.memory,

@@ -22,6 +22,9 @@ WARM_C, HOT_C = 75.0, 80.0
 """A Pi slows down from 80 °C on. Source: Raspberry Pi documentation, "Frequency management and
 thermal control"."""
 
+OVERLAY = Path("etc/overlayroot.local.conf")
+"""What deploy/read-only.sh writes."""
+
 THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
 NOW_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 """What the firmware's bits say is so now; 16 bits higher, that it was so since boot. Source:
@@ -122,6 +125,23 @@ def space(folder: Path) -> Finding:
     if free_mb < MIN_FREE_MB or share < MIN_FREE_SHARE:
         return bad("space", found, "sudo journalctl --vacuum-size=50M; sudo apt clean; then df -h")
     return ok("space", found)
+
+
+def overlay(root: Path = ROOT) -> Finding:
+    """Check that a system that is meant to be read-only is covered by an overlay."""
+    if "overlayroot=" not in text_of(root / OVERLAY):
+        return ok("overlay", "the system is not meant to be read-only")
+    mounts = (line.split() for line in text_of(root / "proc/self/mounts").splitlines())
+    if [kind for _, where, kind, *_ in mounts if where == "/"][-1:] == ["overlay"]:
+        return ok(
+            "overlay", "the system is read-only; what else is written is gone at the next boot"
+        )
+    return bad(
+        "overlay",
+        f"/{OVERLAY} asks for a read-only system, but it is written to",
+        "sudo reboot if that was not done since; else sudo deploy/read-only.sh on again, which "
+        "says what is missing",
+    )
 
 
 def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:

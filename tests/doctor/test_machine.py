@@ -91,6 +91,20 @@ def test_a_read_only_card_is_bad():
     assert "read-only" in found.found
 
 
+def test_a_system_that_was_meant_to_be_read_only_and_is_not_is_bad(tmp_path):
+    put(tmp_path, "proc/self/mounts", "/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n")
+    assert machine.overlay(tmp_path).state == "ok"
+    put(tmp_path, machine.OVERLAY, 'overlayroot="tmpfs:recurse=0"\n')
+    found = machine.overlay(tmp_path)
+    assert (found.state, "read-only.sh on again" in found.mend) == ("bad", True)
+    put(
+        tmp_path,
+        "proc/self/mounts",
+        "/dev/mmcblk0p2 /media/root-ro ext4 ro 0 0\noverlayroot / overlay rw,lowerdir=x 0 0\n",
+    )
+    assert machine.overlay(tmp_path).state == "ok"
+
+
 def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
     assert machine.memory(tmp_path).state == "ok"  # no control groups of version 2
     put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")

@@ -56,6 +56,12 @@ with open_camera() as camera:
     seen["after_second_open"] = next(frames).seq
     seen["no_such_camera"] = complaint(lambda: open_camera(1))
 
+with PiCamera(0, 640, 480, 320, 240, 15.0, focus_m=0.8, upside_down=True) as camera:
+    transform = camera._camera.camera_configuration()["transform"]
+    seen["transform"] = [camera.turned, transform.hflip, transform.vflip]
+    seen["upside_down"] = next(camera.frames(never)).pixels.shape
+    seen["description"] = camera.description
+
 seen["descriptors"] = []
 for _ in range(4):
     with open_camera() as camera:

@@ -14,6 +14,7 @@ from facegate.doctor import firmware
 
 pytestmark = pytest.mark.appliance
 STAGE = ROOT / "deploy/image/stage-facegate/00-facegate"
+READ_ONLY = "/opt/facegate/venv/share/facegate/deploy/read-only.sh"
 PROBES = Path(__file__).parent
 KEPT = ("/var/lib/facegate", "/etc/facegate", "/var/backups/facegate", "/var/log/journal")
 
@@ -38,6 +39,11 @@ def image(lives):
     return tree
 
 
+def program(path, does):
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def boots(image, tmp_path_factory):
     """What was seen in two boots with a root that forgets, and where the rest was kept."""
@@ -46,9 +52,18 @@ def boots(image, tmp_path_factory):
     (image / "etc/facegate/config.yaml").write_text(SETTINGS)
     shutil.copy(PROBES / "appliance_probe.py", image / "srv/appliance_probe.py")
     shutil.copy(PROBES / "image_probe.py", image / "srv/probe.py")
-    # The overlay over the root is nspawn's here; on a Pi it is this program's initramfs.
+    # The overlay over the root is nspawn's here; on a Pi it is what these programs make.
     (image / "usr/sbin/overlayroot-chroot").touch(mode=0o755)
-    inside(image, partition, "/opt/facegate/venv/share/facegate/deploy/read-only.sh", "on")
+    (image / "etc/initramfs-tools").mkdir()
+    program(image / "usr/sbin/update-initramfs", 'echo "$@" >> /srv/update-initramfs')
+    lists = image / "usr/bin/lsinitramfs"
+    program(lists, "echo usr/lib/modules/6.12/kernel/fs/overlayfs/overlay.ko.xz")
+    with pytest.raises(AssertionError, match="holds no scripts/init-bottom/overlayroot"):
+        inside(image, partition, READ_ONLY, "on")
+    assert not (image / "etc/overlayroot.local.conf").exists()
+    with lists.open("a") as file:
+        file.write("echo scripts/init-bottom/overlayroot\n")
+    inside(image, partition, READ_ONLY, "on")
     console = "".join(boot(image, 300, "--volatile=overlay", partition) for _ in range(2))
     assert (kept / "second.json").exists(), console[-3000:]
     return [json.loads((kept / f"{name}.json").read_text()) for name in ("first", "second")]
@@ -87,6 +102,12 @@ def test_it_boots_straight_into_a_working_gate_with_a_read_only_root(boots):
     assert first["active"]
     assert first["enroll"][0] == 0, first["enroll"]
     assert first["granted"]
+
+
+def test_every_initramfs_is_made_anew_and_taken(boots, image):
+    assert (image / "srv/update-initramfs").read_text() == "-u -k all\n" * 2
+    assert (image / "etc/initramfs-tools/modules").read_text() == "overlay\n"
+    assert (image / "boot/firmware/config.txt").read_text().count("\nauto_initramfs=1\n") == 1
 
 
 def test_people_and_journal_last_and_nothing_else(boots):

@@ -90,6 +90,16 @@ def test_the_picture_is_upright_and_its_colours_are_right(seen, stream):
         assert np.abs(np.subtract(colour, wanted.astype(int))).max() < 40, seen[stream]
 
 
+def test_pictures_turned_over_are_asked_for_as_picamera2_wants_it(seen):
+    """libcamera's virtual camera takes the wish and leaves the pixels; the Pi's sensors flip."""
+    assert seen["transform"] == [True, 1, 1]
+    assert seen["upside_down"] == [480, 640, 3]
+
+
+def test_a_camera_without_a_sensor_and_a_lens_that_moves_is_described(seen):
+    assert seen["description"].startswith("picamera2 camera 0, picture 640×480, lens fixed")
+
+
 def test_frames_are_numbered_and_stamped_with_the_monotonic_clock(seen):
     assert seen["seq"] == [0, 1, 2, 3, 4]
     stamps = seen["captured_at_s"]
