@@ -56,6 +56,9 @@ put_files() {
     run install -D -m 644 "$files/facegate.tmpfiles" /usr/lib/tmpfiles.d/facegate.conf
     run install -D -m 644 "$files/facegate.catalog" /usr/lib/systemd/catalog/facegate.catalog
     run install -D -m 644 "$files/journald-facegate.conf" /etc/systemd/journald.conf.d/facegate.conf
+    if [ "$dry" = yes ] || [ -f "$files/system-facegate.conf" ]; then
+        run install -D -m 644 "$files/system-facegate.conf" /etc/systemd/system.conf.d/facegate.conf
+    fi
     for unit in $SHIPPED_UNITS; do
         if [ "$dry" = yes ] || [ -f "$files/$unit" ]; then
             run install -D -m 644 "$files/$unit" "$UNITS/$unit"
@@ -152,8 +155,9 @@ if [ "$uninstall" = yes ]; then
     for unit in $SHIPPED_UNITS; do run rm -f "$UNITS/$unit" "$UNITS"/*.wants/"$unit"; done
     run rm -f /usr/lib/sysusers.d/facegate.conf /usr/lib/tmpfiles.d/facegate.conf \
         /usr/lib/systemd/catalog/facegate.catalog /etc/systemd/journald.conf.d/facegate.conf \
-        /usr/local/bin/facegate
-    run rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d 2> /dev/null || true
+        /etc/systemd/system.conf.d/facegate.conf /usr/local/bin/facegate
+    run rmdir --ignore-fail-on-non-empty /etc/systemd/journald.conf.d /etc/systemd/system.conf.d \
+        2> /dev/null || true
     run rm -rf "$PREFIX" /var/lib/facegate-tell /var/lib/private/facegate-tell
     run journalctl --update-catalog
     if booted; then run systemctl daemon-reload; fi

@@ -40,6 +40,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "clock": lambda: _clock(settings, daemon),
         "space": lambda: machine.space(settings.state_folder),
         "overlay": machine.overlay,
+        "watchdog": machine.watchdog,
         "power": machine.power,
         "heat": machine.heat,
         "memory": machine.memory,

@@ -30,6 +30,9 @@ NOW_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft 
 """What the firmware's bits say is so now; 16 bits higher, that it was so since boot. Source:
 Raspberry Pi documentation, `vcgencmd get_throttled`."""
 
+WATCHDOG_OFF = ("", "0", "infinity")
+"""What systemd says of a watchdog that it does not use."""
+
 TIME_ERROR = 5
 """What adjtimex(2) returns while nothing keeps the clock right."""
 
@@ -160,6 +163,21 @@ def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
     return ok("power", "no under-voltage, no throttling since the last start")
 
 
+def watchdog(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
+    """Check that the board's watchdog starts it anew when the kernel hangs."""
+    if not list((root / "dev").glob("watchdog*")):
+        return ok("watchdog", "nothing known: no hardware watchdog here")
+    after = (ask or _runtime_watchdog)()
+    if after in WATCHDOG_OFF:
+        return warning(
+            "watchdog",
+            "off: a kernel that hangs in the middle of a pulse leaves the strike released",
+            "sudo deploy/install.sh again, or RuntimeWatchdogSec=15s below [Manager] in "
+            "/etc/systemd/system.conf.d/facegate.conf, and reboot",
+        )
+    return ok("watchdog", f"a system that shows no life for {after} is started anew")
+
+
 def heat(root: Path = ROOT) -> Finding:
     """Check how warm the processor is."""
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
@@ -195,6 +213,19 @@ def _vcgencmd() -> str:
         return ""
     done = subprocess.run([tool, "get_throttled"], capture_output=True, text=True, timeout=5)
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _runtime_watchdog() -> str:
+    tool = shutil.which("systemctl")
+    if tool is None:
+        return ""
+    shown = subprocess.run(
+        [tool, "show", "--property=RuntimeWatchdogUSec", "--value"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+    return shown.stdout.strip()
 
 
 def _kernel_clock() -> int:

@@ -105,6 +105,15 @@ def test_a_system_that_was_meant_to_be_read_only_and_is_not_is_bad(tmp_path):
     assert machine.overlay(tmp_path).state == "ok"
 
 
+def test_a_watchdog_that_nobody_uses_is_told(tmp_path):
+    assert "no hardware watchdog" in machine.watchdog(tmp_path, lambda: "15s").found
+    put(tmp_path, "dev/watchdog0", "")
+    assert machine.watchdog(tmp_path, lambda: "15s").state == "ok"
+    for said in machine.WATCHDOG_OFF:
+        found = machine.watchdog(tmp_path, lambda said=said: said)
+        assert (found.state, "RuntimeWatchdogSec=15s" in found.mend) == ("warning", True)
+
+
 def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
     assert machine.memory(tmp_path).state == "ok"  # no control groups of version 2
     put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")

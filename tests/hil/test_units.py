@@ -84,6 +84,18 @@ def test_the_installer_puts_every_unit():
     assert listed == {unit.name for unit in UNIT_FILES}
 
 
+def test_the_installer_puts_and_removes_what_lies_beside_the_units():
+    installer = (UNITS.parent / "deploy/install.sh").read_text()
+    for folder in ("journald", "system"):
+        assert (UNITS / f"{folder}-facegate.conf").exists()
+        assert installer.count(f"/etc/systemd/{folder}.conf.d/facegate.conf") == 2
+
+
+def test_the_devices_are_known_before_they_are_allowed():
+    settings = (UNITS / "facegate.service").read_text().splitlines()
+    assert {f"{key}=modprobe@videodev.service" for key in ("Wants", "After")} <= set(settings)
+
+
 def test_nothing_hides_the_processor_from_the_interpreter():
     """ProcSubset=pid hides /proc/cpuinfo, and inference becomes four times slower."""
     settings = [
