@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from facegate.access.schedule import CLOCK_UNSET_BEFORE
 from facegate.doctor.finding import Finding, bad, ok, warning
 
 ROOT = Path("/")
+MODEL = Path("proc/device-tree/model")
 MIN_FREE_MB = 200
 MIN_FREE_SHARE = 0.02
 WARM_C, HOT_C = 75.0, 80.0
@@ -25,13 +25,19 @@ thermal control"."""
 OVERLAY = Path("etc/overlayroot.local.conf")
 """What deploy/read-only.sh writes."""
 
-THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
+VOLTAGE_SENSOR = "rpi_volt"
+"""The kernel's own sensor on every Pi: its alarm says that the voltage was low in the last seconds.
+Source: drivers/hwmon/raspberrypi-hwmon.c of the kernel, whose file `in0_lcrit_alarm` it is.
+"""
+
 NOW_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 """What the firmware's bits say is so now; 16 bits higher, that it was so since boot. Source:
 Raspberry Pi documentation, `vcgencmd get_throttled`."""
 
 WATCHDOG_OFF = ("", "0", "infinity")
 """What systemd says of a watchdog that it does not use."""
+
+BETTER_POWER = "use the official power supply and a short cable; cool the board"
 
 TIME_ERROR = 5
 """What adjtimex(2) returns while nothing keeps the clock right."""
@@ -42,7 +48,7 @@ def system(root: Path = ROOT, machine: str | None = None, bits: int | None = Non
     machine = machine or platform.machine()
     bits = bits or (64 if sys.maxsize > 2**32 else 32)
     name = _os_name(root)
-    model = text_of(root / "proc/device-tree/model").rstrip("\0")
+    model = text_of(root / MODEL).rstrip("\0")
     found = ", ".join(part for part in (model, name, f"{machine}, {bits}-bit programs") if part)
     if bits != 64 or machine not in ("aarch64", "x86_64"):
         return bad(
@@ -148,19 +154,38 @@ def overlay(root: Path = ROOT) -> Finding:
 
 
 def power(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
-    """Check what the Pi's firmware says of voltage and throttling."""
-    said = text_of(root / THROTTLED).strip() or (ask or _vcgencmd)()
-    if not said:
-        return ok("power", "nothing known: no Raspberry Pi firmware here")
-    bits = int(said.removeprefix("throttled=").removeprefix("0x") or "0", 16)
+    """Check what the Pi's firmware says of voltage and throttling, or else the kernel's sensor."""
+    said = (ask or _vcgencmd)()
+    if not said.startswith("throttled="):
+        return _voltage(root)
+    bits = int(said.removeprefix("throttled=") or "0", 16)
     now = [name for bit, name in NOW_BITS.items() if bits >> bit & 1]
     before = [name for bit, name in NOW_BITS.items() if bits >> (bit + 16) & 1]
-    mend = "use the official power supply and a short cable; cool the board"
     if now:
-        return bad("power", f"now: {', '.join(now)}", mend)
+        return bad("power", f"now: {', '.join(now)}", BETTER_POWER)
     if before:
-        return warning("power", f"since the last start: {', '.join(before)}", mend)
+        return warning("power", f"since the last start: {', '.join(before)}", BETTER_POWER)
     return ok("power", "no under-voltage, no throttling since the last start")
+
+
+def _voltage(root: Path) -> Finding:
+    sensors = root / "sys/class/hwmon"
+    for name in sensors.glob("hwmon*/name"):
+        alarm = text_of(name.with_name("in0_lcrit_alarm")).strip()
+        if text_of(name).strip() == VOLTAGE_SENSOR and alarm:
+            if alarm != "0":
+                return bad("power", "now: under-voltage", BETTER_POWER)
+            return ok(
+                "power", "no under-voltage now; `sudo vcgencmd get_throttled` knows of before"
+            )
+    if "Raspberry Pi" in text_of(root / MODEL):
+        return warning(
+            "power",
+            "nothing known: the firmware does not answer",
+            "sudo, or the group video, for vcgencmd; where it is missing: "
+            "sudo apt install raspi-utils",
+        )
+    return ok("power", "nothing known: no Raspberry Pi here")
 
 
 def watchdog(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding:
@@ -208,24 +233,20 @@ def text_of(path: Path) -> str:
 
 
 def _vcgencmd() -> str:
-    tool = shutil.which("vcgencmd")
-    if tool is None:
-        return ""
-    done = subprocess.run([tool, "get_throttled"], capture_output=True, text=True, timeout=5)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return said_by("vcgencmd", "get_throttled")
 
 
 def _runtime_watchdog() -> str:
-    tool = shutil.which("systemctl")
-    if tool is None:
+    return said_by("systemctl", "show", "--property=RuntimeWatchdogUSec", "--value")
+
+
+def said_by(*command: str) -> str:
+    """Give what a program prints; empty where it is missing, fails, or takes 10 seconds."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
         return ""
-    shown = subprocess.run(
-        [tool, "show", "--property=RuntimeWatchdogUSec", "--value"],
-        capture_output=True,
-        text=True,
-        timeout=10,
-    )
-    return shown.stdout.strip()
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _kernel_clock() -> int:

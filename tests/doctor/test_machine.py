@@ -41,14 +41,30 @@ def test_32_bits_are_bad(tmp_path, kernel, bits):
     ],
 )
 def test_the_firmwares_bits(tmp_path, bits, state, said):
-    put(tmp_path, machine.THROTTLED, f"{bits}\n")
-    found = machine.power(tmp_path)
+    found = machine.power(tmp_path, lambda: f"throttled=0x{bits}")
     assert (found.state, said in found.found) == (state, True)
 
 
-def test_where_the_file_is_missing_the_firmware_is_asked(tmp_path):
-    assert machine.power(tmp_path, lambda: "throttled=0x50000").state == "warning"
+@pytest.mark.parametrize(
+    ("alarm", "state", "said"),
+    [("0", "ok", "no under-voltage now"), ("1", "bad", "now: under-voltage")],
+)
+@pytest.mark.parametrize("answer", ["", "error=1 error_msg=Command not registered"])
+def test_where_the_firmware_does_not_answer_the_kernels_sensor_is_read(
+    tmp_path, alarm, state, said, answer
+):
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    for number, name in enumerate(("cpu_thermal", machine.VOLTAGE_SENSOR)):
+        put(tmp_path, f"sys/class/hwmon/hwmon{number}/name", f"{name}\n")
+    put(tmp_path, "sys/class/hwmon/hwmon1/in0_lcrit_alarm", f"{alarm}\n")
+    found = machine.power(tmp_path, lambda: answer)
+    assert (found.state, said in found.found) == (state, True)
+
+
+def test_a_pi_of_whose_power_nothing_is_known_is_told(tmp_path):
     assert machine.power(tmp_path, lambda: "").state == "ok"
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    assert machine.power(tmp_path, lambda: "").state == "warning"
 
 
 @pytest.mark.parametrize(
@@ -135,3 +151,9 @@ def test_holidays_that_are_all_over_are_told():
     found = machine.clock(lambda: 0, now, holidays=[past])
     assert (found.state, "2026-12-25" in found.found) == ("warning", True)
     assert machine.clock(lambda: 0, now, holidays=[past, next_one]).state == "ok"
+
+
+def test_a_program_that_is_missing_or_fails_says_nothing():
+    assert machine.said_by("echo", "throttled=0x0") == "throttled=0x0"
+    assert machine.said_by("no-such-program") == ""
+    assert machine.said_by("sh", "-c", "echo no; exit 1") == ""
