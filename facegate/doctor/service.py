@@ -157,6 +157,8 @@ def journal(root: Path = ROOT) -> Finding:
         return warning(
             "journal",
             "readable, but forgotten at every start",
-            "sudo mkdir -p /var/log/journal && sudo systemctl restart systemd-journald",
+            "sudo deploy/install.sh again, which writes "
+            "/etc/systemd/journald.conf.d/facegate.conf: Raspberry Pi OS asks for "
+            "Storage=volatile, which a later file has to overrule with Storage=persistent",
         )
     return ok("journal", f"readable, {len(files)} file(s)")

@@ -1,8 +1,13 @@
 """Checks of the installation on trees of files as systems have them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from facegate.doctor import service
+
+ROOT = Path(__file__).parents[2]
 
 
 def make(root, *paths):
@@ -72,6 +77,16 @@ def test_the_journal(tmp_path, files, state, said):
     make(tmp_path, *files)
     found = service.journal(tmp_path)
     assert (found.state, said in found.found) == (state, True)
+
+
+def test_a_forgotten_journal_is_mended_by_the_installers_settings(tmp_path):
+    make(tmp_path, "run/log/journal/m/system.journal")
+    assert "/etc/systemd/journald.conf.d/facegate.conf" in service.journal(tmp_path).mend
+    shipped = (ROOT / "systemd/journald-facegate.conf").read_text()
+    assert "Storage=persistent" in shipped
+    installer = (ROOT / "deploy/install.sh").read_text()
+    name = re.search(r"/etc/systemd/journald\.conf\.d/(\S+)", installer)[1]
+    assert name > "40-rpi-volatile-storage.conf", "the last file by name wins, wherever it lies"
 
 
 def test_a_journal_without_files_to_be_seen_may_not_be_read(tmp_path, monkeypatch):
