@@ -195,9 +195,14 @@ esac
 
 if [ "$apt" = yes ]; then
     packages="python3 python3-venv python3-numpy python3-systemd"
+    # A fresh system's lists may be older than what its servers still have.
+    run apt-get update || say "warning: no newer lists of packages; going on with those that are here"
     # picamera2 must match the system's libcamera, so it comes from Raspberry Pi OS itself.
     if apt-cache show python3-picamera2 > /dev/null 2>&1; then
         packages="$packages python3-picamera2"
+    elif grep --quiet --text "Raspberry Pi" /proc/device-tree/model 2> /dev/null; then
+        say "warning: no package python3-picamera2 here, so no camera on the ribbon cable: is this" \
+            "Raspberry Pi OS, with archive.raspberrypi.com among its sources? A USB camera works"
     fi
     say "Debian packages: $packages"
     # shellcheck disable=SC2086
