@@ -33,6 +33,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "refiner": lambda: gate.refiner(settings),
         "embedder": lambda: gate.embedder(settings),
         "store": lambda: gate.store(settings, daemon),
+        "key": lambda: gate.key(settings),
         "gpio": lambda: gate.gpio(settings, daemon),
         "boot": lambda: firmware.relay_at_boot(settings),
         "camera": lambda: gate.camera(settings, daemon, camera),

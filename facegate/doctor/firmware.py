@@ -8,10 +8,9 @@ from pathlib import Path
 
 from facegate.config import Config
 from facegate.doctor.finding import Finding, bad, ok, warning
-from facegate.doctor.machine import MODEL, ROOT, text_of
+from facegate.doctor.machine import COMMAND_LINE, MODEL, ROOT, text_of
 
 CONFIG = Path("boot/firmware/config.txt")
-COMMAND_LINE = Path("proc/cmdline")
 STRICT = "dtparam=strict_gpiod"
 HEADER_LINES = 28
 """GPIO0 to GPIO27 are on the Pi's header."""

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
+from facegate.access.keys import is_protected, is_sealed
 from facegate.access.passes import BLOCKED
 from facegate.access.person import Person
 from facegate.config import Config
 from facegate.control.client import ControlClient
 from facegate.doctor.finding import Finding, bad, ok, warning
+from facegate.doctor.machine import ROOT
+from facegate.errors import StoreError
 from facegate.vision.card import read_card
 from facegate.vision.preprocess import FACE_PX
 from facegate.vision.tflite import TFLiteModel
@@ -113,6 +116,22 @@ def _people(where: str, people: list[Person]) -> Finding:
         "who does not come back should be forgotten: facegate people list, then sudo facegate "
         "people forget NAME",
     )
+
+
+def key(settings: Config, root: Path = ROOT) -> Finding:
+    """Say where the store's key lies, and whom that keeps out."""
+    if is_sealed():
+        if list((root / "sys/class/tpmrm").glob("*")):
+            return ok("key", "a systemd credential, sealed with this machine's TPM")
+        return ok("key", "a systemd credential, sealed with the host key, on the same card")
+    try:
+        if not settings.key_path.exists():
+            return ok("key", "not made yet")
+        if is_protected(settings.key_path):
+            return ok("key", "sealed by a passphrase")
+    except (PermissionError, StoreError):
+        return ok("key", "nothing known without sudo")
+    return ok("key", f"{settings.key_path}, in plain, on the card")
 
 
 def pin(settings: Config) -> Finding:

@@ -16,6 +16,7 @@ from facegate.doctor.finding import Finding, bad, ok, warning
 
 ROOT = Path("/")
 MODEL = Path("proc/device-tree/model")
+COMMAND_LINE = Path("proc/cmdline")
 MIN_FREE_MB = 200
 MIN_FREE_SHARE = 0.02
 WARM_C, HOT_C = 75.0, 80.0
@@ -112,7 +113,9 @@ def memory(root: Path = ROOT) -> Finding:
     return warning(
         "memory",
         "this kernel keeps no account of it, so the unit's MemoryMax= limits nothing",
-        "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, and reboot",
+        "this kernel ignores cgroup_enable=memory: sudo apt full-upgrade, and reboot"
+        if "cgroup_enable=memory" in text_of(root / COMMAND_LINE)
+        else "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, and reboot",
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from facegate import parts
+from facegate.access import keys
 from facegate.config import parse_config
 from facegate.doctor import gate
 from facegate.errors import StoreError
@@ -47,6 +48,21 @@ def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_
     os.chmod(config.key_path, 0o644)
     with pytest.raises(StoreError, match="key"):
         gate.store(config, None)
+
+
+def test_where_the_key_lies_is_said(tmp_path, monkeypatch):
+    config = settings(tmp_path)
+    assert gate.key(config, tmp_path).found == "not made yet"
+    keys.create_key(config.key_path)
+    assert gate.key(config, tmp_path).found == f"{config.key_path}, in plain, on the card"
+    keys.write_key(config.key_path, keys.load_key(config.key_path), "a long passphrase")
+    assert gate.key(config, tmp_path).found == "sealed by a passphrase"
+    sealed = tmp_path / "facegate-key"
+    sealed.touch()
+    monkeypatch.setattr(keys, "SEALED_CREDENTIAL", sealed)
+    assert gate.key(config, tmp_path).found.endswith("host key, on the same card")
+    (tmp_path / "sys/class/tpmrm/tpmrm0").mkdir(parents=True)
+    assert gate.key(config, tmp_path).found.endswith("TPM")
 
 
 def test_who_is_kept_long_after_their_pass_ended_is_counted(tmp_path):

@@ -133,7 +133,9 @@ def test_a_watchdog_that_nobody_uses_is_told(tmp_path):
 def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
     assert machine.memory(tmp_path).state == "ok"  # no control groups of version 2
     put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")
-    assert "cgroup_enable=memory" in machine.memory(tmp_path).mend
+    assert "add cgroup_enable=memory" in machine.memory(tmp_path).mend
+    put(tmp_path, machine.COMMAND_LINE, "cgroup_disable=memory root=x cgroup_enable=memory\n")
+    assert "full-upgrade" in machine.memory(tmp_path).mend
     put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
     assert machine.memory(tmp_path).state == "ok"
 
