@@ -25,7 +25,7 @@ def relay_at_boot(settings: Config, root: Path = ROOT) -> Finding:
     Source: Raspberry Pi documentation, "GPIO control" and "Conditional filters" of config.txt.
     """
     relay = settings.door.relay
-    number = _header_line(relay.line)
+    number = _header_line(settings.gpio.chip, relay.line)
     text = text_of(root / CONFIG)
     if settings.gpio.driver == "fake" or number is None or not text:
         return ok("boot", "nothing known: no line of a Pi's header, or no Pi's firmware")
@@ -55,7 +55,10 @@ def relay_at_boot(settings: Config, root: Path = ROOT) -> Finding:
     )
 
 
-def _header_line(line: str | int) -> int | None:
+def _header_line(chip: str, line: str | int) -> int | None:
+    """Give the number of a line of the header; None where it is another chip's, or may be."""
+    if isinstance(line, int) and chip != "header" and not chip.startswith("pinctrl-"):
+        return None
     match = re.fullmatch(r"(?:GPIO)?(\d+)", str(line))
     return int(match[1]) if match and int(match[1]) < HEADER_LINES else None
 

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,7 +17,7 @@ from facegate.closing import Closing
 from facegate.errors import CameraError
 from facegate.hardware.camera_buffers import BUFFER_COUNT, CameraBuffers
 from facegate.hardware.capture_time import capture_time_s
-from facegate.hardware.sensor_modes import SensorMode, choose_mode, fitted, sensor_modes
+from facegate.hardware.sensor_modes import SensorMode, Size, choose_mode, fitted, sensor_modes
 from facegate.types import U8, Frame
 
 STALL_S = 3.0
@@ -38,6 +39,17 @@ Source: Picamera2 manual, appendix A, pixel formats.
 _PICAMERA2_ERRORS = (RuntimeError, OSError, IndexError, KeyError, ValueError)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of the camera, as `PiCamera` says it; sizes are widths and heights."""
+
+    main: Size
+    small: Size
+    fps: float
+    focus_m: float | None
+    upside_down: bool
 
 
 class PiCamera(Closing):
@@ -99,23 +111,10 @@ class PiCamera(Closing):
         self._buffers = CameraBuffers()
         try:
             self._camera = Picamera2(camera_num)
-            main, small = (width_px, height_px), (small_width_px, small_height_px)
-            mode = self._mode(main, fps)
-            if mode is not None:
-                main = fitted(main, mode.size)
-                small = fitted(small, main)
-            self._camera.configure(
-                self._camera.create_video_configuration(
-                    main={"size": main, "format": "BGR888"},
-                    lores={"size": small, "format": "YUV420"},
-                    raw=None,  # or as many buffers again as large as the sensor, that nobody reads
-                    sensor=_sensor(mode),
-                    controls={"FrameRate": fps, **self._focus(focus_m)},
-                    buffer_count=BUFFER_COUNT,
-                    queue=False,
-                    **_transform(upside_down),
-                )
+            wanted = _Wanted(
+                (width_px, height_px), (small_width_px, small_height_px), fps, focus_m, upside_down
             )
+            mode = self._configure(wanted)
             self._camera.start()
             streams = self._camera.camera_configuration()
             self._main, self._small = _Picture(streams["main"]), _Picture(streams["lores"])
@@ -162,11 +161,45 @@ class PiCamera(Closing):
         finally:
             self._buffers.close()
 
-    def _mode(self, main: tuple[int, int], fps: float) -> SensorMode | None:
+    def _configure(self, wanted: _Wanted) -> SensorMode | None:
+        """Configure the camera, and say in which of its modes; None where picamera2 chose it.
+
+        A mode that a small board has no memory for is no reason to see nothing at all.
+        """
+        try:
+            mode = self._mode(wanted)
+            if mode is not None:
+                self._configure_in(mode, wanted)
+                return mode
+        except _PICAMERA2_ERRORS as error:
+            _log.warning("%s: its widest view cannot be had: %s", self._name, error)
+        self._configure_in(None, wanted)
+        return None
+
+    def _mode(self, wanted: _Wanted) -> SensorMode | None:
         """Choose the sensor's mode; None leaves that to picamera2."""
         if "ColorFilterArrangement" not in self._camera.camera_properties:
             return None  # as picamera2 tells cameras without a raw picture from the others
-        return choose_mode(sensor_modes(self._camera.sensor_modes), main, fps)
+        return choose_mode(sensor_modes(self._camera.sensor_modes), wanted.main, wanted.fps)
+
+    def _configure_in(self, mode: SensorMode | None, wanted: _Wanted) -> None:
+        main, small, sensor = wanted.main, wanted.small, {}
+        if mode is not None:
+            main = fitted(main, mode.size)
+            small = fitted(small, main)
+            sensor = {"output_size": mode.size, "bit_depth": mode.bit_depth}
+        self._camera.configure(
+            self._camera.create_video_configuration(
+                main={"size": main, "format": "BGR888"},
+                lores={"size": small, "format": "YUV420"},
+                raw=None,  # or as many buffers again as large as the sensor, that nobody reads
+                sensor=sensor,
+                controls={"FrameRate": wanted.fps, **self._focus(wanted.focus_m)},
+                buffer_count=BUFFER_COUNT,
+                queue=False,
+                **_transform(wanted.upside_down),
+            )
+        )
 
     def _focus(self, focus_m: float | None) -> dict[str, float]:
         """Set the lens to a distance, if it moves.
@@ -219,11 +252,6 @@ class PiCamera(Closing):
                     raise CameraError(
                         f"{self._name}: no picture for {STALL_S:g} seconds; check the ribbon cable"
                     ) from None
-
-
-def _sensor(mode: SensorMode | None) -> dict[str, Any]:
-    """Say a mode as picamera2 wants it."""
-    return {} if mode is None else {"output_size": mode.size, "bit_depth": mode.bit_depth}
 
 
 def _transform(upside_down: bool) -> dict[str, Any]:

@@ -9,13 +9,15 @@ PI_4 = "Raspberry Pi 4 Model B Rev 1.4\0"
 STRICT = "dtparam=strict_gpiod\n"
 
 
-def found(root, text, *, active_low=False, line="GPIO17", model=PI_4, command_line=""):
+def found(
+    root, text, *, active_low=False, line="GPIO17", model=PI_4, command_line="", chip="header"
+):
     for path, said in (
         (firmware.CONFIG, text), (firmware.MODEL, model), (firmware.COMMAND_LINE, command_line)
     ):  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(said)
-    settings = {"door": {"relay": {"line": line, "active_low": active_low}}}
+    settings = {"gpio": {"chip": chip}, "door": {"relay": {"line": line, "active_low": active_low}}}
     return firmware.relay_at_boot(parse_config(settings, "test"), root)
 
 
@@ -96,3 +98,5 @@ def test_only_a_line_of_the_header_is_looked_for(tmp_path):
     assert found(tmp_path, text, line=5).state == "ok"
     assert "nothing known" in found(tmp_path, text, line="EXTRA_3").found
     assert "nothing known" in found(tmp_path, "", line=17).found
+    assert "nothing known" in found(tmp_path, text, line=17, chip="expander").found
+    assert found(tmp_path, text, line=17, chip="pinctrl-rp1").state == "bad"

@@ -45,6 +45,22 @@ def test_pictures_are_shrunk_to_what_the_sensor_delivers(stub):
     assert (config["main"]["size"], config["lores"]["size"]) == ((50, 26), (48, 26))
 
 
+def test_a_mode_that_cannot_be_had_leaves_the_camera_to_picamera2(stub, monkeypatch, caplog):
+    plain = stub.configure
+
+    def configure(self, config):
+        if config["sensor"]:
+            raise OSError(12, "Cannot allocate memory")
+        plain(self, config)
+
+    monkeypatch.setattr(stub, "configure", configure)
+    with open_pi() as camera:
+        assert stub.made[0].config["main"]["size"] == (120, 64)
+        assert next(camera.frames(threading.Event())).seq == 0
+        assert "sensor mode" not in camera.description
+    assert "its widest view cannot be had" in caplog.text
+
+
 def test_a_camera_without_raw_pictures_is_left_to_picamera2(stub):
     stub.camera_properties = {"Model": "usb"}
     stub.sensor_modes = None
