@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -191,12 +194,9 @@ def search(
     """
     searched = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        content = _content(path)
+        if content is None:
             continue  # the daemon has put it in its place, or it was a part of the store's log
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be searched: {error.strerror}") from error
         found = traces.found_in(content, prose=path.suffix in (".jsonl", ".head"))
         searched.append(Searched(str(path), len(content), found))
     for path in backups.files():
@@ -208,3 +208,24 @@ def search(
             raise
         searched.append(Searched(f"{path}, opened", len(image), traces.found_in(image)))
     return tuple(searched)
+
+
+def _content(path: Path) -> bytes | None:
+    """Read a file by a process of its own; None where it is gone.
+
+    Whoever closes a file of the store loses every lock that its process has on it, and the store
+    is open here.
+
+    Source: sqlite.org/howtocorrupt.html, section 2.2.
+    """
+    try:
+        command, english = ["cat", "--", str(path)], {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, capture_output=True, env=english)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be searched: cat: {error.strerror}") from error
+    if done.returncode == 0:
+        return done.stdout
+    why = done.stderr.decode(errors="replace").strip().rpartition(": ")[2]
+    if why == os.strerror(errno.ENOENT):
+        return None
+    raise StoreError(f"{path}: cannot be searched: {why or 'cat was ended'}")
