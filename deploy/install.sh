@@ -104,14 +104,47 @@ sys.exit(kept_model(settings.store_path) not in (None, embedder_model(settings))
 PY
 }
 
-# Back to the version, the units and the store that ran; true if it runs again.
+# The form that a store is in, by its log too; nothing where that cannot be told.
+form() {
+    "$python" -I - "$1" 2> /dev/null <<'PY'
+import sqlite3
+import sys
+from contextlib import closing
+
+with closing(sqlite3.connect(f"file:{sys.argv[1]}?mode=rw", uri=True)) as store:
+    print(store.execute("PRAGMA user_version").fetchone()[0])
+PY
+}
+
+# Copy a store with what only its log holds yet; the copy has no log.
+copy_store() {
+    "$python" -I - "$1" "$2" <<'PY'
+import sqlite3
+import sys
+from contextlib import closing
+
+with closing(sqlite3.connect(f"file:{sys.argv[1]}?mode=rw", uri=True)) as store:
+    with closing(sqlite3.connect(sys.argv[2])) as copy:
+        store.backup(copy)
+PY
+    chown --reference="$1" "$2"
+    chmod --reference="$1" "$2"
+}
+
+# Back to the version and the units that ran, and to the store where the new version changed its
+# form: else nothing that was done meanwhile is undone. True if it runs again.
 roll_back() {
     trap '' INT TERM HUP
     systemctl stop facegate.service || true
     put_files "$previous" || true
-    if [ -f "$work/people.db" ]; then
-        rm -f "$STATE"/people.db-*
-        cp -a --remove-destination "$work/people.db" "$STATE/people.db" || true
+    if [ -f "$work/people.db" ] &&
+        [ "$(form "$STATE/people.db")" != "$(form "$work/people.db")" ]; then
+        if cp -a "$work/people.db" "$STATE/people.db.back"; then
+            rm -f "$STATE"/people.db-*
+            mv "$STATE/people.db.back" "$STATE/people.db" || true
+        else
+            rm -f "$STATE/people.db.back"
+        fi
     fi
     start || return 1
     down=no
@@ -282,7 +315,7 @@ else
     run systemctl stop facegate.service 2> /dev/null || true
     # A new version may bring the store into a form that the old one cannot read.
     if [ "$ran" = yes ] && [ -f "$STATE/people.db" ]; then
-        run cp -a "$STATE/people.db" "$work/people.db.part"
+        run copy_store "$STATE/people.db" "$work/people.db.part"
         run mv "$work/people.db.part" "$work/people.db"
     fi
     put_files "$release"
