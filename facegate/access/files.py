@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from facegate.errors import StoreError
+
 SCRATCH_BYTES = 8
 """Of chance in the name that a file has until it is whole."""
+
+
+class InPlaceError(OSError):
+    """A file is in its place, but what has to follow failed; `strerror` says what."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -27,47 +34,79 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
+def write_whole(
+    path: Path,
+    content: bytes,
+    *,
+    replace: bool = True,
+    ready: Callable[[], None] = lambda: None,
+) -> bool:
     """Write a file with mode 0600; on disk when this returns.
 
     Args:
         path: of the file; its folder must exist.
         content: all of it.
         replace: whether a file that is there already gives way.
+        ready: called when the content is on disk, just before it is put in its place.
 
     Returns:
         Whether the file was written: False only where one is there and `replace` is not set.
 
     Raises:
+        InPlaceError: it is in its place, but a power cut may undo that.
         OSError: it cannot be written; what was there before stays.
     """
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(SCRATCH_BYTES)}")
+    scratch = _scratch_of(path)
     try:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            hand_to_owner(file.fileno(), path.parent)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            hand_to_owner(descriptor, path.parent)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            scratch.replace(path)
-        else:
-            os.link(scratch, path)  # unlike a rename, never replaces one made meanwhile
+            os.fsync(descriptor)
+            ready()
+            if replace:
+                scratch.replace(path)
+            else:
+                os.link(scratch, path)  # unlike a rename, never replaces one made meanwhile
     except FileExistsError:
         return False
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    keep_in_place(path)
     return True
 
 
+def keep_in_place(path: Path) -> None:
+    """Put on disk that a file, written already, has its place.
+
+    Raises:
+        InPlaceError: that failed.
+    """
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        why = f"a power cut may undo that: {error.strerror}"
+        raise InPlaceError(error.errno, why) from error
+
+
+def not_written(path: Path, error: OSError, why: str) -> StoreError:
+    """Say why a file was not written; or that it was, and what failed then."""
+    if isinstance(error, InPlaceError):
+        return StoreError(f"{path}: written, but {error.strerror}; check the disk")
+    return StoreError(f"{path}: {why}")
+
+
 def drop_scratch(folder: Path, name: str) -> None:
-    """Wipe what writing a file left behind when the power failed in the middle of it.
+    """Wipe what was left behind where the power failed in the middle of writing or wiping a file.
+
+    What somebody is writing just now is let be.
 
     Args:
         folder: where the file is.
-        name: a regular expression for its name. Nobody may be writing it: the caller has its lock.
+        name: a regular expression for its name.
 
     Raises:
         OSError: one cannot be removed.
@@ -75,7 +114,11 @@ def drop_scratch(folder: Path, name: str) -> None:
     scratch = re.compile(rf"\.{name}\.[0-9a-f]{{{2 * SCRATCH_BYTES}}}")
     if folder.is_dir():
         for path in [p for p in folder.iterdir() if scratch.fullmatch(p.name)]:
-            wipe(path)
+            _wipe_scratch(path)
+
+
+def _scratch_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(SCRATCH_BYTES)}")
 
 
 def hand_to_owner(descriptor: int, folder: Path) -> None:
@@ -89,8 +132,11 @@ def hand_to_owner(descriptor: int, folder: Path) -> None:
 def wiping_old(path: Path) -> Iterator[None]:
     """Overwrite what a file was before the block put another in its place.
 
+    Until that is done it has a second name, by which `drop_scratch` finds it after a power cut.
+
     Raises:
-        OSError: the old one cannot be overwritten.
+        InPlaceError: the new one is there, but the old one cannot be overwritten.
+        OSError: the old one cannot be opened.
     """
     try:
         try:
@@ -102,9 +148,21 @@ def wiping_old(path: Path) -> Iterator[None]:
         yield
         return
     with old:
-        yield
-        if not is_file_at(old.fileno(), path):
-            _overwrite(old)
+        fcntl.flock(old, fcntl.LOCK_EX)
+        second = _scratch_of(path)
+        os.link(path, second)
+        try:
+            yield
+        finally:
+            replaced = not is_file_at(old.fileno(), path)
+            try:
+                if replaced:
+                    _overwrite(old)
+                second.unlink()
+            except OSError as error:
+                if replaced:
+                    why = f"what was there before was not overwritten: {error.strerror}"
+                    raise InPlaceError(error.errno, why) from error
 
 
 def is_file_at(descriptor: int, path: Path) -> bool:
@@ -119,19 +177,42 @@ def is_file_at(descriptor: int, path: Path) -> bool:
 def wipe(path: Path) -> None:
     """Overwrite a file, then remove it; one that is not there is fine.
 
-    Of a symbolic link only the link goes: whoever made it may not be allowed to write where it
-    leads. What a memory card keeps in its spare blocks cannot be reached from here.
+    It first gets another name, which `drop_scratch` knows: broken off, nobody takes what is left
+    for the file. Of a symbolic link only the link goes: whoever made it may not be allowed to write
+    where it leads. What a memory card keeps in its spare blocks cannot be reached from here.
 
     Raises:
         OSError: it cannot be removed.
     """
     with suppress(FileNotFoundError):
         if not path.is_symlink():
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "r+b") as file:
+            path = path.rename(_scratch_of(path))
+            sync_folder(path.parent)
+            with _opened(path) as file:
                 _overwrite(file)
         path.unlink()
         sync_folder(path.parent)
+
+
+def _wipe_scratch(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_symlink():
+            path.unlink()
+        else:
+            with _opened(path) as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return  # it is being written
+                if os.fstat(file.fileno()).st_nlink == 1:  # else it is the file itself, too
+                    _overwrite(file)
+                path.unlink()
+        sync_folder(path.parent)
+
+
+def _opened(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.fdopen(descriptor, "r+b")
 
 
 def _overwrite(file: BinaryIO) -> None:

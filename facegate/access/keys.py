@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from facegate.access.files import wiping_old, write_whole
+from facegate.access.files import not_written, wiping_old, write_whole
 from facegate.errors import InputError, StoreError
 
 KEY_BYTES = 32
@@ -193,7 +193,5 @@ def _write(path: Path, content: bytes, *, replace: bool) -> None:
         with wiping_old(path) if replace else nullcontext():
             write_whole(path, content, replace=replace)
     except OSError as error:
-        raise StoreError(
-            f"{path}: the key cannot be made: {error.strerror}; the folder must exist and be "
-            "writable"
-        ) from error
+        why = f"the key cannot be made: {error.strerror}; the folder must exist and be writable"
+        raise not_written(path, error, why) from error

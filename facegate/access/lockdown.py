@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facegate.access.files import sync_folder, write_whole
-from facegate.errors import StoreError
+from facegate.access.files import not_written, sync_folder, write_whole
 
 
 class LockdownMark:
@@ -42,6 +41,5 @@ class LockdownMark:
                 self.path.unlink(missing_ok=True)
                 sync_folder(self.path.parent)
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: cannot be {'written' if on else 'removed'}: {error.strerror}"
-            ) from error
+            why = f"cannot be {'written' if on else 'removed'}: {error.strerror}"
+            raise not_written(self.path, error, why) from error

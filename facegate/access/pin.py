@@ -11,7 +11,7 @@ import secrets
 import threading
 from pathlib import Path
 
-from facegate.access.files import write_whole
+from facegate.access.files import not_written, write_whole
 from facegate.errors import InputError, StoreError
 
 PIN = re.compile(r"[0-9]{4,12}")
@@ -50,7 +50,8 @@ class PinFile:
         try:
             write_whole(self.path, (" ".join(words) + "\n").encode())
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+            why = f"cannot be written: {error.strerror}"
+            raise not_written(self.path, error, why) from error
 
     def matches(self, pin: str) -> bool:
         """Whether it is the door's PIN.
