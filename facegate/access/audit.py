@@ -26,6 +26,7 @@ from typing import Any
 
 from facegate.access.audit_check import (
     Finding,
+    goes_on_under,
     head_path,
     read_head,
     verify,
@@ -45,7 +46,6 @@ from facegate.access.audit_record import (
     parse_cut,
     seal_key,
     trail_key,
-    unseal_key,
 )
 from facegate.access.files import drop_scratch, is_file_at, write_whole
 from facegate.closing import Closing
@@ -186,9 +186,7 @@ class AuditTrail(Closing):
                 self._key = key
                 lines = self.path.read_bytes().splitlines(keepends=True)
                 last = next((r for r in map(parse, reversed(lines)) if r), None)
-                if last and any(
-                    r.event == ROTATED and unseal_key(key, r) for r in map(parse, lines) if r
-                ):
+                if last and goes_on_under(self.path, new):
                     write_head(self.path, key, last.reached)
                     return
                 if lines and (cut := parse_cut(lines[0])) is not None:

@@ -127,6 +127,21 @@ def _keys(lines: list[bytes], newest: bytes) -> tuple[list[bytes], str | None]:
     return keys, None
 
 
+def goes_on_under(path: Path, key: bytes) -> bool:
+    """Whether a trail was sealed anew under a key of a store, 32 bytes, and verifies only by it.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    newest = trail_key(key)
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return False
+    records = (parse(line) for line in reversed(lines) if ROTATED.encode() in line)
+    return any(r and r.event == ROTATED and unseal_key(newest, r) is not None for r in records)
+
+
 def head_path(path: Path) -> Path:
     """Give the file that says how far the trail reached."""
     return path.with_suffix(".head")

@@ -9,15 +9,22 @@ import secrets
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from facegate.access.audit import AuditTrail, read
-from facegate.access.audit_check import head_path
+from facegate.access.audit_check import goes_on_under, head_path
 from facegate.access.backup import Backup
 from facegate.access.binding import key_fits
 from facegate.access.database import connect, translated
-from facegate.access.files import drop_scratch, sync_folder, wipe, wiping_old, write_whole
+from facegate.access.files import (
+    drop_scratch,
+    keep_in_place,
+    not_written,
+    wipe,
+    wiping_old,
+    write_whole,
+)
 from facegate.access.keys import (
     KEY_BYTES,
     Passphrase,
@@ -64,6 +71,9 @@ def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> byte
     Raises:
         StoreError: the key cannot be read, or the change cannot be ended.
     """
+    for folder, name in ((places.store.parent, ".+"), (places.key.parent, places.key.name)):
+        with suppress(OSError):  # where nothing can be written it waits for the next time
+            drop_scratch(folder, name)
     ask = cache(passphrase)
     key = load_key(places.key, ask)
     if not places.next_key.exists():
@@ -74,13 +84,20 @@ def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> byte
         if _opens(places.store, new):
             _finish(places, key, new)
             return new
-        if _opens(places.store, key):
+        if not _opens(places.store, key):  # damaged or gone: it is not known which key it needs
+            return key
+        if not goes_on_under(places.trail, new):
             wipe(places.next_key)
-        return key
+            return key
     except OSError as error:
         raise StoreError(f"{places.next_key}: cannot be removed: {error.strerror}") from error
     finally:
         os.close(descriptor)
+    # The trail was sealed anew, and then a backup was put back under the old key.
+    with Store.open(places.store, key, None, alone=True) as store:
+        store.rekey(new)
+        _finish(places, key, new)
+    return new
 
 
 def change_key(places: Places, model_id: str, passphrase: Passphrase = ask_passphrase) -> bytes:
@@ -132,9 +149,10 @@ def _replace_key(places: Places) -> None:
                 write_whole(places.key, places.next_key.read_bytes())
                 os.chown(places.key, owner.st_uid, owner.st_gid)
                 wipe(places.next_key)
-        sync_folder(places.key.parent)
+        keep_in_place(places.key)
     except OSError as error:
-        raise StoreError(f"{places.key}: cannot be replaced: {error.strerror}") from error
+        why = f"cannot be replaced: {error.strerror}"
+        raise not_written(places.key, error, why) from error
 
 
 def take_backup(places: Places, key: bytes, facts: Mapping[str, object]) -> Backup:
@@ -184,9 +202,12 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
         StoreError: the backup is damaged, people are enrolled here and `replace` is not set, a
             daemon is running, or something cannot be written.
     """
+    ask = cache(ask_passphrase)
+    if places.key.exists():
+        settled_key(places, ask)
     descriptor = occupy(places.store.parent, alone=True)
     try:
-        own = load_key(places.key) if places.key.exists() else None
+        own = load_key(places.key, ask) if places.key.exists() else None
         if own is None and (is_sealed() or (places.store.exists() and not replace)):
             raise StoreError(
                 f"{places.store}: its key is not at {places.key}, so nobody can say who is in it; "
@@ -212,16 +233,37 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
         try:
             for path in (places.store, places.key, *(path for _, path in _beside(places))):
                 drop_scratch(path.parent, re.escape(path.name))
+            _empty_log(places.store)
             if taken_on and KEY_PART in backup.parts:
                 _take_on(places, backup)
-            for suffix in ("-wal", "-shm"):
-                wipe(places.store.with_name(places.store.name + suffix))
-            write_whole(places.store, image)
+            write_whole(places.store, image, ready=partial(_drop_log, places.store))
         except OSError as error:
-            raise StoreError(f"{places.store}: cannot be put back: {error.strerror}") from error
+            why = f"cannot be put back: {error.strerror}"
+            raise not_written(places.store, error, why) from error
     finally:
         os.close(descriptor)
     return people
+
+
+def _empty_log(path: Path) -> None:
+    """Bring what only the store's log holds into its file, unless it cannot be read anyway.
+
+    Raises:
+        StoreError: the file cannot be written, or somebody else has it open.
+    """
+    connection = None
+    with suppress(StoreError), translated(path):
+        connection = connect(path, 0.0) if path.exists() else None
+    if connection is not None:
+        with translated(path), closing(connection):
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise StoreError(f"{path}: in use by another program; wait, or stop it")
+
+
+def _drop_log(path: Path) -> None:
+    """Remove the store's log, which must never be read as another file's."""
+    for suffix in ("-wal", "-shm"):
+        wipe(path.with_name(path.name + suffix))
 
 
 def _last_number(places: Places) -> int:
@@ -263,5 +305,6 @@ def _is_empty(places: Places, key: bytes) -> bool:
 
 
 def _opens(path: Path, key: bytes) -> bool:
-    with translated(path):
+    with suppress(StoreError), translated(path):
         return path.exists() and key_fits(path, key)
+    return False

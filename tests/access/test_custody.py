@@ -1,12 +1,14 @@
 """Backups, restoring, another key, and forgetting, on a state folder of its own."""
 
+import errno
 import fcntl
 import os
 import shutil
+import sqlite3
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from stores import MODEL, vectors
 from users import as_user
 
-from facegate.access import custody, keys
+from facegate.access import custody, files, keys
 from facegate.access import erasure as erasure_module
 from facegate.access.audit import AuditTrail, Limits, read, verify
 from facegate.access.custody import Places, change_key, restore, settled_key, take_backup
@@ -238,33 +240,68 @@ def test_nobody_may_be_at_work_meanwhile(machine):
     assert not machine.places.next_key.exists()
 
 
-STEPS = ["written", "committed", "rotated", "dropped"]
+class PowerCut(BaseException):
+    """Nothing after it is done, not even what tidies up."""
+
+
+CHANGE_OF_KEY = {
+    "written": (Store, "rekey"),
+    "committed": (custody, "_finish"),
+    "rotated": (RollingBackups, "drop_all"),
+    "dropped": (custody, "_replace_key"),
+}
+STEPS = list(CHANGE_OF_KEY)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_change_of_key_broken_off_anywhere_is_ended_or_undone(machine, monkeypatch, step):
-    class Cut(BaseException):
-        """As a power cut: nothing after it is done."""
-
-    def cut(*_):
-        raise Cut
-
+def test_a_change_of_key_broken_off_anywhere_is_ended_or_undone(machine, step):
     old = machine.key
-    whole = {
-        "written": (Store, "rekey"),
-        "committed": (custody, "_finish"),
-        "rotated": (RollingBackups, "drop_all"),
-        "dropped": (custody, "_replace_key"),
-    }[step]
-    with monkeypatch.context() as patched:
-        patched.setattr(*whole, cut)
-        with pytest.raises(Cut):
-            change_key(machine.places, MODEL, never)
+    cut_change_of_key(machine, step)
     assert machine.names() == ["Ann", "Bob"]
     assert (machine.key == old) == (step == "written")
     assert not machine.places.next_key.exists()
     machine.record("started")
     assert verify(machine.places.trail, machine.key).problem is None
+
+
+def cut_change_of_key(machine, step):
+    """Break a change of key off as a power cut does."""
+
+    def cut(*_):
+        raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(*CHANGE_OF_KEY[step], cut)
+        with pytest.raises(PowerCut):
+            change_key(machine.places, MODEL, never)
+    assert machine.places.next_key.exists()
+
+
+def trail_is_whole(machine):
+    machine.record("backup_restored")
+    return verify(machine.places.trail, load_key(machine.places.key)).problem is None
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_restore_ends_a_change_of_key_that_was_broken_off(machine, step):
+    backup = machine.backup()
+    cut_change_of_key(machine, step)
+    restore(machine.places, backup, "b", replace=True)
+    assert not machine.places.next_key.exists()
+    assert machine.names() == ["Ann", "Bob"]
+    assert trail_is_whole(machine)
+
+
+@pytest.mark.parametrize("step", STEPS[:-1])  # after the last, no copy is left
+def test_a_damaged_store_is_put_back_in_the_midst_of_a_change_of_key(machine, step):
+    """Copies stay until the store is known to be whole under the new key."""
+    cut_change_of_key(machine, step)
+    machine.places.store.write_bytes(b"damaged")
+    name, backup = machine.backups().newest_good()
+    restore(machine.places, backup, str(name), replace=True)
+    assert machine.names() == ["Ann", "Bob"]
+    assert trail_is_whole(machine)
+    assert not machine.places.next_key.exists()
 
 
 # Forgetting.
@@ -408,10 +445,6 @@ def test_a_number_given_anew_in_a_new_store_is_somebody_else(machine):
 # What a power cut leaves in the middle of writing.
 
 
-class PowerCut(BaseException):
-    """Nothing after it is done, not even what tidies up."""
-
-
 def scratch_of(folder, path, monkeypatch, act):
     """Break off while the whole of a file is on disk under its scratch name; gives that file."""
     with monkeypatch.context() as patch:
@@ -458,6 +491,119 @@ def test_a_restore_broken_off_by_a_power_cut_leaves_nothing_when_done_again(
     assert restore(new.places, backup, "b") == 2
     assert not left.exists()
     assert new.names() == ["Ann", "Bob"]
+
+
+def die_without_bob(machine, key):
+    """Remove Bob and die before that is anywhere but in the log."""
+    child = os.fork()
+    if child == 0:
+        try:
+            store = Store.open(machine.places.store, key, MODEL)
+            store.tidy = lambda: None
+            store.remove("Bob")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert machine.places.store.with_name("people.db-wal").stat().st_size
+
+
+@pytest.mark.parametrize("step", ["content", "log", "place"])
+def test_a_restore_that_fails_brings_nobody_back(machine, monkeypatch, tmp_path, step):
+    """The key is a credential: nothing else opens the store before."""
+    backup = machine.backup()
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    key = folder / "facegate-key"
+    machine.places.key.rename(key)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    die_without_bob(machine, key.read_bytes())
+    machine.places = replace(machine.places, key=key)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    what = {
+        "content": (files, "hand_to_owner"),
+        "log": (custody, "_drop_log"),
+        "place": (Path, "replace"),
+    }[step]
+    with monkeypatch.context() as patched:
+        patched.setattr(*what, fail)
+        with pytest.raises(StoreError, match="cannot be put back: No space left"):
+            restore(machine.places, backup, "b", replace=True)
+    assert machine.names() == ["Ann"]
+    restore(machine.places, backup, "b", replace=True)
+    assert machine.names() == ["Ann", "Bob"]
+    assert {p.name for p in machine.folder.iterdir()} == {
+        "people.db",
+        "audit.jsonl",
+        "audit.head",
+        "backups",
+    }
+
+
+def test_a_store_is_not_put_back_under_somebody_who_reads_the_old_one(machine):
+    backup = machine.backup()
+    with closing(sqlite3.connect(machine.places.store)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM people").fetchall()
+        die_without_bob(machine, machine.key)
+        with pytest.raises(StoreError, match="in use by another program"):
+            restore(machine.places, backup, "b", replace=True)
+    assert machine.names() == ["Ann"]
+
+
+def test_a_restore_that_is_done_but_not_safe_yet_says_so(machine, monkeypatch):
+    def fail(folder):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with machine.store() as store:
+        backup = machine.backup()
+        store.remove("Bob")
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "sync_folder", fail)
+        with pytest.raises(StoreError, match=r"people\.db: written, but a power cut may undo that"):
+            restore(machine.places, backup, "b", replace=True)
+    assert machine.names() == ["Ann", "Bob"]
+
+
+def test_a_restore_onto_an_empty_machine_may_be_broken_off_while_it_wipes(
+    machine, tmp_path, monkeypatch
+):
+    backup, new = machine.backup(), Machine(tmp_path / "new")
+    create_key(new.places.key)
+    new.store().close()
+    overwrite = files._overwrite
+
+    def cut(file):
+        overwrite(file)
+        raise PowerCut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_overwrite", cut)
+        with pytest.raises(PowerCut):
+            restore(new.places, backup, "b")
+    assert restore(new.places, backup, "b") == 2
+    assert new.names() == ["Ann", "Bob"]
+    assert new.key == machine.key
+    assert not list(new.folder.glob(".*"))
+
+
+def test_a_key_in_plain_that_a_power_cut_left_goes_when_the_key_is_read(machine, monkeypatch):
+    plain = machine.key
+    write_key(machine.places.key, plain, "a long passphrase")
+
+    def cut(*_, **__):
+        raise PowerCut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        patched.setattr(Path, "unlink", cut)
+        with pytest.raises(PowerCut):
+            write_key(machine.places.key, plain)
+    assert plain in [p.read_bytes() for p in machine.folder.glob(".key.*")]
+    assert settled_key(machine.places, lambda: "a long passphrase") == plain
+    assert not list(machine.folder.glob(".*"))
 
 
 def test_no_number_is_given_again_after_a_restore(machine):
