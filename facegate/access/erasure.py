@@ -69,6 +69,7 @@ def forget(
     name: str,
     folder: Path,
     done: Callable[[Erasure], None] = lambda _: None,
+    removed: Callable[[Person], None] = lambda _: None,
 ) -> Erasure:
     """Erase a person from store, free pages, log and backups, and search for what is left.
 
@@ -82,6 +83,7 @@ def forget(
         name: of the person.
         folder: all files below it are searched.
         done: called once they are out of store and backups, however the rest went.
+        removed: called as soon as they are out of the store.
 
     Raises:
         NotEnrolledError: nobody is called so, and nobody in a backup who was removed.
@@ -94,7 +96,7 @@ def forget(
     before = search(folder, backups, traces, wiped_anyway=True)
     backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
     if enrolled:
-        person = store.remove(name)
+        person = store.remove(name, removed)
     else:
         store.tidy()
     erasure = Erasure(person, tuple(namesakes), len(traces), before, (), "it was broken off")

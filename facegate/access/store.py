@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -198,8 +198,12 @@ class Store(StoreFile):
                 number += 1  # somebody was called so by hand
             return name
 
-    def remove(self, name: str) -> Person:
+    def remove(self, name: str, removed: Callable[[Person], None] = lambda _: None) -> Person:
         """Take out a person and their templates, and give them back as they were.
+
+        Args:
+            name: of the person.
+            removed: called once that is on disk, before what is left of them is overwritten.
 
         Raises:
             InputError: nobody is called so.
@@ -208,7 +212,10 @@ class Store(StoreFile):
             person = self._find(name)
             with self._changing(connection, person.person_id):
                 connection.execute("DELETE FROM people WHERE id = ?", (person.person_id,))
-        self.tidy()
+        try:
+            removed(person)
+        finally:
+            self.tidy()
         return person
 
     def gallery(self) -> Gallery:

@@ -52,7 +52,7 @@ def backup(
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     with Store.from_image(again.parts[STORE_PART], key, str(out)) as copy:
         people = len(copy.people())
-    record(settings, "backup_made", people=people)
+    record(settings, "backup_made", f"{out} is written", people=people)
     result = {"file": str(out), "people": people, "parts": sorted(again.parts)}
     emit(result, as_json, [f"{out}: {people} people, verified. Keep the passphrase elsewhere."])
 
@@ -90,7 +90,8 @@ def restore(
         ) from error
     people = put_back(parts.places(settings), taken, name, replace=replace)
     made_s = float(taken.facts["made_at_wall"])
-    record(settings, "backup_restored", people=people, made_at_wall=made_s)
+    done = f"{people} people are back"
+    record(settings, "backup_restored", done, people=people, made_at_wall=made_s)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(made_s))
     result: dict[str, Any] = {"people": people, "made_at_wall": made_s, "from": name}
     emit(result, as_json, [f"{people} people are back, as of {made}, from {name}."])

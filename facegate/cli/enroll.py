@@ -165,5 +165,5 @@ def _add_to(
         allow_duplicate,
     )
     person = (store.extend if more else store.add)(name, vectors)
-    record(config, "enrolled", person, revision=store.revision)
+    record(config, "enrolled", f"{person.name} is enrolled", person, revision=store.revision)
     return person

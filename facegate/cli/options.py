@@ -143,10 +143,16 @@ class _Recorded:
         return self._done("pass_changed", person, until=until)
 
     def remove(self, name: str) -> Person:
-        return self._done("person_removed", self._store.remove(name))
+        def removed(person: Person) -> None:
+            self._done("person_removed", person, done="is removed")
 
-    def _done(self, event: EventName, person: Person, **facts: Fact) -> Person:
-        record(self._config, event, person, revision=self._store.revision, **facts)
+        return self._store.remove(name, removed)
+
+    def _done(
+        self, event: EventName, person: Person, done: str = "is changed", **facts: Fact
+    ) -> Person:
+        done = f"{person.name} {done}"
+        record(self._config, event, done, person, revision=self._store.revision, **facts)
         return person
 
 
@@ -182,14 +188,23 @@ def person_number(named: str | None, config_file: Path | None) -> int | None:
     return named_person(named, config_file).person_id
 
 
-def record(config: Config, event: EventName, person: Person | None = None, **facts: Fact) -> None:
-    """Record a change made without the daemon."""
+def record(
+    config: Config, event: EventName, done: str, person: Person | None = None, **facts: Fact
+) -> None:
+    """Record a change made without the daemon.
+
+    Raises:
+        StoreError: it cannot be recorded; says what was `done` nevertheless.
+    """
     from facegate import parts
 
     if person is not None:
         facts["person"] = person.person_id
-    with parts.open_audit(config) as trail:
-        trail.append(event, {**facts, "by": f"uid {os.getuid()}"})
+    try:
+        with parts.open_audit(config) as trail:
+            trail.append(event, {**facts, "by": f"uid {os.getuid()}"})
+    except StoreError as error:
+        raise StoreError(f"{done}, but that is not recorded: {error}") from error
 
 
 def back_up(config: Config, store: Store) -> None:

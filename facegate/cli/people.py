@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -183,21 +184,27 @@ def forget(
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
-        unrecorded: list[str] = []
+        trouble: list[str] = []
+
+        def removed(person: Person) -> None:
+            with suppress(StoreError):  # `tell` says that nothing can be recorded
+                record(settings, "person_removed", "", person, revision=store.revision)
 
         def tell(e: Erasure) -> None:
             facts = {"files": len(e.after), "found": e.found, "revision": store.revision}
             try:
                 for person in (e.person, *e.namesakes):
-                    record(settings, "person_forgotten", person, **facts)
+                    done = f"{person.name} is out of the store"
+                    record(settings, "person_forgotten", done, person, **facts)
             except StoreError as error:
-                unrecorded.append(str(error))
+                trouble.append(str(error))
 
         backups = parts.rolling_backups(settings)
-        erasure = erase(store, backups, name, settings.state_folder, tell)
-    trouble = "; ".join([*filter(None, [erasure.trouble]), *unrecorded])
+        erasure = erase(store, backups, name, settings.state_folder, tell, removed)
+    if erasure.trouble is not None:
+        trouble.insert(0, f"{erasure.person.name} is out of the store, but {erasure.trouble}")
     if trouble:
-        raise StoreError(f"{erasure.person.name} is out of the store, but {trouble}")
+        raise StoreError("; ".join(trouble))
     taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
     emit(
         {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
@@ -253,11 +260,18 @@ def migrate(
     confirm("Drop all templates of the old network? People stay.", yes)
     with parts.open_store(settings, embedder_model(settings), take_on=True) as store:
         waiting = [p for p in store.people() if not p.templates]
-        back_up(settings, store)
-        model, revision = store.model_id, store.revision
+        number, model, revision = len(waiting), store.model_id, store.revision
+        done = f"{number} have to be enrolled again"
+        try:
+            if waiting:
+                record(
+                    settings, "templates_dropped", done, waiting=number, model=model,
+                    revision=revision,
+                )  # fmt: skip
+        finally:
+            back_up(settings, store)
     lines = ["Nobody has to be enrolled again: the store is of this network."]
     if waiting:
-        record(settings, "templates_dropped", waiting=len(waiting), model=model, revision=revision)
         lines = [
             f"{len(waiting)} to enrol again, each with: facegate enroll NAME",
             *(_line(p, settings.schedule.zone) for p in waiting),

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from facegate.access.audit import AuditTrail
 from facegate.access.keys import load_key
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
@@ -148,6 +149,49 @@ def test_a_forgetting_that_cannot_be_recorded_is_told_to_be_done(enrolled, tmp_p
     assert done.code == 5
     assert "Eileen is out of the store, but" in done.complaint
     assert "audit.jsonl" in done.complaint
+
+
+@pytest.fixture
+def full_trail(monkeypatch):
+    """An audit trail that takes nothing."""
+
+    def full(*_):
+        raise StoreError("audit.jsonl: no space left")
+
+    monkeypatch.setattr(AuditTrail, "append", full)
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (("people", "remove", "Eileen", "--yes"), "Eileen is removed"),
+        (("people", "role", "Eileen", "admin"), "Eileen is changed"),
+        (("people", "forget", "Eileen", "--yes"), "Eileen is out of the store"),
+        (("restore", "--latest", "--replace"), "1 people are back"),
+    ],
+    ids=lambda words: words[1] if isinstance(words, tuple) else "",
+)
+def test_what_is_done_is_said_though_it_cannot_be_recorded(enrolled, full_trail, words, done):
+    result = enrolled(*words)
+    assert result.code == 5
+    assert f"{done}, but that is not recorded: audit.jsonl: no space left" in result.complaint
+
+
+def test_an_enrolment_is_told_though_it_cannot_be_recorded(facegate, full_trail, eileen):
+    done = facegate("enroll", "Eileen", "--image", eileen)
+    assert done.code == 5
+    assert "Eileen is enrolled, but that is not recorded: " in done.complaint
+    assert listed(facegate) != []
+
+
+@pytest.mark.parametrize("word", ["remove", "forget"])
+def test_whoever_is_out_of_the_store_is_recorded_before_anything_else(enrolled, monkeypatch, word):
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "tidy", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert enrolled("people", word, "Eileen", "--yes").code == 130
+    assert listed(enrolled) == []
+    (record,) = json.loads(enrolled("audit", "show", "--event", "person_removed", "--json").out)
+    assert (record["facts"]["person"], record["facts"]["revision"]) == (1, 3)
 
 
 def test_another_key_and_a_passphrase(enrolled, passphrase, tmp_path, monkeypatch):
