@@ -211,9 +211,9 @@ class AuditTrail(Closing):
         Raises:
             StoreError: something cannot be written; broken off, it can be done again.
         """
-        aside = self.path.with_name(f"{self.path.stem}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
         try:
             with self._alone():
+                aside = self._free_name()
                 os.link(self.path, aside)
                 content = aside.read_bytes()
                 self._reached = (0, BEGINNING)
@@ -230,6 +230,15 @@ class AuditTrail(Closing):
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         return aside
+
+    def _free_name(self) -> Path:
+        """Give a name for a trail that is put aside, by the second; one broken off may have it."""
+        stem = f"{self.path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+        path, number = self.path.with_name(f"{stem}.jsonl"), 1
+        while path.exists():
+            number += 1
+            path = self.path.with_name(f"{stem}-{number}.jsonl")
+        return path
 
     def close(self) -> None:
         """Let the file go; may be called again."""

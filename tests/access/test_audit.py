@@ -472,6 +472,7 @@ def test_beginning_anew_may_be_broken_off(path, monkeypatch, step, more):
     remove_end(path, None)
     fill(path, more)
     problem = verify(path, KEY).problem
+    monkeypatch.setattr(audit.time, "strftime", lambda _: "20261127-120000")
     with AuditTrail.open(path, KEY) as trail:
         with monkeypatch.context() as patch:
             patch.setattr(f"facegate.access.{step}", full)
@@ -480,8 +481,7 @@ def test_beginning_anew_may_be_broken_off(path, monkeypatch, step, more):
         assert verify(path, KEY).problem is not None
         trail.append("granted", {})
         assert verify(path, KEY).problem is not None
-        time.sleep(1.1)  # another name
-        trail.renew(problem, "uid 0")
+        trail.renew(problem, "uid 0")  # within the same second
     assert verify(path, KEY) == Finding(1, None)
 
 
