@@ -71,9 +71,9 @@ def settled_key(places: Places, passphrase: Passphrase = ask_passphrase) -> byte
     Raises:
         StoreError: the key cannot be read, or the change cannot be ended.
     """
-    for folder, name in ((places.store.parent, ".+"), (places.key.parent, places.key.name)):
-        with suppress(OSError):  # where nothing can be written it waits for the next time
-            drop_scratch(folder, name)
+    with suppress(OSError):  # where nothing can be written it waits for the next time
+        drop_scratch(places.store.parent, ".+")
+        drop_scratch(places.key.parent, re.escape(places.key.name))
     ask = cache(passphrase)
     key = load_key(places.key, ask)
     if not places.next_key.exists():

@@ -60,7 +60,8 @@ def write_whole(
     try:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(OSError):  # a share that knows no locks, where nobody drops scratch
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             hand_to_owner(descriptor, path.parent)
             file.write(content)
             file.flush()
