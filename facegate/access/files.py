@@ -217,9 +217,9 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _overwrite(file: BinaryIO) -> None:
-    size = os.fstat(file.fileno()).st_size
-    file.seek(0)
-    for start in range(0, size, 1 << 20):
-        file.write(bytes(min(1 << 20, size - start)))
-    file.flush()
-    os.fsync(file.fileno())
+    # Past the buffer: what it holds would be tried again, and fail again, when the file is closed.
+    descriptor, at = file.fileno(), 0
+    size = os.fstat(descriptor).st_size
+    while at < size:
+        at += os.pwrite(descriptor, bytes(min(1 << 20, size - at)), at)
+    os.fsync(descriptor)
