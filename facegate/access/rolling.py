@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facegate.access.backup import Backup, open_backup
-from facegate.access.files import drop_scratch, hand_to_owner, wipe, write_whole
+from facegate.access.files import drop_scratch, hand_to_owner, not_written, wipe, write_whole
 from facegate.access.store import Store
 from facegate.errors import StoreError
 
@@ -68,7 +68,8 @@ class RollingBackups:
                 for old in self.files()[: -self._keep]:
                     wipe(old)
         except OSError as error:
-            raise StoreError(f"{self.folder}: no backup: {error.strerror}") from error
+            why = f"no backup: {error.strerror}"
+            raise not_written(self.folder, error, why) from error
         return path
 
     def latest_mark(self) -> str | None:

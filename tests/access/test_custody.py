@@ -553,7 +553,7 @@ def test_a_store_is_not_put_back_under_somebody_who_reads_the_old_one(machine):
     assert machine.names() == ["Ann"]
 
 
-def test_a_restore_that_is_done_but_not_safe_yet_says_so(machine, monkeypatch):
+def test_a_restore_or_a_copy_that_is_done_but_not_safe_yet_says_so(machine, monkeypatch):
     def fail(folder):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -562,6 +562,8 @@ def test_a_restore_that_is_done_but_not_safe_yet_says_so(machine, monkeypatch):
         store.remove("Bob")
     with monkeypatch.context() as patched:
         patched.setattr(files, "sync_folder", fail)
+        with machine.store() as store, pytest.raises(StoreError, match="backups: written, but a "):
+            machine.backups().make(store)
         with pytest.raises(StoreError, match=r"people\.db: written, but a power cut may undo that"):
             restore(machine.places, backup, "b", replace=True)
     assert machine.names() == ["Ann", "Bob"]
