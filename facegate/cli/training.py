@@ -29,6 +29,7 @@ STAND_INS = {
     "--out": "RUN",
     "--pairs": "PAIRS",
     "--start-from": "WEIGHTS",
+    "--weights": "WEIGHTS",
 }
 """What a card calls a folder or file that was given to an option."""
 

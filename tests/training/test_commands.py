@@ -29,6 +29,7 @@ main()
         ("train detector --data /a/b --out /c --views 9", "--data DATA --out RUN --views 9"),
         ("train detector --out=/c --data=/a/b --seed 1", "--out=RUN --data=DATA --seed 1"),
         ("train detector --start-from /w.h5 --batch=4", "--start-from WEIGHTS --batch=4"),
+        ("train detector --weights /a/w.h5 --seed 1", "--weights WEIGHTS --seed 1"),
         ("train detector -c /home/ann/c.yaml --data /a", "-c CONFIG --data DATA"),
     ],
 )
