@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from facegate.types import HEAD_TURN
 
-STEP = 0.2
+STEP = 0.15
 """No greater step may be missing between two of the looks, so that it is one head that moves, not
 one picture that is changed for another."""
 

@@ -150,8 +150,7 @@ def embedder(
         if change.worse:
             typer.echo(f"wrote {path}: worse than what it began with; lower --rate, another --out")
             return
-    settle = ["--weights", str(path), "--data", str(data), "--out", str(out / "metric")]
-    typer.echo(f"wrote {path}; next: {shlex.join(['facegate', 'train', 'metric', *settle])}")
+    typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
 
 
 @app.command()
@@ -171,8 +170,8 @@ def metric(
 ) -> None:
     """Settle the last layer of a trained embedder: centred, and one person's pictures close.
 
-    Takes minutes, and nothing but the last layer changes. Everybody is to be enrolled again with
-    what comes out of it.
+    Takes minutes, and nothing but the last layer changes. It helps some networks and not others:
+    compare what `export` says of both.
     """
     _prepare(threads)
     from facegate.training import embedder as training

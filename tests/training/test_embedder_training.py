@@ -137,7 +137,7 @@ def test_weights_that_got_worse_are_told(people, learned, tmp_path, request, rat
     )
     assert done.code == 0, done.err
     assert ("worse than what it began with; lower --rate" in done.out) == worse
-    assert ("next: facegate train metric" in done.out) != worse
+    assert ("next: facegate export embedder" in done.out) != worse
     assert ", before 0." in done.out
     assert ("within chance" in done.out) != worse
 

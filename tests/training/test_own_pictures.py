@@ -197,8 +197,8 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert "before training" in done.out
     assert "people it never saw" in done.out
     assert (
-        f"next: facegate train metric --weights {run}/embedder.weights.h5 "
-        f"--data {run}/prepared --out {run}/metric\n"
+        f"next: facegate export embedder --weights {run}/embedder.weights.h5 "
+        f"--out {run}/embedder.tflite --data {run}/prepared --width 0.25\n"
     ) in done.out
     told = json.loads((run / "figures.json").read_text())
     assert 0 < told["accuracy"] <= 1
