@@ -51,16 +51,16 @@ def vision():
 
 @pytest.fixture
 def stood_before(tmp_path, vision):
-    """Give the events of a gate that wants a turn, until one of `until` comes."""
+    """Give what a gate that wants a turn says of an act, and the relay's edges."""
 
-    def stand(act, until, seconds=30.0):
+    def stand(act, within_s):
         portrait = walkup.portraits()[0].pixels
         (photo,) = liveness.usable(vision.reader, [portrait])
         config = parse_config(
             {
                 "state": {"folder": str(tmp_path / "state")},
                 "gpio": {"driver": "fake"},
-                "access": {"liveness": "head_turn", "liveness_s": 5.0},
+                "access": {"liveness": "head_turn", "liveness_s": within_s},
                 "door": {"pulse_s": 0.5},
             },
             "test",
@@ -77,8 +77,8 @@ def stood_before(tmp_path, vision):
             thread = threading.Thread(target=gate.run, args=(stopping,))
             thread.start()
             try:
-                end_s = time.monotonic() + seconds
-                while not until & {e.name for e in events}:
+                end_s = time.monotonic() + within_s + 20.0
+                while not {"granted", "turn_missing"} & {e.name for e in events}:
                     assert time.monotonic() < end_s, [e.name for e in events]
                     time.sleep(0.05)
             finally:
@@ -90,12 +90,12 @@ def stood_before(tmp_path, vision):
 
 
 def test_a_head_that_turns_is_let_in(stood_before):
-    names, edges = stood_before(SHAKEN, {"granted", "turn_missing"})
+    names, edges = stood_before(SHAKEN, 30.0)  # a busy machine sees few frames
     assert names.index("turn_wanted") < names.index("granted")
     assert edges
 
 
 def test_a_photograph_that_is_waved_is_not(stood_before):
-    names, edges = stood_before(WAVED, {"granted", "turn_missing"})
+    names, edges = stood_before(WAVED, 6.0)
     assert names.index("turn_wanted") < names.index("turn_missing")
     assert not edges
