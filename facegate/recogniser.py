@@ -173,7 +173,7 @@ class Recogniser:
                 self._patience.learn(track.track_id, in_vain=True)
             self._refuse(track, face, frame)
             return None
-        self._keeper.advise(PanelState.LOOKING)
+        self._advise(track, PanelState.LOOKING)
         vector = embedding.vector
         if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
             self._end_track(track.track_id)
@@ -196,6 +196,11 @@ class Recogniser:
             self._ask_for_turn(decision)
         return decision
 
+    def _advise(self, track: Track, state: PanelState) -> None:
+        """Say on the panel what to do; whoever turns their head is to go on with that."""
+        turning = self._policy.awaits_turn(track.track_id)
+        self._keeper.advise(PanelState.TURN_HEAD if turning else state)
+
     def _ask_for_turn(self, decision: Decision) -> None:
         """Say that a head must be turned: on the panel always, in the journal once a track."""
         self._keeper.advise(PanelState.TURN_HEAD)
@@ -213,7 +218,7 @@ class Recogniser:
     def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
         """Say what is wrong with a face: on the panel always, in the journal once."""
         reasons = face.quality.reasons
-        self._keeper.advise(ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
+        self._advise(track, ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
         if self._refused.get(track.track_id) != reasons:
             self._refused[track.track_id] = reasons
             self._journal.emit(

@@ -179,6 +179,18 @@ def test_whoever_is_recognised_is_asked_to_turn_the_head_and_let_in_once_they_di
     assert hall.events == ["turn_wanted"], "said once"
 
 
+def test_whoever_turns_it_too_far_is_not_told_to_look_at_the_camera():
+    hall = Hall(turn_within_s=8.0)
+    hall.who[1] = FRIEND
+    hall.frames(FPS, 1)
+    hall.advised.clear()
+    hall.who[1] = AWAY
+    hall.frames(5, 1)
+    hall.who[1] = FRIEND
+    hall.frames(5, 1)
+    assert set(hall.advised) == {PanelState.TURN_HEAD}
+
+
 def test_who_does_not_turn_it_is_told_so_and_asked_again():
     hall = Hall(turn_within_s=3.0)
     hall.who[1] = FRIEND

@@ -91,6 +91,11 @@ class Policy:
         case = self._cases.get(track_id)
         return case is not None and not case.said <= {Verdict.WAIT}
 
+    def awaits_turn(self, track_id: int) -> bool:
+        """Whether somebody was asked to turn their head, and did not yet."""
+        case = self._cases.get(track_id)
+        return case is not None and case.asked is not None and not case.settled
+
     def begin_anew(self, track_id: int) -> None:
         """Forget what was decided of a track: its grant opened no door, and looks count again."""
         self._cases.pop(track_id, None)
