@@ -50,7 +50,10 @@ def watch(
     """Show what the gate sees and does, as it happens; end with Ctrl-C."""
     chosen = Filter.of(event, severity, person_number(person, config))
     console = Console(highlight=False, soft_wrap=True)
-    options, empty = _options(since, follow and folder is None), True
+    follows = follow and folder is None
+    if follows and (why := unseen(folder)):  # else silence looks like a quiet door
+        typer.echo(f"facegate: {why}", err=True)
+    options, empty = _options(since, follows), True
     for entry in entries(journalctl(folder, *options)):
         empty = False
         if not chosen.passes(entry):
@@ -59,7 +62,7 @@ def watch(
             typer.echo(json.dumps(plain(entry)))
         else:
             console.print(_line(entry))
-    if empty and (why := unseen(folder)):
+    if empty and not follows and (why := unseen(folder)):
         typer.echo(f"facegate: {why}", err=True)
 
 

@@ -125,3 +125,4 @@ def test_whoever_sees_only_their_own_messages_is_told_where_nothing_comes(
     done = facegate("watch", "--no-follow")
     assert done.code == 0
     assert ("systemd-journal" in done.err) == (not row)
+    assert "systemd-journal" in facegate("watch").err, "silence would look like a quiet door"
