@@ -132,6 +132,19 @@ def test_the_readme_says_what_the_cards_say_of_hard_pictures_and_poor_ones():
     assert max(d["cost_of_noise"] for d in noise["detected"].values()) <= 0
 
 
+def test_the_readme_says_what_a_turn_of_the_head_is_worth():
+    acts = json.loads((ROOT / "models" / "onet_like.json").read_text())["head_turn"]
+    films = {act["films"] for name, act in acts.items() if name != "embedder"}
+    assert f"by each of {films.pop()} people's photographs" in (ROOT / "README.md").read_text()
+    assert not films
+    for name, act in acts.items():
+        if name != "embedder":
+            passed, turn = row(f"| {name} |")
+            assert int(passed) == act["passed"]
+            assert turn == f"{act['median_turn']:.2f}, {act['greatest_turn']:.2f}"
+    assert any(act["passed"] for name, act in acts.items() if "shaken" in name)
+
+
 def test_the_readme_says_what_several_looks_gain():
     looks = figures(EMBEDDER)["looks"]
     rates = looks["rates"]
