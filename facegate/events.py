@@ -195,8 +195,9 @@ EVENTS: dict[EventName, EventKind] = {
         4,
         "A face was recognised and did not turn",
         "It may be a picture of somebody enrolled, or somebody who does not know that access."
-        "liveness asks them to turn their head, or turns too fast for the camera. It counts "
-        "towards the lockout.",
+        "liveness asks them to turn their head, or turns it too far (30° is enough) or too fast "
+        "for the camera. FACEGATE_REASON is left_unturned for whoever went away before the time "
+        "was up. It counts towards the lockout.",
     ),
     "decision_too_old": EventKind(
         "7f2baa4b30524e79a591d48d9ec7ad3b",

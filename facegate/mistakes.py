@@ -62,17 +62,11 @@ def contradictions(config: Config) -> list[str]:
             f"access.votes_needed: {config.access.votes_needed} of access.votes_of "
             f"{config.access.votes_of} can never be reached"
         )
-    if config.access.liveness == "head_turn" and 2 * config.quality.max_yaw < HEAD_TURN:
-        wrong.append(
-            f"access.liveness: a head_turn is {HEAD_TURN:g} from side to side, and quality.max_yaw "
-            f"{config.quality.max_yaw:g} refuses such looks; {HEAD_TURN / 2 + 0.05:.2f} or more is "
-            "needed, 0.35 is usual"
-        )
     if config.quality.min_brightness >= config.quality.max_brightness:
         wrong.append("quality.min_brightness: must be below quality.max_brightness")
     if config.door.held_open_warning_s >= config.door.held_open_alarm_s:
         wrong.append("door.held_open_warning_s: must be below door.held_open_alarm_s")
-    wrong += _other_proportions(config) + _hopeless_enrolment(config)
+    wrong += _other_proportions(config) + _hopeless_enrolment(config) + _hopeless_turns(config)
     if lacks_button(config):
         wrong.append("door.second_factor: 'button' needs door.factor_button.line")
     if config.door.second_factor == "pin" and config.door.lockout_attempts is None:
@@ -87,6 +81,28 @@ def lacks_button(config: Config) -> bool:
     """Whether the second factor is a button that is wired nowhere."""
     unwired = config.gpio.driver == "gpiod" and config.door.factor_button.line is None
     return config.door.second_factor == "button" and unwired
+
+
+def _hopeless_turns(config: Config) -> list[str]:
+    """Find settings by which no turn of the head is seen, or a lockout never comes."""
+    if config.access.liveness is None:
+        return []
+    wrong, least = [], HEAD_TURN / 2 + 0.05
+    if config.quality.max_yaw < least:
+        wrong.append(
+            f"access.liveness: a head_turn is {HEAD_TURN:g} from side to side, and quality.max_yaw "
+            f"{config.quality.max_yaw:g} refuses such looks; {least:.2f} or more is needed, 0.35 "
+            "is usual"
+        )
+    attempts, within_s = config.door.lockout_attempts, config.door.lockout_within_s
+    needed_s = 0 if attempts is None else (attempts - 1) * (config.access.liveness_s + 2)
+    if needed_s > within_s:
+        wrong.append(
+            f"access.liveness: each try takes {config.access.liveness_s:g} s, so {attempts} "
+            f"in door.lockout_within_s {within_s:g} never come together; fewer "
+            f"door.lockout_attempts, or {needed_s:g} s"
+        )
+    return wrong
 
 
 def _other_proportions(config: Config) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from facegate import parts
 from facegate.access.continuity import Continuity
 from facegate.access.patience import LOOKS_IN_VAIN, Patience
-from facegate.access.policy import TURN_WANTED, Look, Policy
+from facegate.access.policy import NOT_TURNED, TURN_WANTED, Look, Policy
 from facegate.canary import Canary
 from facegate.doorkeeper import DoorKeeper
 from facegate.enroller import Enroller
@@ -97,6 +97,7 @@ class Recogniser:
         )
         self._refused: dict[int, tuple[str, ...]] = {}
         self._asked_to_turn: set[int] = set()
+        self._turning = False
         self.follow()
 
     @property
@@ -121,7 +122,10 @@ class Recogniser:
                 return
             self._canary.ask_if_due()
             self._follow_if_changed()
-            self._policy.forget_all_but(seen.alive)
+            now_s = seen.frame.captured_at_s
+            left = self._policy.forget_all_but(seen.alive)
+            if not all(map(self._hand_over, left)):
+                return
             for track_id in self._keeper.unused.due(seen.alive):
                 self._policy.begin_anew(track_id)
             self._continuity.forget_all_but(seen.alive)
@@ -134,7 +138,7 @@ class Recogniser:
             decisions: list[Decision] = []
             faces_seen: list[tuple[Track, Quality | None]] = []
             tracks = [t for t in seen.tracks if not self._continuity.over(t.track_id)]
-            now_s = seen.frame.captured_at_s
+            self._turning = any(self._policy.awaits_turn(t.track_id, now_s) for t in tracks)
             left_out = self._left_out({t.track_id for t in tracks}, now_s)
             for track in sorted(tracks, key=self._turn):
                 if track.track_id in left_out:
@@ -147,13 +151,19 @@ class Recogniser:
                 if decision is None:
                     continue
                 decisions.append(decision)
-                if decision.verdict is not Verdict.WAIT:
-                    try:
-                        self._keeper.decisions.put(decision)
-                    except ChannelClosed:
-                        return
+                if not self._hand_over(decision):
+                    return
             if self._observe:
                 self._observe(Seen(seen.frame, tuple(faces_seen), tuple(decisions)))
+
+    def _hand_over(self, decision: Decision) -> bool:
+        """Give the door a decision, unless it is to wait; returns whether the door takes any."""
+        if decision.verdict is not Verdict.WAIT:
+            try:
+                self._keeper.decisions.put(decision)
+            except ChannelClosed:
+                return False
+        return True
 
     def _left_out(self, numbers: set[int], now_s: float) -> set[int]:
         """Say which tracks of a frame captured at `now_s` are not looked at in it."""
@@ -173,7 +183,7 @@ class Recogniser:
                 self._patience.learn(track.track_id, in_vain=True)
             self._refuse(track, face, frame)
             return None
-        self._advise(track, PanelState.LOOKING)
+        self._advise(PanelState.LOOKING)
         vector = embedding.vector
         if not self._continuity.same(track.track_id, vector, frame.captured_at_s):
             self._end_track(track.track_id)
@@ -191,19 +201,20 @@ class Recogniser:
         decision = self._policy.decide(
             Look(track.track_id, match, frame.captured_at_s, frame.seq, yaw)
         )
-        self._patience.learn(track.track_id, in_vain=decision.person_id is None)
+        in_vain = decision.person_id is None or decision.reason == NOT_TURNED
+        self._patience.learn(track.track_id, in_vain)
         if decision.reason == TURN_WANTED:
             self._ask_for_turn(decision)
         return decision
 
-    def _advise(self, track: Track, state: PanelState) -> None:
-        """Say on the panel what to do; whoever turns their head is to go on with that."""
-        turning = self._policy.awaits_turn(track.track_id)
-        self._keeper.advise(PanelState.TURN_HEAD if turning else state)
+    def _advise(self, state: PanelState) -> None:
+        """Say on the panel what to do; while somebody is to turn their head, that alone."""
+        self._keeper.advise(PanelState.TURN_HEAD if self._turning else state)
 
     def _ask_for_turn(self, decision: Decision) -> None:
         """Say that a head must be turned: on the panel always, in the journal once a track."""
-        self._keeper.advise(PanelState.TURN_HEAD)
+        self._turning = True
+        self._advise(PanelState.TURN_HEAD)
         if decision.track_id not in self._asked_to_turn:
             self._asked_to_turn.add(decision.track_id)
             self._journal.emit(
@@ -218,7 +229,7 @@ class Recogniser:
     def _refuse(self, track: Track, face: Face, frame: Frame) -> None:
         """Say what is wrong with a face: on the panel always, in the journal once."""
         reasons = face.quality.reasons
-        self._advise(track, ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
+        self._advise(ADVICE_LIGHTS.get(reasons[0], PanelState.LOOKING))
         if self._refused.get(track.track_id) != reasons:
             self._refused[track.track_id] = reasons
             self._journal.emit(

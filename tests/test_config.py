@@ -260,6 +260,10 @@ def test_a_time_of_day_is_asked_for_in_quotes(start):
             {"access": {"liveness": "head_turn"}, "quality": {"max_yaw": 0.2}},
             "quality.max_yaw 0.2 refuses such looks; 0.28 or more",
         ),
+        (
+            {"access": {"liveness": "head_turn"}, "door": {"lockout_attempts": 10}},
+            "each try takes 10 s, so 10 in door.lockout_within_s 60 never .* or 108 s",
+        ),
         ({"door": {"held_open_warning_s": 30.0}}, "must be below door.held_open_alarm_s"),
     ],
 )

@@ -142,10 +142,11 @@ class Door:
         now_s, person = self._clock(), decision.name
         if decision.verdict is Verdict.WAIT:
             return events
+        recognised = decision.verdict in (Verdict.GRANT, Verdict.SPOOF)
+        if recognised and person is not None and same_name_key(person) in self.settings.duress:
+            events.append(self._event("duress", decision.verdict.value, person))
         if decision.verdict is not Verdict.GRANT:
             return events + self._refused(now_s, decision.verdict.value)
-        if person is not None and same_name_key(person) in self.settings.duress:
-            events.append(self._event("duress", "grant", person))
         if not 0 <= now_s - decision.captured_at_s <= self.settings.max_decision_age_s:
             return [*events, self._event("decision_too_old", "age", person)]
         why = self._shut_to_faces() or barred

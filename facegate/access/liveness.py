@@ -1,8 +1,9 @@
 """Tell a head from a picture of one by a turn of it: on paper the nose stays where it is.
 
 When a head turns, its nose moves against eyes and mouth, by half the distance of the eyes and more
-from one side to the other. On a picture, however it is moved, tilted or bent, it hardly does. What
-this does not stop is a film of somebody who turns, on a screen.
+from one side to the other. On a picture that is flat or bent, however it is moved, it hardly does.
+What this does not stop is a picture that is creased along the nose, many pictures from many sides
+one after another, or a film of somebody who turns, on a screen.
 """
 
 from __future__ import annotations

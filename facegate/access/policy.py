@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from facegate.access.liveness import HeadTurn
 from facegate.types import Decision, Identity, Match, Verdict
 
-TURN_WANTED = "turn_wanted"
-"""Why a decision waits for whoever is recognised and must turn their head."""
+TURN_WANTED, NOT_TURNED = "turn_wanted", "not_turned"
+"""Why a decision waits for whoever is recognised and must turn their head; and did not in time."""
+
+LEFT_AFTER_S = 3.0
+"""Whoever was asked to for so long and goes away unturned counts as one who did not."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,10 @@ class _Case:
     settled: bool = False
     said: set[Verdict] = field(default_factory=set)
     turns: dict[int | None, HeadTurn] = field(default_factory=dict)
+    turned: set[int | None] = field(default_factory=set)
     asked: tuple[int | None, float] | None = None
     """Who was asked to turn their head, and when."""
+    last: Look | None = None
 
 
 class Policy:
@@ -91,31 +96,50 @@ class Policy:
         case = self._cases.get(track_id)
         return case is not None and not case.said <= {Verdict.WAIT}
 
-    def awaits_turn(self, track_id: int) -> bool:
-        """Whether somebody was asked to turn their head, and did not yet."""
-        case = self._cases.get(track_id)
-        return case is not None and case.asked is not None and not case.settled
+    def awaits_turn(self, track_id: int, now_s: float) -> bool:
+        """Whether somebody was asked to turn their head, and has time left for it."""
+        case, within_s = self._cases.get(track_id), self.settings.turn_within_s
+        if case is None or case.asked is None or case.settled or within_s is None:
+            return False
+        return now_s - case.asked[1] <= within_s
 
     def begin_anew(self, track_id: int) -> None:
-        """Forget what was decided of a track: its grant opened no door, and looks count again."""
-        self._cases.pop(track_id, None)
+        """Forget what was decided of a track: its grant opened no door, and looks count again.
 
-    def forget_all_but(self, alive: frozenset[int]) -> None:
-        """Drop what is known about tracks that have ended."""
+        Whoever turned their head need not do it again: it is the same face that is followed.
+        """
+        case = self._cases.pop(track_id, None)
+        if case is not None and case.turned:
+            self._cases[track_id] = replace(self._new_case(), turned=case.turned)
+
+    def forget_all_but(self, alive: frozenset[int]) -> list[Decision]:
+        """Drop what is known about tracks that have ended.
+
+        Returns:
+            A SPOOF for everybody who went away after `LEFT_AFTER_S` or more, asked to turn their
+            head, and did not: else a picture could be shown again and again, and never count.
+        """
+        left = []
         for track_id in [t for t in self._cases if t not in alive]:
-            del self._cases[track_id]
+            case = self._cases.pop(track_id)
+            if case.asked is None or case.last is None or case.settled or self._told(case):
+                continue
+            person, since_s = case.asked
+            if case.last.captured_at_s - since_s >= LEFT_AFTER_S:
+                left.append(self._decision(case.last, Verdict.SPOOF, "left_unturned", person))
+        return left
 
     def decide(self, look: Look) -> Decision:
         """Take one more look at a face.
 
         Returns:
             GRANT when `votes_needed` of the last `votes_of` looks agree on a person, who turned
-            their head if that is asked for; SPOOF when they did not in time, and all begins anew;
-            DENY when all of a full round agree on one, but the runner-up is too near; UNKNOWN when
-            a full round found nobody; WAIT until then, and where DENY or UNKNOWN was said of this
-            track before.
+            their head if that is asked for; SPOOF, once, when they did not in time; DENY when all
+            of a full round agree on one, but the runner-up is too near; UNKNOWN when a full round
+            found nobody; WAIT until then, and where the same was said of this track before.
         """
-        case = self._cases.setdefault(look.track_id, _Case(deque(maxlen=self.settings.votes_of)))
+        case = self._cases.setdefault(look.track_id, self._new_case())
+        case.last = look
         if case.votes.maxlen != self.settings.votes_of:  # the settings were read again
             case.votes = deque(case.votes, self.settings.votes_of)
         verdict, reason = self._vote(look.match)
@@ -126,7 +150,11 @@ class Policy:
             case.turns.setdefault(person, HeadTurn()).look(look.yaw, look.captured_at_s)
         agreed = verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed
         within_s = self.settings.turn_within_s
-        if agreed and (within_s is None or case.turns[person].seen):
+        if within_s is None:
+            case.asked = None  # the settings were read again
+        elif verdict is Verdict.GRANT and case.turns[person].seen:
+            case.turned.add(person)
+        if agreed and (within_s is None or person in case.turned):
             case.settled = True
         elif within_s is not None and (agreed or case.asked is not None):
             verdict, reason, person = self._await_turn(case, person, look, within_s)
@@ -147,13 +175,22 @@ class Policy:
     def _await_turn(
         self, case: _Case, person: int | None, look: Look, within_s: float
     ) -> tuple[Verdict, str, int | None]:
-        """Wait for a turn of the head; while one lasts, looks may well show nobody."""
+        """Wait for a turn of the head; while one lasts, looks may well show nobody.
+
+        A turn that comes too late still lets in; that it was late is said once.
+        """
         case.asked = case.asked or (person, look.captured_at_s)
         person, since_s = case.asked
-        if look.captured_at_s - since_s <= within_s:
+        if look.captured_at_s - since_s <= within_s or person in case.turned:
             return Verdict.WAIT, TURN_WANTED, person
-        del self._cases[look.track_id]
-        return Verdict.SPOOF, "not_turned", person
+        return Verdict.WAIT if self._told(case) else Verdict.SPOOF, NOT_TURNED, person
+
+    @staticmethod
+    def _told(case: _Case) -> bool:
+        return Verdict.SPOOF in case.said
+
+    def _new_case(self) -> _Case:
+        return _Case(deque(maxlen=self.settings.votes_of))
 
     def _decision(self, look: Look, verdict: Verdict, reason: str, person: int | None) -> Decision:
         return Decision(

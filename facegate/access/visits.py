@@ -8,7 +8,7 @@ from statistics import median
 
 from facegate.access.audit_record import Record
 
-REFUSALS = ("unknown", "denied")
+REFUSALS = ("unknown", "denied", "turn_missing")
 
 
 @dataclass
@@ -18,8 +18,8 @@ class Visits:
     Attributes:
         person: number.
         times: visits at which they were let in.
-        hesitant: of them, those at which the same face was first taken for nobody or for two
-            people: a false reject that more looks mended. Whoever went away is not known.
+        hesitant: of them, those at which the same face was first taken for nobody, for two people,
+            or for a picture: a false reject that more looks mended. Whoever went away is not known.
         first_wall_s, last_wall_s: the first and the last visit, seconds since the epoch.
         distances: of the looks that let them in.
     """

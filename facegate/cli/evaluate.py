@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +17,13 @@ from facegate.cli.output import AsJson, check_writable, emit, make_folder
 from facegate.cli.training import check_sources, gate_of, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import InputError
+from facegate.types import U8
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import read_picture, write_picture
 
 if TYPE_CHECKING:
+    from facegate.training.identity_folder import NamedPicture
     from facegate.training.verification import Verification
 
 app = typer.Typer(help="Measure the networks.", no_args_is_help=True)
@@ -328,6 +331,21 @@ def landmarks(
     )
 
 
+def _readable(pictures: list[NamedPicture]) -> Iterator[U8]:
+    """Give one picture of everybody: the first that can be read."""
+    seen: set[str] = set()
+    for picture in pictures:
+        if picture.person in seen:
+            continue
+        try:
+            pixels = read_picture(picture.path)
+        except InputError as error:
+            say(f"passed over: {error}")
+            continue
+        seen.add(picture.person)
+        yield pixels
+
+
 @app.command()
 def liveness(
     data: Annotated[Path | None, typer.Option(help="Folder with scenes-val.")] = None,
@@ -344,8 +362,9 @@ def liveness(
 ) -> None:
     """How often photographs, held before the camera, pass for a head that turns, and heads do.
 
-    Photographs are waved, bent and changed for others; heads are simulated from them. For
-    `access.liveness: head_turn`.
+    Photographs are waved, bent, creased and changed for others; heads are simulated from them. For
+    `access.liveness: head_turn`. Of a folder of people the first readable picture of each is taken.
+    A photograph takes about half a minute.
     """
     needs(*(["pyarrow"] if data else []))
     from facegate.training import liveness as measuring
@@ -355,14 +374,17 @@ def liveness(
 
     if (data is None) == (images is None):
         raise InputError("give one of --data and --images: where the photographs are")
+    if card and data is None:
+        raise InputError("--card belongs to --data DIR: a card tells what everybody can measure")
     settings = load_config(config)
     check_writable(sheet)
     vision = parts.load_vision(settings)
+    pictures: Iterator[U8]
     if data is not None:
         pictures = (scene.pixels for scene in read_scenes(data / "scenes-val.parquet"))
     else:
         assert images is not None
-        pictures = (read_picture(picture.path) for picture in read_folder(images))
+        pictures = _readable(read_folder(images))
     photos = list(islice(measuring.usable(vision.reader, pictures), most))
     threshold = parts.threshold_for(settings, vision.calibration, 1)
     acts = measuring.turn_rates(vision.reader, threshold, HeadTurn, photos, progress)

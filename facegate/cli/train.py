@@ -182,6 +182,9 @@ def metric(
 
     if not data.is_dir():
         raise DataError(f"{data}: no such folder")
+    path = out / "embedder.weights.h5"
+    if path.exists():
+        raise InputError(f"{path}: is there already, and may be what was trained; another --out")
     variant = recipe.variant_behind(weights)
     model = training.network_of(variant, weights)
     make_folder(out)
@@ -190,7 +193,6 @@ def metric(
     told = made_by(weights)
     _remember(out, told.get("settings") or told.get("training") or asdict(variant), weights)
     settle_last_layer(model, data, typer.echo, progress)
-    path = out / "embedder.weights.h5"
     model.save_weights(path)
     if (data / "val-pairs.csv").is_file():
         typer.echo(training.change_since(weights, path, data, variant).line)

@@ -25,6 +25,9 @@ DELEGATE = "XNNPACK"
 LONGEST_WAIT_S = 1.5
 """Who is looked at as often as a grant needs should not have to wait longer."""
 
+TURN_LOOK_S = 0.2
+"""Of a quarter of a second, what finding the face leaves for the embedder."""
+
 SMALLER = "inception_resnet_lite"
 """The embedder for slower boards."""
 
@@ -62,13 +65,16 @@ def embedder(settings: Config) -> Finding:
         f"{settings.access.target_fmr:g}"
     )
     finding = _network("embedder", vision.embedder.model, said)
-    if finding.state == "ok" and votes * look_s > LONGEST_WAIT_S:
-        mend = (
-            f"visitors wait {votes * look_s:.1f} s for the {votes} looks of access.votes_needed: "
-        )
-        if vision.embedder.model.card.architecture != SMALLER:
-            mend += f"set models.embedder: {SMALLER}, or "
-        return warning("embedder", finding.found, f"{mend}need fewer")
+    if finding.state != "ok":
+        return finding
+    larger = vision.embedder.model.card.architecture != SMALLER
+    quicker = f"set models.embedder: {SMALLER}, or " if larger else ""
+    if votes * look_s > LONGEST_WAIT_S:
+        mend = f"visitors wait {votes * look_s:.1f} s for the {votes} looks of access.votes_needed"
+        return warning("embedder", finding.found, f"{mend}: {quicker}need fewer")
+    if settings.access.liveness is not None and look_s > TURN_LOOK_S:
+        mend = "a turn of the head is seen in four looks a second or more"
+        return warning("embedder", finding.found, f"{mend}: {quicker}access.liveness: null")
     return finding
 
 

@@ -41,6 +41,9 @@ NOSE_Z, NOSE_Y, NOSE_WIDE, NOSE_LONG = 0.3, 0.6, 0.2, 0.3
 NECK = np.array([0.0, 0.5, -1.4])
 """The point about which a head turns."""
 
+CREASE = 0.12
+"""Radius, about, of a fold in paper, in distances of the eyes."""
+
 ROUNDS, PACE = 14, 0.7
 """Of the search for the point of the photograph that a pixel shows."""
 
@@ -118,6 +121,20 @@ def bent(radius: float) -> Body:
     def surface(at: Points) -> Points:
         angle = np.clip(at[..., 0] / radius, -np.pi / 2, np.pi / 2)
         return np.stack([radius * np.sin(angle), at[..., 1], radius * (np.cos(angle) - 1)], -1)
+
+    return Body(surface, np.zeros(3), _sheet)
+
+
+def creased(degrees: float) -> Body:
+    """Fold the photograph upright along the nose: its halves lean back by so many degrees.
+
+    It is printed as much wider, so that the face is as wide as before.
+    """
+    lean = np.tan(np.radians(degrees))
+
+    def surface(at: Points) -> Points:
+        back = np.sqrt(at[..., 0] ** 2 + CREASE**2) - CREASE
+        return np.stack([at[..., 0], at[..., 1], -lean * back], -1)
 
     return Body(surface, np.zeros(3), _sheet)
 

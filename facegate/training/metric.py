@@ -32,6 +32,8 @@ SPHERE_PEOPLE, ORIGIN_PEOPLE = 300, 20
 """A priori one person's pictures differ alike in all directions, and the origin is the centre: that
 counts as so many people, so that what few show is believed less."""
 
+FEW_PEOPLE = 50
+
 MOST_ALONE = 10_000
 """So many crops of people of whom there is no other are looked at, at most: they tell the centre,
 and soon no more."""
@@ -121,6 +123,8 @@ def settle_last_layer(
         f"from {len(rows)} crops, {metric.people} people with two or more: moved by "
         f"{np.linalg.norm(metric.centre):.3f}, stretched by {least:.2f} to {most:.2f}"
     )
+    if metric.people < FEW_PEOPLE:
+        say(f"so few people tell little: {FEW_PEOPLE} or more with two pictures say more")
     return metric
 
 

@@ -389,6 +389,13 @@ def test_a_threatened_person_gets_in_and_says_so(make, relay):
     assert relay.edges == [True]
 
 
+def test_nor_is_a_threat_missed_when_the_head_was_not_turned(make, relay):
+    door = make(duress=frozenset({"ann"}))
+    assert names(door.apply(decision(Verdict.SPOOF, name="ANN"))) == ["duress"]
+    assert names(door.apply(decision(Verdict.DENY, name="ANN"))) == []
+    assert relay.edges == []
+
+
 def test_the_button_confirms_a_face(make, relay, clock):
     door = make(second_factor="button")
     assert door.button() == []

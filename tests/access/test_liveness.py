@@ -43,7 +43,7 @@ def test_one_look_on_each_side_is_not_believed():
 def test_pictures_from_two_sides_are_not_one_head_that_moves():
     two_sides = [*[-0.25] * 5, *[0.25] * 5] * 2
     assert turned(two_sides).turned == 0
-    on_the_way = -0.25 + STEP * np.arange(1, 3)
+    on_the_way = np.arange(-0.25 + STEP, 0.25, STEP)
     assert turned([*two_sides, *on_the_way]).seen
 
 

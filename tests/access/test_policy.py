@@ -136,15 +136,42 @@ def test_so_is_who_turned_it_before_anybody_asked(wary):
     assert Verdict.GRANT in verdicts(wary, near)
 
 
-def test_a_picture_is_told_after_a_while_and_all_begins_anew(wary):
-    said = verdicts(wary, filmed([0.01 * (n % 5) for n in range(100)]))
-    assert said.count(Verdict.SPOOF) == 2
+def test_a_picture_is_told_once_after_a_while(wary):
+    said = verdicts(wary, filmed([0.01 * (n % 5) for n in range(300)]))
+    assert said.index(Verdict.SPOOF) == 2 + 8 * 5 + 1
+    assert said.count(Verdict.SPOOF) == 1
     assert Verdict.GRANT not in said
-    first = said.index(Verdict.SPOOF)
-    assert first == 2 + 8 * 5 + 1
-    assert not wary.judged(1) or said[first + 1 :].count(Verdict.SPOOF)
-    decision = [wary.decide(one) for one in filmed([0.0] * 60, 50.0)][-1]
-    assert (decision.person_id, decision.name) == (1, "Ann")
+    assert not wary.awaits_turn(1, 60.0), "the panel goes on to others"
+    assert reasons(wary, filmed([0.0], 60.0)) == ["not_turned"]
+
+
+def test_who_turns_too_late_is_let_in_all_the_same(wary):
+    said = verdicts(wary, filmed([0.0] * 60))
+    assert said.count(Verdict.SPOOF) == 1
+    assert Verdict.GRANT in verdicts(wary, filmed(SHAKE, 12.0))
+
+
+def test_a_picture_that_is_taken_away_in_time_counts_too(wary):
+    verdicts(wary, filmed([0.0] * 30))
+    assert wary.forget_all_but(frozenset({1})) == []
+    (left,) = wary.forget_all_but(frozenset())
+    assert (left.verdict, left.reason, left.name) == (Verdict.SPOOF, "left_unturned", "Ann")
+    assert wary.forget_all_but(frozenset()) == []
+
+
+@pytest.mark.parametrize(
+    "yaws", [[0.0] * 10, [0.0] * 60, [0.0] * 3 + SHAKE], ids=["soon", "told before", "let in"]
+)
+def test_who_passes_by_was_told_or_let_in_does_not_count_for_leaving(wary, yaws):
+    verdicts(wary, filmed(yaws))
+    assert wary.forget_all_but(frozenset()) == []
+
+
+def test_who_turned_need_not_turn_again_while_they_are_followed(wary):
+    verdicts(wary, filmed(SHAKE))
+    wary.begin_anew(1)
+    assert verdicts(wary, filmed([0.0] * 3, 60.0))[-1] is Verdict.GRANT
+    assert Verdict.GRANT not in verdicts(wary, filmed([0.0] * 9, 60.0, track=2))
 
 
 def test_looks_at_a_turning_face_that_show_nobody_are_no_refusal(wary):

@@ -39,6 +39,14 @@ def test_a_network_too_slow_for_the_board_is_said(tmp_path, monkeypatch):
     assert "inception_resnet_lite" not in smaller.mend
 
 
+def test_a_board_that_looks_too_seldom_to_see_a_turn_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(gate, "TURN_LOOK_S", 1e-6)
+    assert gate.embedder(settings(tmp_path)).state == "ok"
+    found = gate.embedder(settings(tmp_path, access={"liveness": "head_turn"}))
+    assert found.state == "warning"
+    assert "four looks a second" in found.mend
+
+
 def test_the_store_opens_with_its_key_and_not_with_one_that_others_may_read(tmp_path):
     config = settings(tmp_path)
     assert "not made yet" in gate.store(config, None).found

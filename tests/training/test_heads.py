@@ -1,5 +1,8 @@
 """Films of photographs and of heads: where the eyes come to lie, and what becomes of a turn."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 
@@ -94,3 +97,36 @@ def test_the_same_film_is_drawn_twice(dots):
     act = liveness.ACTS[1]
     one, two = (next(liveness.film(dots, act, np.random.default_rng(4)))[1] for _ in range(2))
     assert np.array_equal(one, two)
+
+
+def test_a_folder_of_people_may_hold_files_that_are_none(facegate, portraits, tmp_path):
+    for person, number in (("ann", 0), ("ben", 1)):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        (tmp_path / "people" / person / "a.jpg").touch()
+        bgr = portraits[number][..., ::-1]
+        cv2.imwrite(str(tmp_path / "people" / person / "b.png"), bgr)
+    done = facegate(
+        "evaluate", "liveness", "--images", tmp_path / "people", "--most", 1, "--json",
+        "--sheet", tmp_path / "sheet.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "passed over: " in done.err
+    told = json.loads(done.out)
+    assert told["photographs"] == 1
+    assert set(told["acts"]) == {act.name for act in liveness.ACTS}
+    assert told["acts"]["photo, waved"]["passed"] == 0
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 900
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 3, "give one of --data and --images"),
+        (["--images", "{tmp}", "--card"], 3, "--card belongs to --data"),
+        (["--images", "{tmp}/none"], 8, "no such folder"),
+        (["--data", "{tmp}"], 8, "scenes-val.parquet"),
+    ],
+)
+def test_what_it_cannot_measure_is_one_line(facegate, tmp_path, words, code, told):
+    done = facegate("evaluate", "liveness", *(w.format(tmp=tmp_path) for w in words))
+    assert (done.code, told in done.complaint) == (code, True), done.err

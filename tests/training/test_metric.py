@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from facegate.errors import DataError
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+pytest.importorskip("keras", reason="needs the extra [train]")
+
 from facegate.training.metric import metric_of
 
 D = 16

@@ -221,6 +221,11 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert [words.split()[1:3] for words in told["commands"]] == [
         ["train", "embedder"], ["train", "metric"],
     ]  # fmt: skip
+    over = facegate(
+        *("train", "metric", "--weights", run / "embedder.weights.h5"),
+        *("--data", run / "prepared", "--out", run),
+    )
+    assert (over.code, "is there already" in over.complaint) == (3, True), over.err
     again = facegate(*words)  # a finished run is not trained anew
     assert again.code == 0, again.err
     assert "stage 1 of 1" not in again.out
