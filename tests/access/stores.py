@@ -14,6 +14,17 @@ def vectors(count, seed=0):
     return list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
+def unit(vector):
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def at(*angles):
+    """Looks in a plane: the angle between two, in degrees, is how unlike they are."""
+    plane = np.linalg.qr(np.stack(vectors(2)).T)[0].T
+    turned = np.deg2rad(angles)
+    return [unit(np.cos(a) * plane[0] + np.sin(a) * plane[1]) for a in turned]
+
+
 def raw(path, *statements):
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:

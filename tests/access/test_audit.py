@@ -527,3 +527,25 @@ def test_the_key_is_changed_behind_what_another_program_wrote(path):
         fill(path, 2)
         trail.rotate(KEY, bytes(32))
     assert verify(path, bytes(32)) == Finding(3, None)
+
+
+def test_after_a_clock_that_was_years_ahead_records_still_go_when_they_are_old(tmp_path):
+    """It looks once a day; a day that is said to come in 2040 must not be waited for."""
+    path, gone = tmp_path / "audit.jsonl", []
+    now, ahead = 1.8e9, 2.2e9
+    with AuditTrail.open(path, KEY, Limits(keep_s=30 * DAY_S)) as trail:
+        trail.believed, trail.cut = lambda: True, gone.append
+        day = iter(range(100))
+
+        def days(count, clock):
+            for _ in range(count):
+                at = next(day)
+                trail.append("granted", {"day": at}, clock + at * DAY_S, at * DAY_S)
+
+        days(3, ahead)
+        days(45, now)
+    assert gone
+    left = [r.facts["day"] for r in read(path) if r.event == "granted"]
+    assert left[-1] == 47
+    assert left[0] >= 47 - 32
+    assert verify(path, KEY).problem is None

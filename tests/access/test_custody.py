@@ -783,3 +783,89 @@ def test_wiping_waits_for_a_copy_that_is_being_made(machine):
         assert copies.files()
     wiping.join(10)
     assert copies.files() == []
+
+
+def test_a_backup_taken_while_something_is_recorded_holds_a_whole_trail(
+    machine, tmp_path, monkeypatch
+):
+    """Head first: one that is newer than its trail says that the trail was cut off."""
+    real, more = Path.read_bytes, [lambda: machine.record("granted", person=1)]
+
+    def read_bytes(path):
+        content = real(path)
+        if path.name.startswith("audit.") and more:
+            more.pop()()
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_bytes)
+        backup = machine.backup()
+    assert not more
+    empty = Machine(tmp_path / "new")
+    restore(empty.places, backup, "b")
+    assert verify(empty.places.trail, empty.key).problem is None
+
+
+def test_the_log_of_a_store_that_was_moved_away_is_not_written_into_what_is_put_back(
+    machine, tmp_path
+):
+    """Whoever moves a store away, as the messages say, may leave its log."""
+    backup = machine.backup()
+    log = machine.places.store.with_name("people.db-wal")
+    with machine.store() as store:
+        store.add("Cleo", vectors(1, 3))
+        shutil.copy(log, tmp_path / "log")
+    machine.places.store.unlink()
+    shutil.copy(tmp_path / "log", log)
+    assert restore(machine.places, backup, "b") == 2
+    assert machine.names() == ["Ann", "Bob"]
+
+
+def test_an_empty_machine_on_which_a_restore_was_broken_off_is_still_empty(
+    machine, tmp_path, monkeypatch
+):
+    """Between the key and the rest: the key that is there by then opens no store but the old."""
+    empty = Machine(tmp_path / "new")
+    create_key(empty.places.key)
+    empty.store().close()
+    empty.record("started")
+    backup = machine.backup()
+
+    def cut(path, *_, **__):
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(custody, "write_whole", cut)
+        with pytest.raises(PowerCut):
+            restore(empty.places, backup, "b")
+    assert load_key(empty.places.key) == machine.key
+    restore(empty.places, backup, "b")
+    assert empty.names() == ["Ann", "Bob"]
+
+
+def test_a_copy_made_while_somebody_is_forgotten_goes_too(machine, monkeypatch):
+    """The daemon may copy the store between the wiping and the removal."""
+    remove, copies = Store.remove, machine.backups()
+
+    def removed(store, *how):
+        copies.make(store)
+        return remove(store, *how)
+
+    monkeypatch.setattr(Store, "remove", removed)
+    with machine.store() as store:
+        erasure = forget(store, copies, "Bob", machine.folder)
+    assert erasure.clean
+    assert len(copies.files()) == 1
+
+
+def test_nobody_is_forgotten_where_a_file_cannot_be_searched(machine, monkeypatch):
+    notes, real = machine.folder / "notes.txt", erasure_module._content
+    notes.write_text("Bob")
+    # What it reads instead is no file: `cat` says so, whoever runs it.
+    monkeypatch.setattr(
+        erasure_module, "_content", lambda path: real(path.parent if path == notes else path)
+    )
+    with machine.store() as store:
+        with pytest.raises(StoreError, match="cannot be searched"):
+            forget(store, machine.backups(), "Bob", machine.folder)
+        assert [p.name for p in store.people()] == ["Ann", "Bob"]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from stores import vectors
+from stores import at, unit, vectors
 
 from facegate.access.enrolment import (
     EnrolmentSession,
@@ -13,10 +13,6 @@ from facegate.errors import InputError, NameTakenError, NotEnrolledError
 from facegate.types import Embedding
 
 ONE_PERSON, THRESHOLD = 1.0, 0.8
-
-
-def unit(vector):
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def near(vector, seed=0):
@@ -119,3 +115,28 @@ def test_more_looks_must_resemble_those_enrolled_and_nobody_elses(check, store):
     check("Ann", [near(ann)], returning=returning)
     with pytest.raises(InputError, match="this is already Ben"):
         check("Ann", [unit(ann + 0.6 * ben), unit(ben + 0.6 * ann)], returning=returning)
+
+
+def test_every_look_is_compared_with_every_other(check):
+    """At 58 degrees two are one unit apart: the first resembles both, and they not each other."""
+    with pytest.raises(InputError, match="pictures 2 and 3 do not look like one person"):
+        check("Ann", at(0, 40, -40))
+    with pytest.raises(InputError, match="pictures 1 and 3 do not look like one person"):
+        check("Ann", at(-40, 0, 40))
+
+
+def test_a_look_need_resemble_only_one_of_those_before(session):
+    for number, seen in enumerate(at(0, 45, 90)):
+        session.offer(look(seen), 100.0 + number)
+    assert session.done
+
+
+def test_looks_of_somebody_else_are_never_added_even_where_duplicates_are_wanted(
+    check,
+    store,
+):
+    ann, ben = vectors(2)
+    returning = store.add("Ann", [ann])
+    store.add("Ben", [ben])
+    with pytest.raises(InputError, match="do not resemble the ones enrolled"):
+        check("Ann", [near(ben)], returning=returning, allow_duplicate=True)

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from facegate.access import keys
 from facegate.access.keys import KEY_BYTES, create_key, from_passphrase, load_key
 from facegate.errors import StoreError
 
@@ -72,3 +73,11 @@ def test_a_systemd_credential_has_modes_of_its_own(tmp_path, monkeypatch, mode):
     path.chmod(0o444)
     with pytest.raises(StoreError, match="open to others"):
         load_key(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of another user")
+def test_a_key_of_another_user_is_refused(tmp_path, monkeypatch):
+    create_key(tmp_path / "key")
+    monkeypatch.setattr(keys.os, "geteuid", lambda: 1234)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        load_key(tmp_path / "key")
