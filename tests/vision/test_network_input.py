@@ -63,3 +63,14 @@ def test_integers_are_the_floats_within_half_a_step(name, dtype):
 def test_inputs_that_no_picture_fits_are_refused(wrong, says):
     with pytest.raises(ModelError, match=says):
         wrong.check("net")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_what_an_integer_cannot_hold_is_its_greatest_not_its_least(dtype):
+    zero = 0 if dtype == "int8" else 128
+    wants = NetworkInput((1, 1, 2, 3), np.dtype(dtype), 1 / 100, zero, "unit")
+    encoded = wants.encode(np.array([[[0] * 3, [255] * 3]], np.uint8))
+    low, high = zero, min(zero + 100, np.iinfo(dtype).max)
+    assert encoded[0, :, 0].tolist() == [low, high]
+    tight = NetworkInput((1, 1, 1, 3), np.dtype(dtype), 1 / 1000, zero, "unit")
+    assert tight.encode(np.full((1, 1, 3), 255, np.uint8)).min() == np.iinfo(dtype).max

@@ -96,3 +96,20 @@ def test_the_two_number_formats_agree():
     quantised = to_int8(pixels).astype(np.float32)
     assert np.abs((quantised + 1) / 128 - to_float(pixels)).max() <= 0.5 / 128 + 1e-6
     assert to_float(pixels)[[0, 255]].tolist() == [-127.5 / 128, 127.5 / 128]
+
+
+def stripes(height, width):
+    """One pixel white, one black: what is left of them after shrinking was never averaged."""
+    row = (np.arange(width) % 2 * 255).astype(np.uint8)
+    return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+
+
+@pytest.mark.parametrize("scale", [2.2, 2.9, 4.0])
+def test_a_near_face_is_averaged_not_sampled(scale):
+    face = align(stripes(1200, 1600), turned(0, scale, (400, 300)))
+    assert face.std() < 50
+
+
+def test_a_large_picture_is_averaged_not_sampled():
+    canvas, _ = letterbox(stripes(900, 1600), 320, 256)
+    assert canvas[:180].std() < 40

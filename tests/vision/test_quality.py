@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegate.types import Detection, Embedding
+from facegate.types import Detection, Embedding, Quality
 from facegate.vision.card import Lengths
 from facegate.vision.coverage import Coverage, CoverageLimit
 from facegate.vision.faces import FaceReader
@@ -146,3 +146,61 @@ def test_a_reader_embeds_only_what_passes_and_says_why_not():
         face, seen = reader.read(reader.look(pixels, found))
         assert face.quality.reasons == reasons
         assert (seen is not None) == (not reasons)
+
+
+def assessed(aligned, marks=TEMPLATE, shape=(160, 160, 3)):
+    box = np.array([20, 20, 140, 150], np.float32)
+    return assess(np.zeros(shape, np.uint8), Detection(box, marks, 0.9), aligned, LIMITS)
+
+
+@pytest.mark.parametrize(("channel", "share"), [(0, 0.299), (1, 0.587), (2, 0.114)])
+def test_brightness_is_that_of_the_eye_red_first(channel, share):
+    aligned = np.zeros((160, 160, 3), np.uint8)
+    aligned[..., channel] = 200
+    assert assessed(aligned).brightness == pytest.approx(200 * share, abs=1)
+
+
+def test_hair_and_background_are_no_part_of_the_judgement():
+    aligned = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    aligned[36:144, 26:134] = 120
+    quality = assessed(aligned)
+    assert quality.brightness == pytest.approx(120)
+    assert quality.sharpness == pytest.approx(0)
+
+
+def test_the_sensors_noise_is_not_taken_for_sharpness():
+    """A third of the light, out of focus: all that is there is noise."""
+    noise = np.random.default_rng(0).normal(60, 4, (160, 160, 3))
+    assert "blurred" in assessed(np.clip(noise, 0, 255).astype(np.uint8)).reasons
+
+
+@pytest.mark.parametrize(
+    ("yaw", "reasons"), [(-0.37, True), (-0.33, False), (0.33, False), (0.37, True)]
+)
+@pytest.mark.parametrize("size", [0.5, 3.0])
+def test_a_head_turned_beyond_the_limit_is_named_however_near_it_is(size, yaw, reasons):
+    """The nose's way to the side is counted in distances of the eyes, not in pixels."""
+    marks = np.array([(0, 0), (1, 0), (0.5 + yaw, 0.5), (0.1, 1), (0.9, 1)]) * 100 * size + 20
+    quality = assessed(np.zeros((160, 160, 3), np.uint8), marks.astype(np.float32), (999, 999, 3))
+    assert quality.yaw == pytest.approx(yaw, abs=1e-4)
+    assert ("turned_away" in quality.reasons) == reasons
+
+
+@pytest.mark.parametrize(("shift", "cut"), [((500, 20), False), ((20, 200), True)])
+def test_a_wide_picture_has_room_at_the_side_and_none_below(shift, cut):
+    marks = (TEMPLATE + shift).astype(np.float32)
+    quality = assessed(np.zeros((160, 160, 3), np.uint8), marks, (240, 720, 3))
+    assert ("cut_off" in quality.reasons) == cut
+
+
+def test_what_was_wrong_before_the_look_stays_wrong_after_it():
+    dark = Quality(80.0, 9.0, 10.0, 0.0, 0.0, ("too_dark",))
+    assert assess_again(dark, embedding(5.0), LIMITS).reasons == ("too_dark",)
+
+
+def test_two_people_are_no_look_at_one():
+    found = Detection(np.array([20, 20, 140, 150], np.float32), TEMPLATE, 0.9)
+    reader = FaceReader(None, None, LIMITS)
+    pixels = np.full((160, 160, 3), 120, np.uint8)
+    assert reader.sole_embedding(pixels, [found, found]) == "one person at a time"
+    assert reader.sole_embedding(pixels, []) == "nobody to be seen"

@@ -6,6 +6,7 @@ from facegate.types import Detection
 from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.refiner import (
     AROUND,
+    DETECTOR_WEIGHT,
     LANDMARK_SHARE,
     TFLiteFaceRefiner,
     refined,
@@ -116,3 +117,16 @@ def test_far_faces_are_put_right(shipped, detector, portraits):
             off[name].append(np.linalg.norm(one.landmarks - truth, axis=1).mean() / eyes)
     assert len(off["detector"]) >= 12
     assert np.median(off["refiner"]) < 0.5 * np.median(off["detector"])
+
+
+def test_the_score_is_the_refiners_odds_and_half_of_the_detectors():
+    """`detection.min_score` was chosen for these odds."""
+    candidate = Detection(np.array([0, 0, 40, 40], np.float32), np.zeros((5, 2), np.float32), 0.9)
+    answers = {
+        "score": np.array([1.0], np.float32),
+        "box": np.zeros(4, np.float32),
+        "landmarks": np.zeros(10, np.float32),
+    }
+    assert DETECTOR_WEIGHT == 0.5
+    odds = 1.0 + 0.5 * np.log(0.9 / 0.1)
+    assert refined(candidate, answers).score == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-6)

@@ -1,5 +1,6 @@
 """How pixels become int8 and outputs become floats, and which files are refused."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 
 from facegate import parts
 from facegate.config import parse_config
-from facegate.errors import ModelError
+from facegate.errors import ModelError, NoEmbeddingError
+from facegate.vision import card
 from facegate.vision.card import Calibration, Curve, card_path, read_card
+from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.network_input import INPUT_SCALE, INPUT_ZERO_POINT
 from facegate.vision.preprocess import to_float, to_int8
+from facegate.vision.tflite import model_folder
 
 
 def test_quantising_is_one_xor():
@@ -69,3 +73,47 @@ def test_a_card_is_read_as_what_it_is_said_to_be_or_as_what_it_says():
         assert read_card(getattr(parts, f"{kind}_path")(config)).kind == kind
     with pytest.raises(ModelError, match=r"'refiner', but models\.detector names it"):
         read_card(parts.refiner_path(config), "detector")
+
+
+EMBEDDER = model_folder() / "inception_resnet_lite.tflite"
+
+
+@pytest.fixture
+def copied(tmp_path):
+    model = tmp_path / "mine.tflite"
+    shutil.copy(EMBEDDER, model)
+    shutil.copy(card_path(EMBEDDER), card_path(model))
+    return model
+
+
+def change(model, **facts):
+    told = json.loads(card_path(model).read_text())
+    card_path(model).write_text(json.dumps({**told, **facts}))
+
+
+def test_a_network_made_for_other_preprocessing_is_refused(copied):
+    change(copied, preprocess_version="0")
+    with pytest.raises(ModelError, match="made for preprocessing 0"):
+        read_card(copied, "embedder")
+
+
+def test_other_preprocessing_makes_another_model_of_the_same_file(copied, monkeypatch):
+    """Else a store made under other rules would be compared with what it cannot be compared."""
+    before = read_card(copied).model_id
+    monkeypatch.setattr(card, "PREPROCESS_VERSION", "next")
+    change(copied, preprocess_version="next")
+    assert read_card(copied).model_id != before
+
+
+def test_a_network_that_gives_another_vector_than_its_card_says_is_refused(copied):
+    change(copied, output={"floats": 64})
+    with pytest.raises(ModelError, match="its card says 64 numbers"):
+        TFLiteFaceEmbedder(copied)
+
+
+@pytest.mark.parametrize("answer", [0.0, np.nan, np.inf])
+def test_an_answer_that_is_no_vector_is_no_embedding(monkeypatch, answer):
+    shipped = TFLiteFaceEmbedder(EMBEDDER)
+    monkeypatch.setattr(shipped.model, "output", lambda name: np.full(128, answer, np.float32))
+    with pytest.raises(NoEmbeddingError):
+        shipped.embed(np.zeros((160, 160, 3), np.uint8))

@@ -9,7 +9,7 @@ from facegate.vision.detector import TFLiteFaceDetector
 from facegate.vision.finder import FaceFinder
 from facegate.vision.refiner import TFLiteFaceRefiner
 from facegate.vision.tflite import model_folder
-from facegate.vision.tiling import _spans, merge
+from facegate.vision.tiling import _spans, find_in_tiles, merge
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 3, 4])
@@ -68,3 +68,44 @@ def test_far_faces_are_found_in_tiles_and_near_ones_once(portraits):
     assert whole[-1] == tiled[-1] == 1
     assert max(tiled) == 1
     assert sum(tiled[:4]) >= 3 > sum(whole[:4])
+
+
+class Once:
+    """A detector that sees one face in each picture it is shown, always at the same place."""
+
+    def __init__(self, box):
+        self.box = np.array(box, np.float32)
+
+    def detect(self, pixels):
+        marks = np.repeat(self.box[None, :2] + 10, 5, 0).astype(np.float32)
+        return [Detection(self.box, marks, 0.9)]
+
+
+def test_landmarks_come_back_from_a_tile_with_their_box():
+    found = find_in_tiles(Once([60, 60, 100, 100]), np.zeros((360, 640, 3), np.uint8), 3)
+    assert len(found) == 9
+    assert len({tuple(d.box.tolist()) for d in found}) == 9
+    for one in found:
+        assert np.allclose(one.landmarks, one.box[:2] + 10)
+
+
+@pytest.mark.parametrize(
+    ("box", "axis", "starts"),
+    [
+        ([1, 60, 41, 100], 0, 0),  # against the left edge: whole only where that is the picture's
+        ([60, 1, 100, 41], 1, 0),
+        ([315, 60, 355, 100], 0, 284),  # a tile is 356 pixels wide, 200 high
+        ([60, 159, 100, 199], 1, 160),
+    ],
+)
+def test_a_face_that_a_seam_cuts_off_is_left_to_the_next_tile(box, axis, starts):
+    found = find_in_tiles(Once(box), np.zeros((360, 640, 3), np.uint8), 2)
+    assert len(found) == 2
+    assert {round(float(d.box[axis])) - box[axis] for d in found} == {starts}
+
+
+def test_a_small_box_within_a_large_one_is_the_same_face():
+    marks = np.zeros((5, 2), np.float32)
+    whole = Detection(np.array([0, 0, 40, 40], np.float32), marks, 0.9)
+    part = Detection(np.array([10, 10, 30, 30], np.float32), marks, 0.5)
+    assert merge([part, whole]) == [whole]
