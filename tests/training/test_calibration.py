@@ -12,6 +12,7 @@ from facegate import parts
 from facegate.config import Config, parse_config
 from facegate.errors import DataError, ModelError
 from facegate.training import calibration, plots
+from facegate.training.calibration import Rate
 from facegate.training.strangers import Strangers
 from facegate.vision.card import Calibration, Curve, card_path
 
@@ -105,6 +106,45 @@ def test_beyond_the_table_the_rate_goes_on_as_the_threshold_does():
     assert (np.diff(rates) > 0).all()
     assert (rates[0], rates[-1]) == (0, 1)
     assert curve.false_match_rate(1.5) == pytest.approx(0.1)
+
+
+def test_what_is_judged_on_a_fold_has_not_seen_its_people(monkeypatch):
+    asked, real = [], calibration.strangers
+
+    def watched(vectors, person, names):
+        asked.append(set(person.tolist()))
+        return real(vectors, person, names)
+
+    monkeypatch.setattr(calibration, "strangers", watched)
+    calibration.calibrate_people(*made_up(60, 3))
+    whole, *folds = asked
+    assert len(folds) == 2 * calibration.FOLDS
+    for outside, inside in zip(folds[::2], folds[1::2], strict=True):
+        assert outside.isdisjoint(inside)
+        assert outside | inside == whole
+
+
+def test_too_sure_here_and_too_unsure_there_do_not_make_up_for_each_other():
+    chance = np.array([0.35, 0.35, 0.65, 0.65])
+    told = calibration._reliability(chance, np.array([False, False, True, True]), np.full(4, 0.25))
+    assert told["expected_calibration_error"] == pytest.approx(0.35)
+    assert told["said"] == pytest.approx([0.35, 0.65])
+    assert told["was"] == pytest.approx([0, 1])
+
+
+def test_a_held_out_rate_is_resolved_only_if_it_is_in_every_fold():
+    some = [Rate(0.01, 12, True), Rate(0.02, 2, False)]
+    told = calibration._held_out(1e-2, some)
+    assert not told["resolved"]
+    assert (told["measured"], told["false_matches"]) == (pytest.approx(0.015), 14)
+    assert calibration._held_out(1e-2, some[:1])["resolved"]
+
+
+def test_the_distance_said_for_95_percent_is_that_of_the_curve():
+    table = calibration.calibrate_people(*made_up(60, 4))
+    at, curve = table["reliability"]["at_95"], Calibration.of(table)
+    assert curve.probability(at["distance"]) == pytest.approx(0.95, abs=1e-6)
+    assert at["false_match_rate"] == pytest.approx(curve.false_match_rate(at["distance"]))
 
 
 # --- the command

@@ -1,5 +1,6 @@
 """Data sets that are none, or damaged: one line that names the file."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -58,3 +59,32 @@ def test_pairs(tmp_path):
     assert (pairs.a.tolist(), pairs.b.tolist(), pairs.fold.tolist()) == ([0, 4], [1, 2], [0, 1])
     assert pairs.same.tolist() == [True, False]
     assert pairs.same.dtype == np.bool_
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """Two red pictures with a fine pattern; nobody says who they show."""
+    red = np.zeros((160, 160, 3), np.uint8)
+    red[::2, ::2, 0] = 200
+    image = cv2.imencode(".png", red[..., ::-1])[1].tobytes()
+    target = [[3.0, 4.0] + [0.0] * 510, [0.0] * 511 + [9.0]]
+    columns = {"image": [image] * 2, "source": ["x"] * 2, "target": target}
+    path = tmp_path / "crops.parquet"
+    pq.write_table(pa.table({**columns, "identity": pa.array([None, None], pa.string())}), path)
+    return path
+
+
+def test_crops_are_red_first_and_shrunk_by_averaging(crops):
+    whole, half = read_crops([crops]).pixels, read_crops([crops], 80).pixels
+    assert whole[0, 0, 0].tolist() == [200, 0, 0]
+    assert (half == (50, 0, 0)).all()
+
+
+def test_crops_of_which_nobody_knows_whom_they_show_are_not_one_person(crops):
+    assert len(set(read_crops([crops]).identity)) == 2
+
+
+def test_a_teachers_embeddings_have_unit_length(crops):
+    target = read_crops([crops]).target
+    assert np.linalg.norm(target, axis=1) == pytest.approx([1, 1])
+    assert target[0, :2] == pytest.approx([0.6, 0.8])

@@ -9,7 +9,9 @@ import pytest
 from facegate import parts
 from facegate.config import parse_config
 from facegate.training import degradations, robustness
+from facegate.training.data import read_crops, read_pairs
 from facegate.training.degradations import DEGRADATIONS
+from facegate.training.metrics import best_threshold, threshold_at_far
 from facegate.types import Embedding
 from facegate.vision.preprocess import TEMPLATE, align
 
@@ -104,3 +106,38 @@ def test_the_table_counts_against_clean_and_lost_faces_as_errors(small_data):
         assert low <= condition["accuracy"] <= high
     assert found["clean"]["refitted"] == found["clean"]["accuracy"]
     assert any(c["refitted"] != c["accuracy"] for c in found.values())  # a door cannot refit
+
+
+def test_clean_pairs_give_the_figures_of_a_plain_loop(small_data):
+    """Each picture `a` is enrolled and each `b` comes; the threshold is that of strangers."""
+    pytest.importorskip("pyarrow", reason="reading the data sets needs pyarrow")
+    clean = robustness.robustness(Nobody(), MeanColour(), small_data)["conditions"]["clean"]
+    pixels = read_crops([small_data / "faces-val.parquet"]).pixels
+    pairs = read_pairs(small_data / "val-pairs.csv", len(pixels))
+    of = [MeanColour().embed(p).vector for p in pixels]
+    cosine = np.array([of[a] @ of[b] for a, b in zip(pairs.a, pairs.b, strict=True)], np.float32)
+    limit = threshold_at_far(cosine[~pairs.same], 1e-2)
+    right = []
+    for f in np.unique(pairs.fold):
+        others = best_threshold(cosine[pairs.fold != f], pairs.same[pairs.fold != f])
+        inside = pairs.fold == f
+        right += ((cosine[inside] >= others) == pairs.same[inside]).tolist()
+    assert clean["accuracy"] == pytest.approx(np.mean(right))
+    assert clean["tar"] == pytest.approx((cosine[pairs.same] > limit).mean())
+    assert clean["fmr"] == pytest.approx((cosine[~pairs.same] > limit).mean())
+    assert clean["fmr"] <= 1e-2 < clean["tar"]
+
+
+def test_colours_stay_what_they_are_in_compression():
+    """Red is compressed as red: a real encoder keeps less of colour than of light."""
+    ys, xs = np.mgrid[:160, :160]
+    crop = np.zeros((160, 160, 3), np.uint8)
+    crop[..., 0] = 128 + 100 * np.sin(xs / 3) * np.sin(ys / 3)
+    _, data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 30])
+    wanted = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    assert np.array_equal(degradations.jpeg_30(crop, 0), wanted)
+
+
+def test_the_noise_of_low_light_is_each_pixels_own():
+    seen = degradations.low_light(np.full((160, 160, 3), 200, np.uint8), 0)
+    assert seen.std() == pytest.approx(degradations.READ_NOISE, rel=0.1)

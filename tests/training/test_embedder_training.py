@@ -506,3 +506,12 @@ def test_the_time_left_is_not_taken_for_minutes_and_seconds(tmp_path):
     log._began = (time.monotonic() - 30, 0.0)
     assert log._time_left(0.5) == "0 h 01 min left"
     assert log._time_left(0.001) == "8 h 20 min left"
+
+
+def test_no_two_epochs_and_no_two_batches_are_alike():
+    shown = list(itertools.islice(sampling.shuffled(64, 64, seed=3), 3))
+    assert not np.array_equal(shown[0], shown[1])
+    assert not np.array_equal(shown[1], shown[2])
+    balanced = sampling.Balanced(np.repeat(np.arange(20), 6), people=5, pictures=4)
+    first, second = itertools.islice(balanced.batches(seed=1), 2)
+    assert not np.array_equal(first, second)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from facegate.errors import DataError, InputError
 from facegate.training import calibration, data, detection, named_pairs, plots, verification
 from facegate.training.data import Scene, read_pairs
+from facegate.training.intervals import wilson
 from facegate.training.sampling import labels_of
 from facegate.training.strangers import Strangers
 from facegate.types import Detection, Embedding
@@ -203,6 +204,26 @@ def test_too_few_impostors_make_no_table():
         calibration.calibrate(genuine, Strangers.alike(impostor))
 
 
+def test_a_refused_pair_is_never_accepted_however_far_apart_strangers_are():
+    same = np.array([True, True, False, False])
+    similarity = np.array([np.nan, 0.9, -0.5, -0.6], np.float32)
+    told = verification.figures(verification.Verification(similarity, same, np.zeros(4, int), 1))
+    assert told["tar_at_far"]["1e-2"] == 0.5
+    assert told["eer"] >= 0.25
+
+
+def test_folds_differ_by_so_much_and_the_eer_has_an_interval_of_its_own():
+    rng = np.random.default_rng(0)
+    fold, same = np.arange(400) % 4, rng.random(400) < 0.5
+    similarity = (rng.normal(0, 0.3, 400) + 0.6 * same).astype(np.float32)
+    told = verification.figures(verification.Verification(similarity, same, fold, 0))
+    assert told["accuracy_std"] == pytest.approx(np.std(told["folds"]["accuracy"], ddof=1))
+    few = min(same.sum(), (~same).sum())
+    assert told["intervals"]["eer"] == pytest.approx(list(wilson(told["eer"] * few, few)))
+    low, high = told["intervals"]["eer"]
+    assert low < told["eer"] < high
+
+
 # --- detection
 
 
@@ -274,6 +295,28 @@ def test_a_box_that_overlaps_too_little_is_a_miss_and_an_alarm():
     )
     assert result["recall"]["ge24"] == 0
     assert result["false_alarms_with_faces"] == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "name"),
+    [
+        ((512, 640), 47, "16to24"),
+        ((512, 1280), 80, "16to24"),  # a wide picture is shrunk fourfold, not by half
+        ((1024, 320), 80, "16to24"),
+        ((512, 1280), 96, "ge24"),
+        ((1024, 320), 63, "lt16"),
+    ],
+)
+def test_a_faces_size_is_that_in_the_frame_the_picture_fits_into(shape, side, name):
+    box, pixels = box_of(10, 10, side), np.zeros((*shape, 3), np.uint8)
+    assert detection.size_class(box, pixels) == name
+
+
+def test_landmarks_of_faces_nobody_is_sure_of_are_not_judged():
+    face, unsure = box_of(10, 10, 60), box_of(200, 10, 60)
+    said = [(face, marks_of(face), 0.9), (unsure, marks_of(unsure, off=30.0), 0.8)]
+    told = detection.detector_on_scenes(Prepared([said]), [scene(0, [face, unsure], [0.9, 0.3])])
+    assert told["landmark_nme"] == 0
 
 
 # --- pictures

@@ -66,3 +66,42 @@ def test_recorded_passes_are_the_networks_own(rounded):
             assert (own.grad - recorded.grad).norm() < 0.1 * own.grad.norm()
     network.eval()
     assert network(torch.randn(1, 3, 96, 96, device=device)).shape == (1, 128)
+
+
+def test_the_rate_rises_stays_below_its_peak_and_falls_to_a_hundredth():
+    rates = [loop.learning_rate(k / 1000, 2.0, warm_up=0.1) for k in range(1001)]
+    assert rates[0] < 0.01
+    assert max(rates) == pytest.approx(2.0, rel=1e-2)
+    assert np.argmax(rates) in (100, 101)
+    assert (np.diff(rates[:100]) > 0).all()
+    assert (np.diff(rates[101:]) < 0).all()
+    assert rates[550] == pytest.approx(0.505 * 2.0, rel=1e-3)  # half way down
+    assert rates[-1] == pytest.approx(0.02, rel=1e-6)
+
+
+@pytest.mark.parametrize(("longest", "step"), [(None, 1e3), (1.0, 1.0)])
+def test_gradients_are_anew_in_every_step_and_never_longer_than_said(longest, step):
+    network = torch.nn.Linear(1, 1, bias=False)
+    learner = loop.Learner(network, 1e-9, 0.0, longest)
+    for _ in range(3):
+        learner.learn(network.weight.sum() * 1e3, 0.5)
+        assert float(network.weight.grad.norm()) == pytest.approx(step, rel=1e-3)
+
+
+def test_a_run_goes_on_with_its_momentum():
+    """What the optimiser knows is half of a checkpoint."""
+
+    def learner():
+        torch.manual_seed(0)
+        return loop.Learner(torch.nn.Linear(3, 1), 0.1, 0.0)
+
+    def teach(one, steps):
+        for _ in range(steps):
+            one.learn(one.network(torch.ones(1, 3)).square().sum(), 0.5)
+
+    whole, first, second = learner(), learner(), learner()
+    teach(whole, 8)
+    teach(first, 4)
+    second.go_on(first.state())
+    teach(second, 4)
+    assert torch.allclose(second.network.weight, whole.network.weight, atol=1e-6)

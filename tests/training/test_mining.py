@@ -94,3 +94,32 @@ def test_a_batch_without_triplets_costs_nothing_and_can_be_learnt_from(label):
     loss.backward()
     assert (float(loss.detach()), float(active)) == (0, 0)
     assert not x.grad.any()
+
+
+def student_and_teacher(rows=12):
+    torch.manual_seed(0)
+    unit = torch.nn.functional.normalize(torch.randn(rows, 8), dim=1)
+    return (
+        unit,
+        torch.nn.functional.pad(unit, (0, 24)),
+        torch.nn.functional.normalize(torch.randn(40, 32), dim=1),
+    )
+
+
+def test_a_student_that_sees_all_as_the_teacher_does_costs_nothing():
+    unit, target, bank = student_and_teacher()
+    assert float(losses.distillation(unit, target, target, bank)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("part", ["projected", "own"])
+def test_whoever_sees_it_otherwise_pays_more_the_farther_it_is_off(part):
+    """By what the head makes of it, and by the embeddings themselves, which are compared."""
+    unit, target, bank = student_and_teacher()
+    other = torch.nn.functional.normalize(torch.randn(12, 32), dim=1)
+    costs = []
+    for share in (0.1, 0.4, 0.9):
+        mixed = torch.nn.functional.normalize((1 - share) * target + share * other, dim=1)
+        own = torch.nn.functional.normalize((1 - share) * unit + share * other[:, :8], dim=1)
+        given = (unit, mixed) if part == "projected" else (own, target)
+        costs.append(float(losses.distillation(*given, target, bank)))
+    assert 0 < costs[0] < costs[1] < costs[2]

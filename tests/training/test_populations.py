@@ -6,7 +6,7 @@ import pytest
 from facegate.training.calibration import calibrate_people, crowd
 from facegate.training.groups import false_matches_by_group
 from facegate.training.strangers import PeoplePairs, Strangers, strangers
-from facegate.vision.card import Calibration
+from facegate.vision.card import Calibration, Curve
 
 
 def town(seed=0, size=16):
@@ -160,3 +160,32 @@ def test_a_population_of_look_alikes_shows_in_the_crowds():
     (one,) = table["crowds"]
     assert one["people"] == 1
     assert one["by_population"]["kin"] > 2 * one["by_population"]["many"]
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_crowd_counts_strangers_not_comparisons():
+    """Who passes as any of ten passes once: nearly ten times as often as by one of them."""
+    people = 500
+    vectors = unit(np.random.default_rng(2).normal(size=(people, 24)))
+    lax = Calibration((0.9, 1.3), (1e-5, 1e-3), Curve(0.0, -20.0, 6.0), 10)
+    found = crowd(vectors, np.arange(people), ["all"] * people, lax, 10)
+    limit = 1 - lax.threshold(1e-3, 10) ** 2 / 2
+    cosine = vectors @ vectors.T
+    one = (cosine[~np.eye(people, dtype=bool)] > limit).mean()
+    assert found["measured"] == pytest.approx(1 - (1 - one) ** 10, rel=0.1)
+    assert found["measured"] > 5 * one
+
+
+def test_a_population_counts_by_its_people():
+    rng = np.random.default_rng(3)
+    kin = rng.normal(size=24)
+    centres = np.concatenate([rng.normal(size=(450, 24)), kin + rng.normal(size=(150, 24))])
+    lives = ["many"] * 450 + ["kin"] * 150
+    lax = Calibration((0.9, 1.3), (1e-4, 1e-2), Curve(0.0, -20.0, 6.0), 10)
+    found = crowd(unit(centres), np.arange(600), lives, lax, 1)
+    by = found["by_population"]
+    assert by["kin"] > 2 * by["many"]
+    assert found["measured"] == pytest.approx(0.75 * by["many"] + 0.25 * by["kin"])

@@ -3,7 +3,9 @@ import json
 import cv2
 import numpy as np
 import pytest
+from test_degradations import MeanColour
 
+from facegate.training import quality
 from facegate.training.coverage import cover_eyes, cover_mouth, fit_coverage
 from facegate.training.data import FaceCrops
 from facegate.training.quality import by_reason, compare, error_versus_reject
@@ -144,3 +146,24 @@ def test_the_command_measures_writes_the_card_and_draws(small_data, tmp_path, fa
     assert 0 < card.lengths.below(0.01) <= card.lengths.below(0.5)
     assert card.coverage is not None
     assert card.coverage.weights.shape == (2, 129)
+
+
+def test_a_pair_at_the_threshold_does_not_match():
+    """A match exceeds it, as at the door's other figures."""
+    one = np.zeros(1, int)
+    pairs = quality.Comparisons(one, one, np.array([0.5], np.float32), 0.5)
+    assert pairs.misses(np.ones(1, bool)) == 1
+
+
+def test_the_limits_are_learnt_from_people_they_are_not_judged_on(small_data, monkeypatch):
+    pytest.importorskip("pyarrow", reason="reading the data sets needs pyarrow")
+    asked, real = [], quality.lengths_of
+
+    def watched(ordinary):
+        asked.append(len(ordinary))
+        return real(ordinary)
+
+    monkeypatch.setattr(quality, "lengths_of", watched)
+    limits = quality.QualityLimits(1.0, 0.0, 0.0, 255.0, 1.0, 90.0)
+    told = quality.quality_on_data(MeanColour(), quality.Gate(limits, 0.02, 0.01), small_data)
+    assert asked[0] + told["crops_not_learnt_from"] == told["crops"]

@@ -1,11 +1,14 @@
 """Refiner trainings in small: a few made-up pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_scenes import scene
 
 from facegate.errors import DataError, InputError
+from facegate.training.candidates import Candidates
 from facegate.types import Detection
 from facegate.vision.preprocess import to_float
 from facegate.vision.refiner import TFLiteFaceRefiner, shown
@@ -172,3 +175,37 @@ def test_losses_are_those_of_the_faces_alone():
     nothing = training.loss_terms(said([0.0] * 4, *off), alone)
     assert float(nothing["landmarks"]) == 0
     assert float(nothing["score"]) > 0
+
+
+def told(*rows):
+    number, face = zip(*rows, strict=True)
+    boxes = np.tile(np.array([100, 60, 180, 160], np.float32), (len(rows), 1))
+    return Candidates(np.array(number), boxes, np.array(face))
+
+
+def test_what_lies_in_a_picture_whose_annotator_missed_a_face_is_no_background():
+    face = scene((100, 60, 180, 160))
+    nobody = {"boxes": face.boxes[:0], "landmarks": face.landmarks[:0], "scores": face.scores[:0]}
+    given = [*[replace(face, source="masks")] * 30, replace(face, source="masks", **nobody)]
+    given += [replace(face, source="rooms", **nobody)]
+    settings = training.Settings(views=8, batch=8, peak_rate=1e-3)
+    lessons = training.Lessons(given, told((0, 0), (0, -1), (30, -1), (31, -1)), settings)
+    assert lessons.background.tolist() == [1, 3]
+
+
+def test_a_face_found_in_every_view_is_shown_no_more_often_than_one_found_once():
+    given = [scene((100, 60, 180, 160)), scene((100, 60, 180, 160))]
+    settings = training.Settings(views=8, batch=8, peak_rate=1e-3)
+    lessons = training.Lessons(given, told(*[(0, 0)] * 9, (1, 0), (1, -1)), settings)
+    each = np.diff(lessons._found_odds, prepend=0)
+    assert each[:9].sum() == pytest.approx(each[9])
+
+
+def test_each_candidate_is_weighed_by_its_own_answer(monkeypatch):
+    settings = training.Settings(views=8, batch=8, peak_rate=1e-3)
+    given = [scene((100, 60, 180, 160))]
+    lessons = training.Lessons(given, told((0, 0), *[(0, -1)] * 20), settings)
+    monkeypatch.setattr(lessons, "_shown", lambda rows: iter(rows.tolist()))
+    monkeypatch.setattr(training, "_said", lambda _, shown: np.array(list(shown)) / 20)
+    assert lessons.mine(None, 0) == pytest.approx(9 / 20)
+    assert lessons.weights == pytest.approx(np.maximum(np.arange(20) / 20, training.FLOOR))

@@ -5,7 +5,7 @@ import pytest
 
 from facegate.training import scenes
 from facegate.training.data import Scene, without_faces
-from facegate.training.scenes import MIN_FACE_PX, assign, backlight, compose
+from facegate.training.scenes import MIN_FACE_PX, SIZE_RANGES, assign, backlight, compose
 from facegate.vision.decoding import cell_centres
 
 HEIGHT, WIDTH = 256, 320
@@ -162,3 +162,42 @@ def test_the_recipe_shows_what_a_door_camera_meets():
     assert max(tilts) > 29
     assert np.mean(np.array(levels) < 40) > 0.05
     assert grey > 20
+
+
+def canvas(*boxes, ignore=()):
+    boxes = np.array(boxes, np.float32)
+    none = np.zeros((len(boxes), 5, 2), np.float32)
+    ignored = np.isin(np.arange(len(boxes)), ignore)
+    return scenes.Canvas(np.zeros((HEIGHT, WIDTH, 3), np.uint8), boxes, none, ignored)
+
+
+@pytest.mark.parametrize(
+    ("size", "strides"), [(20, {8}), (40, {8, 16}), (60, {16}), (90, {16, 32}), (150, {32})]
+)
+def test_each_stride_learns_faces_of_its_own_sizes(size, strides):
+    centres, of = cell_centres(HEIGHT, WIDTH)
+    answer = assign(canvas([160 - size / 2, 128 - size / 2, 160 + size / 2, 128 + size / 2]),
+                    centres, of)  # fmt: skip
+    assert set(of[answer == 0].tolist()) == strides
+    for stride in strides:
+        near = centres[(answer == 0) & (of == stride)]
+        assert len(near) == 4  # within a stride of the middle, which lies on a corner of cells
+        assert np.abs(near - (160, 128)).max() < stride
+    assert SIZE_RANGES[-1][1] > 1e6
+
+
+def test_of_two_faces_in_one_place_the_smaller_keeps_the_cell():
+    centres, of = cell_centres(HEIGHT, WIDTH)
+    large, small = [140, 108, 180, 148], [144, 112, 176, 144]
+    for boxes, wanted in (((large, small), 1), ((small, large), 0)):
+        assert set(assign(canvas(*boxes), centres, of)[of == 8].tolist()) == {-1, wanted}
+
+
+def test_light_and_noise_never_run_over():
+    """A white wall stays bright and a black coat dark, whatever the gain and the noise."""
+    for level, least, most in ((250, 8, 255), (3, 0, 120)):
+        for seed in range(60):
+            lit = scenes.light(np.full((64, 64, 3), level, np.uint8), np.random.default_rng(seed))
+            spread = lit.astype(int)
+            assert spread.max(axis=(0, 1)).max() - spread.min(axis=(0, 1)).min() < 200, seed
+            assert least <= lit.mean() <= most

@@ -1,10 +1,11 @@
 """What the refiner is shown in training, and that annotations lie on its pixels."""
 
+import cv2
 import numpy as np
 import pytest
 from test_scenes import scene
 
-from facegate.training import squares
+from facegate.training import candidates, squares
 from facegate.training.candidates import candidates_in
 from facegate.training.squares import square
 from facegate.types import Detection
@@ -117,3 +118,21 @@ def test_candidates_are_told_apart_and_come_back_in_the_pictures_pixels():
         assert (found.face[found.scene == 2] == -1).all()
         seen += np.bincount(found.scene, minlength=3)
     assert (seen > 10).all()
+
+
+@pytest.mark.parametrize("view", range(candidates.VIEWS))
+def test_the_way_back_from_a_view_leads_where_it_came_from(view):
+    """Each pixel says where it lies; what is mirrored may be a part of the picture, too."""
+    height, width = 160, 240
+    ys, xs = np.mgrid[:height, :width] + 0.5
+    pixels = np.stack([xs, ys, np.full_like(xs, 255)], 2).astype(np.uint8)
+    for seed in range(40):
+        seen, back = candidates._view(pixels, view, np.random.default_rng(seed))
+        light = seen[..., 2].max() / 255
+        drawn = seen[..., 2] > 0.9 * light * 255
+        drawn &= np.abs(seen[..., 0] - 128.0) + np.abs(seen[..., 1] - 128.0) > 4  # no grey room
+        vs, us = np.nonzero(cv2.erode(drawn.astype(np.uint8), np.ones((5, 5))))
+        for at, channel in ((us, 0), (vs, 1)):
+            came_from = (at + 0.5) * back[channel] + back[2 + channel]
+            said = seen[vs, us, channel] / light
+            assert np.abs(came_from - said - 0.5).max() < 3 + 1.5 / light, (seed, channel)
