@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from facegate import config, parts
-from facegate.config import Config, differences, load_config, parse_config
+from facegate.config import Config, differences, fingerprint, load_config, parse_config
 from facegate.errors import ConfigError, HardwareError
 from facegate.vision.card import read_card
 from facegate.vision.tflite import model_folder
@@ -161,6 +161,10 @@ def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch)
         ({"enrolment": {"captures": 20, "interval_s": 2.0}}, "take 38 s; 30 s are never enough"),
         ({"quality": {"min_sharpness": float("inf")}}, "finite number"),
         ({"access": {"target_fmr": float("nan")}}, "finite number"),
+        ({"door": {"pulse_s": 3600.0}}, "door.pulse_s"),
+        ({"access": {"target_fmr": 0.0}}, "access.target_fmr"),
+        ({"state": {"folder": "./here"}}, "state.folder: './here': must begin with / or ~"),
+        ({"quality": {"min_brightness": 90.0, "max_brightness": 90.0}}, "must be below"),
     ],
 )
 def test_settings_with_which_nothing_works_are_mistakes(content, told):
@@ -311,3 +315,33 @@ def test_a_gate_reports_the_faces_that_the_networks_figures_count():
     """What the card says was measured at the limit that a gate has without a setting."""
     card = read_card(parts.refiner_path(Config()))
     assert Config().detection.min_score == card.raw["figures"]["min_score"]
+
+
+@pytest.mark.parametrize("votes", [1, 5])
+def test_all_votes_may_be_needed(votes):
+    config = parse_config({"access": {"votes_needed": votes, "votes_of": votes}}, "x")
+    assert config.access.votes_needed == votes
+
+
+def test_systemds_folders_and_credentials_are_used(tmp_path, monkeypatch):
+    """Of several folders, which systemd parts by colons, the first."""
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/a:{tmp_path}/b")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}/c:{tmp_path}/d")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert Config().state_folder == tmp_path / "a"
+    assert Config().socket_path == tmp_path / "c" / "control.sock"
+    assert Config().key_path == tmp_path / "a" / "key"
+    (tmp_path / "facegate-key").write_bytes(bytes(32))
+    assert Config().key_path == tmp_path / "facegate-key"
+
+
+def test_any_changed_setting_changes_the_fingerprint():
+    usual = fingerprint(Config())
+    for section, changed in {
+        "camera": {"fps": 10.0},
+        "access": {"target_fmr": 0.01},
+        "quality": {"max_yaw": 0.3},
+        "door": {"pulse_s": 5.0},
+        "journal": {"names": True},
+    }.items():
+        assert fingerprint(parse_config({section: changed}, "x")) != usual, section

@@ -1,6 +1,7 @@
 """The text file, as Prometheus' own parser reads it."""
 
 import errno
+import os
 import stat
 import time
 from pathlib import Path
@@ -187,3 +188,48 @@ def test_after_a_failure_of_any_kind_the_file_is_written_again(tmp_path):
             assert time.monotonic() < end_s
             time.sleep(0.01)
     assert told == [f"{file}: MemoryError"]
+
+
+@pytest.mark.parametrize("limit", LATENCY_BUCKETS_S)
+def test_a_bucket_holds_what_is_as_long_as_its_limit(metrics, limit):
+    """`le` is "less or equal"."""
+    metrics(Event("granted", "Ann", {"latency_ms": limit * 1000}))
+    families = parsed(metrics.text())
+    name = "facegate_grant_latency_seconds_bucket"
+    assert value(families, name, le=f"{limit:g}") == 1
+    shorter = [other for other in LATENCY_BUCKETS_S if other < limit]
+    assert all(value(families, name, le=f"{other:g}") == 0 for other in shorter)
+
+
+def test_another_user_may_read_the_file_whatever_the_daemons_mask(metrics, tmp_path):
+    """The unit says UMask=0077."""
+    before = os.umask(0o077)
+    try:
+        metrics.write()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "facegate.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_memory_is_what_is_held_not_what_was_reserved(metrics):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+    told = value(parsed(metrics.text()), "facegate_resident_memory_bytes")
+    assert told == pytest.approx(resident, rel=0.2)
+
+
+def test_a_file_that_fails_again_is_told_again(tmp_path):
+    told, place = [], tmp_path / "there" / "facegate.prom"
+
+    def until(done):
+        ends_s = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < ends_s
+            time.sleep(0.01)
+
+    with Metrics(place, 0.01, lambda: STATUS, told.append):
+        until(lambda: len(told) == 1)
+        place.parent.mkdir()
+        until(place.exists)
+        place.parent.rename(tmp_path / "away")
+        until(lambda: len(told) == 2)

@@ -218,3 +218,27 @@ def test_somebody_behind_does_not_take_the_light_from_who_is_to_turn(other):
     hall.advised.clear()
     hall.frames(FPS, 2, 1)
     assert set(hall.advised) == {PanelState.TURN_HEAD}
+
+
+@pytest.mark.parametrize("turn_within_s", [None, 1.0])
+def test_nothing_is_kept_of_tracks_that_have_ended(turn_within_s):
+    """Thousands of passers-by a day: what is left of each fills the memory in weeks."""
+    hall = Hall(turn_within_s=turn_within_s)
+    for number in range(1, 40):
+        hall.who = {number: (AWAY, FRIEND, STRANGER)[number % 3]}
+        hall.frames(4, number)
+    hall.who = {}
+    hall.frames(1)
+    of_tracks = hall.recogniser
+    parts = (of_tracks._continuity, of_tracks._patience, of_tracks._policy)
+    kept = [of_tracks._refused, of_tracks._asked_to_turn]
+    kept += [held for part in parts for held in vars(part).values()]
+    assert not any(held for held in kept if isinstance(held, dict | set))
+
+
+def test_the_canary_is_asked_between_frames():
+    hall, asked = Hall(), []
+    hall.recogniser._canary.ask_if_due = lambda: asked.append(1)
+    hall.who[1] = STRANGER
+    hall.frames(3, 1)
+    assert len(asked) == 3

@@ -126,3 +126,16 @@ def test_threads_lose_no_count(said, clock, repeats):
         thread.join()
     repeats.settle(at_end=True)
     assert said[-1].fields["times"] == 1999
+
+
+def test_the_count_tells_the_last_of_them(clock):
+    """Who reads the line wants to know what is so now, not ten minutes ago."""
+    said = []
+    repeats = Repeats(said.append, 600.0, clock)
+    for number in range(3):
+        repeats(Event("unknown", f"look {number}", {"reason": "nobody"}))
+    clock.now_s = 600.0
+    repeats.settle()
+    assert [e.name for e in said] == ["unknown", "repeated"]
+    assert said[1].message.endswith("the last: look 2")
+    assert said[1].fields["times"] == 2

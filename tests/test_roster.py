@@ -213,3 +213,30 @@ def test_the_last_one_can_be_removed(roster):
 def test_limits_follow_the_settings(roster):
     roster.obey(Config.model_validate({"access": {"threshold": 0.5}}))
     assert roster.now.limits.threshold == 0.5
+
+
+def test_a_change_while_it_reads_is_not_missed(roster, store, monkeypatch):
+    """Somebody else enrols between reading the templates and reading the revision."""
+    read, more = store.gallery, [lambda: store.add("Cleo", [vector(3)])]
+
+    def gallery():
+        found = read()
+        if more:
+            more.pop()()
+        return found
+
+    monkeypatch.setattr(store, "gallery", gallery)
+    store.add("Ben", [vector(2)])
+    roster.reload_if_changed()
+    roster.reload_if_changed()
+    cleo = store.person("Cleo").person_id
+    assert roster.now.matcher.match(vector(3)).person_id == cleo
+
+
+def test_the_door_is_told_before_anybody_can_be_recognised(roster, store):
+    """Else a new person could be granted whom the door takes for a stranger."""
+    seen = []
+    roster.told = lambda members: seen.append(members is roster.now)
+    with roster.changing():
+        store.add("Ben", [vector(2)])
+    assert seen == [False]

@@ -21,7 +21,7 @@ ONE_PERSON, THRESHOLD = 1.0, 0.8
 class Gate:
     """An enroller whose camera shows what it is told to."""
 
-    def __init__(self, store, **enrolment):
+    def __init__(self, store):
         self.store, self.watching, self.ended, self.shows = store, True, [], None
         self.now_s, self.said, events = 100.0, [], []
         gallery = store.gallery()
@@ -33,7 +33,7 @@ class Gate:
         )
         reader = SimpleNamespace(sole_embedding=lambda pixels, found: self.shows)
         self.enroller = Enroller(
-            parse_config({"enrolment": {"captures": 2, "interval_s": 0.0, **enrolment}}, "test"),
+            parse_config({"enrolment": {"captures": 2, "interval_s": 0.0}}, "test"),
             SimpleNamespace(calibration=SimpleNamespace(midpoint=ONE_PERSON), reader=reader),
             store,
             SimpleNamespace(now=now, changing=threading.Lock),
@@ -43,16 +43,15 @@ class Gate:
             self.ended.append,
         )
 
-    def show(self, vector, seconds=0.0):
-        """Let a second of frames pass, `seconds` later."""
-        self.now_s += seconds
+    def show(self, vector):
+        """Let a second of frames pass."""
         self.shows = Embedding(vector, "model-a", 1.0)
         for _ in range(10):
             self.now_s += 0.1
             frame = Frame(np.zeros((2, 2, 3), np.uint8), self.now_s, 1)
             self.enroller.collect(frame, ())
 
-    def enrol(self, name, countdown_s=0.0, then=lambda: None):
+    def enrol(self, name, then, countdown_s=0.0):
         """Enrol in a thread while `then` happens; gives the person or the error."""
         got, self.said = [], []
         begun = threading.Event()
@@ -117,7 +116,7 @@ def test_no_look_is_taken_while_it_is_counted_down(gate):
             time.sleep(0.01)
         gate.show(ben)
 
-    person = gate.enrol("Ben", countdown_s=3.0, then=then)
+    person = gate.enrol("Ben", then, countdown_s=3.0)
     assert getattr(person, "name", person) == "Ben"
     match = Matcher(gate.store.gallery()).match(passer_by)
     assert match.distance > 1.0

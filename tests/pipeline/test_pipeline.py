@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -89,3 +90,34 @@ def test_a_failure_while_stopping_is_told_too():
         Pipeline([Stage("act", lambda stopping: stopping.wait(30), finish)]),
     ):
         pass
+
+
+def test_stopping_takes_its_time_once_however_many_are_deaf():
+    """systemd kills what takes longer, and then nothing is written down."""
+    release = threading.Event()
+    pipeline = Pipeline([Stage(f"deaf-{n}", lambda _s: release.wait(30)) for n in range(8)])
+    pipeline.__enter__()
+    began_s = time.monotonic()
+    with pytest.raises(DaemonError, match=", ".join(f"deaf-{n}" for n in range(8))):
+        pipeline.stop(timeout_s=0.3)
+    release.set()
+    assert time.monotonic() - began_s < 1.5
+
+
+def test_stopping_frees_whoever_waits_for_data():
+    data = threading.Event()
+    with Pipeline([Stage("reader", lambda _stopping: data.wait(30))], wake=data.set):
+        pass
+
+
+def test_nobody_feeds_a_stage_that_is_not_there_yet():
+    begun = []
+
+    def noting(name, start):
+        return lambda: (begun.append(name), start())
+
+    stages = [Stage(n, lambda stopping: stopping.wait(30)) for n in ("capture", "detect", "act")]
+    for stage in stages:
+        stage._thread.start = noting(stage.name, stage._thread.start)
+    with Pipeline(stages):
+        assert begun == ["act", "detect", "capture"]
