@@ -5,24 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 
 from facegate.closing import Closing
 from facegate.types import U8, Frame
 
+if TYPE_CHECKING:
+    from facegate.hardware.camera import Camera
+
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-
-
-class _Source(Protocol):
-    """What is used of a camera."""
-
-    description: str
-
-    def frames(self, stopping: threading.Event) -> Iterator[Frame]: ...
-
-    def close(self) -> None: ...
 
 
 class TurnedCamera(Closing):
@@ -38,7 +31,7 @@ class TurnedCamera(Closing):
         description: what it looks through, and how it is turned, for people.
     """
 
-    def __init__(self, camera: _Source, rotation_deg: int) -> None:
+    def __init__(self, camera: Camera, rotation_deg: int) -> None:
         self._camera, self._turn = camera, _TURNS[rotation_deg]
         self.description = f"{camera.description}, turned by {rotation_deg}°"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -27,8 +26,8 @@ from facegate.training.loop import (
     beginnings,
     graphed,
     mixed_precision,
-    network_input,
     pick_device,
+    raw_embeddings,
     seed_everything,
 )
 from facegate.training.metrics import fold_correct, tells_nobody_apart
@@ -38,7 +37,7 @@ from facegate.training.sampling import Balanced, labels_of, shuffled
 from facegate.training.torch_twin import TorchTwin
 from facegate.training.verification import Verification, figures, verification
 from facegate.training.weights import grow, load_weights, settle
-from facegate.types import EMBEDDING_FLOATS, F32, I64
+from facegate.types import EMBEDDING_FLOATS, I64
 
 TARGET_FLOATS = 512
 BANK_SIZE = 4096
@@ -316,15 +315,9 @@ def held_out_pairs(
     """Compare the pairs of `val-pairs.csv` in `faces-val.parquet` at `side` pixels, in float."""
     crops = read_crops([data / "faces-val.parquet"], side)
     pairs = read_pairs(data / "val-pairs.csv", len(crops.pixels))
-    was_training = trunk.training
-    trunk.eval()
-    found: list[F32] = []
-    with torch.no_grad(), mixed_precision(device):
-        for start in range(0, len(crops.pixels), 256):
-            x = network_input(torch.from_numpy(crops.pixels[start : start + 256]), device)
-            found.append(F.normalize(trunk(x).float(), dim=1).cpu().numpy())
-    trunk.train(was_training)
-    vectors = np.concatenate(found)
+    batches = (crops.pixels[k : k + 256] for k in range(0, len(crops.pixels), 256))
+    raw = torch.from_numpy(raw_embeddings(trunk, batches, device))
+    vectors = F.normalize(raw, dim=1).numpy()
     return verification(vectors, pairs, labels_of(crops.identity))
 
 

@@ -24,14 +24,16 @@ HEIGHT_PX, WIDTH_PX = 720, 1280
 FOCAL_PX = 1.0 * WIDTH_PX
 """53° from side to side, about a Pi camera's."""
 
-GREY = 150
-"""Level of a background without anything in it."""
+EMPTY = np.full((HEIGHT_PX, WIDTH_PX, 3), 150, np.uint8)
+"""A background without anything in it."""
 
 NOISE = 4.0
 """Standard deviation of the sensor's noise, grey levels."""
 
 SIDE, ABOVE, BELOW = 2.0, 1.8, 2.2
 """How much of the photograph is shown, around the point between the eyes."""
+
+CORNERS = np.array([(-SIDE, -ABOVE), (SIDE, -ABOVE), (SIDE, BELOW), (-SIDE, BELOW)])
 
 SKULL_X, SKULL_Y, SKULL_Z, SKULL_MIDDLE = 1.15, 1.75, 1.3, 0.35
 NOSE_Z, NOSE_Y, NOSE_WIDE, NOSE_LONG = 0.3, 0.6, 0.2, 0.3
@@ -55,6 +57,11 @@ class Photo:
     pixels: U8
     left_eye: F32
     right_eye: F32
+
+    @property
+    def eyes_px(self) -> float:
+        """Distance of the eyes, pixels."""
+        return float(np.hypot(*(self.right_eye - self.left_eye)))
 
 
 @dataclass(frozen=True)
@@ -152,8 +159,7 @@ def show(photo: Photo, body: Body, pose: Pose, onto: U8) -> U8:
         uint8 (H, W, 3), RGB, without noise.
     """
     turn = _rotation(pose)
-    corners = np.array([(-SIDE, -ABOVE), (SIDE, -ABOVE), (SIDE, BELOW), (-SIDE, BELOW)])
-    sides = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    sides = zip(CORNERS, np.roll(CORNERS, -1, axis=0), strict=True)
     edge = np.concatenate([np.linspace(a, b, 20) for a, b in sides])
     outline = _seen(body.surface(edge), body, turn, pose)
     height, width = onto.shape[:2]
@@ -163,7 +169,7 @@ def show(photo: Photo, body: Body, pose: Pose, onto: U8) -> U8:
         return onto
     pixels = np.stack(np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1])), -1)
     at = _photographed(pixels.astype(np.float64), body, turn, pose)
-    scale = float(np.hypot(*(photo.right_eye - photo.left_eye))) / pose.eyes_px
+    scale = photo.eyes_px / pose.eyes_px
     source = photo.pixels if scale <= 1 else cv2.GaussianBlur(photo.pixels, (0, 0), 0.4 * scale)
     across = (photo.right_eye - photo.left_eye).astype(np.float64)
     down = np.array([-across[1], across[0]])
@@ -180,8 +186,8 @@ def show(photo: Photo, body: Body, pose: Pose, onto: U8) -> U8:
 
 def photograph(photo: Photo, yaw: float) -> Photo:
     """Photograph the head of a photograph anew, turned by `yaw` degrees."""
-    pose = Pose(yaw=yaw, eyes_px=float(np.hypot(*(photo.right_eye - photo.left_eye))))
-    pixels = show(photo, HEAD, pose, np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8))
+    pose = Pose(yaw=yaw, eyes_px=photo.eyes_px)
+    pixels = show(photo, HEAD, pose, EMPTY)
     eyes = _relief(np.array([(-0.5, 0.0), (0.5, 0.0)]))
     seen = _seen(eyes, HEAD, _rotation(pose), pose).astype(np.float32)
     return Photo(pixels, seen[0], seen[1])
@@ -212,9 +218,8 @@ def _seen(points: Points, body: Body, turn: Points, pose: Pose) -> Points:
 
 def _photographed(pixels: Points, body: Body, turn: Points, pose: Pose) -> Points:
     """Find the points of the photograph that pixels (..., 2) show, by going on from a flat one."""
-    corners = np.array([(-SIDE, -ABOVE), (SIDE, -ABOVE), (SIDE, BELOW), (-SIDE, BELOW)])
-    flat = _seen(_flat(corners), body, turn, pose)
-    back = cv2.getPerspectiveTransform(flat.astype(np.float32), corners.astype(np.float32))
+    flat = _seen(_flat(CORNERS), body, turn, pose)
+    back = cv2.getPerspectiveTransform(flat.astype(np.float32), CORNERS.astype(np.float32))
     at = cv2.perspectiveTransform(pixels.reshape(-1, 1, 2), back).reshape(pixels.shape)
     undo = np.linalg.inv(turn[:2, :2])
     for _ in range(ROUNDS):

@@ -11,10 +11,9 @@ import numpy as np
 
 from facegate.errors import InputError
 from facegate.training.heads import (
+    EMPTY,
     FLAT,
-    GREY,
     HEAD,
-    HEIGHT_PX,
     WIDTH_PX,
     Body,
     Photo,
@@ -39,8 +38,6 @@ MOST_YAW = 0.12
 
 EYES_PX = (35.0, 110.0)
 """Distance of the eyes in the frame: somebody two metres away to one at arm's length."""
-
-EMPTY = np.full((HEIGHT_PX, WIDTH_PX, 3), GREY, np.uint8)
 
 
 class Turn(Protocol):

@@ -18,6 +18,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from facegate.errors import DataError
+from facegate.types import F32, U8
 from facegate.vision.card import sha256_of
 from facegate.vision.preprocess import PIXEL_MEAN, PIXEL_SCALE
 
@@ -81,6 +82,25 @@ def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Give float32 (N, 3, H, W) of uint8 (N, H, W, 3), normalised as `vision.preprocess` does."""
     x = pixels.to(device).permute(0, 3, 1, 2).float()
     return ((x - PIXEL_MEAN) / PIXEL_SCALE).contiguous(memory_format=torch.channels_last)
+
+
+def raw_embeddings(trunk: torch.nn.Module, batches: Iterable[U8], device: torch.device) -> F32:
+    """Embed crops as they are: float32 (N, D), before normalising.
+
+    Args:
+        trunk: of an embedder; it comes back in the mode it was in.
+        batches: uint8 (n, side, side, 3).
+        device: where the trunk is.
+    """
+    was_training = trunk.training
+    trunk.eval()
+    found = []
+    with torch.no_grad(), mixed_precision(device):
+        for pixels in batches:
+            x = network_input(torch.from_numpy(pixels), device)
+            found.append(trunk(x).float().cpu().numpy())
+    trunk.train(was_training)
+    return np.concatenate(found)
 
 
 def made_ahead(make: Callable[[int], T], first: int, last: int) -> Iterator[T]:

@@ -22,7 +22,7 @@ import torch
 
 from facegate.errors import DataError
 from facegate.training.data import read_crops
-from facegate.training.loop import mixed_precision, network_input, pick_device
+from facegate.training.loop import pick_device, raw_embeddings
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
 from facegate.training.torch_twin import TorchTwin
@@ -107,14 +107,11 @@ def settle_last_layer(
     label = labels_of(crops.identity)
     rows = _rows(label)
     device = pick_device()
-    trunk = TorchTwin(model).to(device, memory_format=torch.channels_last).eval()
-    raw: list[F32] = []
+    trunk = TorchTwin(model).to(device, memory_format=torch.channels_last)
     starts = range(0, len(rows), BATCH)
-    for start in progress(starts, len(starts), "batches of crops"):
-        x = network_input(torch.from_numpy(crops.pixels[rows[start : start + BATCH]]), device)
-        with torch.no_grad(), mixed_precision(device):
-            raw.append(trunk(x).float().cpu().numpy())
-    metric = metric_of(np.concatenate(raw), label[rows])
+    told = progress(starts, len(starts), "batches of crops")
+    raw = raw_embeddings(trunk, (crops.pixels[rows[k : k + BATCH]] for k in told), device)
+    metric = metric_of(raw, label[rows])
     last = model.layers[-1]
     kernel, bias = (np.asarray(w, np.float64) for w in last.get_weights())
     last.set_weights([kernel @ metric.spread, (bias - metric.centre) @ metric.spread])

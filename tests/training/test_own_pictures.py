@@ -196,10 +196,14 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert done.code == 0, done.err
     assert "before training" in done.out
     assert "people it never saw" in done.out
-    assert (
-        f"next: facegate export embedder --weights {run}/embedder.weights.h5 "
-        f"--out {run}/embedder.tflite --data {run}/prepared --width 0.25\n"
-    ) in done.out
+
+    def next_step(folder):
+        return (
+            f"next: facegate export embedder --weights {folder}/embedder.weights.h5 "
+            f"--out {folder}/embedder.tflite --data {run}/prepared --width 0.25\n"
+        )
+
+    assert next_step(run) in done.out
     told = json.loads((run / "figures.json").read_text())
     assert 0 < told["accuracy"] <= 1
     for name in ("roc.png", "distances.png"):
@@ -213,10 +217,7 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert settled.code == 0, settled.err
     assert "people with two or more: moved by" in settled.out
     assert "against what it began with: accuracy" in settled.out
-    assert (
-        f"next: facegate export embedder --weights {run}/metric/embedder.weights.h5 "
-        f"--out {run}/metric/embedder.tflite --data {run}/prepared --width 0.25\n"
-    ) in settled.out
+    assert next_step(run / "metric") in settled.out
     told = json.loads((run / "metric" / "run.json").read_text())
     assert [words.split()[1:3] for words in told["commands"]] == [
         ["train", "embedder"], ["train", "metric"],
