@@ -1,8 +1,8 @@
 """From trained weights to a TFLite model, full-integer or float, and its card.
 
-Post-training quantisation with per-channel weights, calibrated on real pictures. The last layer of
-embedder and refiner stays in float inside the graph: an INT8 scale on the embedder's raw 128 values
-would round weak faces to almost nothing.
+Post-training quantisation with per-channel weights, calibrated on real pictures; the ranges of
+embedder and refiner are drawn in (`ranges`). Their last layer stays in float inside the graph: an
+INT8 scale on the embedder's raw 128 values would round weak faces to almost nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from facegate.training.chatter import hushed
 from facegate.training.data import OWN_PICTURES, read_crops, read_scenes, source_names
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
+from facegate.training.ranges import drawn_in
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
@@ -177,7 +178,7 @@ def to_int8_tflite(
     with hushed():
         if float_output:
             converter._experimental_calibrate_only = True
-            calibrated = converter.convert()
+            calibrated = drawn_in(converter.convert(), pictures)
             interpreter = interpreter_of(calibrated)
             kept = [d["name"] for d in interpreter.get_output_details()]
             if before is not None:
