@@ -165,13 +165,16 @@ def metric(
             help="Of the embedder: of a run (.weights.h5), .keras, .h5, or an exported .tflite.",
         ),
     ],
+    centre_only: Annotated[
+        bool, typer.Option("--centre-only", help="Centre it, and do not even it out.")
+    ] = False,
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
     """Settle the last layer of a trained embedder: centred, and one person's pictures close.
 
-    Takes minutes, and nothing but the last layer changes. It helps some networks and not others:
-    compare what `export` says of both.
+    Takes minutes, and nothing but the last layer changes. It helps some networks and not others,
+    and a narrow one may gain by the centre alone: compare what `export` says of each.
     """
     _prepare(threads)
     from facegate.training import embedder as training
@@ -192,7 +195,7 @@ def metric(
         data = _prepared(data, out, seed)
     told = made_by(weights)
     _remember(out, told.get("settings") or told.get("training") or asdict(variant), weights)
-    settle_last_layer(model, data, typer.echo, progress)
+    settle_last_layer(model, data, typer.echo, progress, centre_only)
     model.save_weights(path)
     if (data / "val-pairs.csv").is_file():
         typer.echo(training.change_since(weights, path, data, variant).line)

@@ -56,15 +56,16 @@ class Metric:
     people: int
 
 
-def metric_of(raw: F32, label: I64) -> Metric:
+def metric_of(raw: F32, label: I64, centre_only: bool = False) -> Metric:
     """Learn the metric from embeddings.
 
     Args:
         raw: float32 (N, D), before normalising.
         label: int64 (N,), whose picture each is.
+        centre_only: leave what one person's pictures differ by as it is: `spread` is one.
 
     Raises:
-        DataError: nobody has two pictures.
+        DataError: nobody has two pictures, and that was to be evened out.
     """
     _, person, count = np.unique(label, return_inverse=True, return_counts=True)
     means = np.zeros((len(count), raw.shape[1]))
@@ -72,6 +73,9 @@ def metric_of(raw: F32, label: I64) -> Metric:
     means /= count[:, None]
     several = count > 1
     people = int(several.sum())
+    centre = means.mean(0) * len(means) / (len(means) + ORIGIN_PEOPLE)
+    if centre_only:
+        return Metric(centre, np.eye(raw.shape[1]), people)
     if not people:
         raise DataError("nobody has two pictures: what one person's differ by is not to be seen")
     # Everybody counts the same, however many pictures there are of them.
@@ -82,7 +86,6 @@ def metric_of(raw: F32, label: I64) -> Metric:
     sphere = np.eye(len(within)) * np.trace(within) / len(within)
     values, vectors = np.linalg.eigh(belief * within + (1 - belief) * sphere)
     spread = vectors / np.sqrt(values) @ vectors.T
-    centre = means.mean(0) * len(means) / (len(means) + ORIGIN_PEOPLE)
     return Metric(centre, spread * len(spread) / np.trace(spread), people)
 
 
@@ -91,6 +94,7 @@ def settle_last_layer(
     data: Path,
     say: Callable[[str], None] = print,
     progress: Progress[Any] = quietly,
+    centre_only: bool = False,
 ) -> Metric:
     """Learn the metric of an embedder's training crops, and fold it into its last layer.
 
@@ -99,9 +103,10 @@ def settle_last_layer(
         data: folder with `faces-train-*.parquet`.
         say: takes a line about what was found.
         progress: around what takes long.
+        centre_only: do the first of the two alone.
 
     Raises:
-        DataError: the data cannot be read, or nobody has two pictures.
+        DataError: the data cannot be read, or nobody has two pictures to even out.
     """
     crops = read_crops(sorted(data.glob("faces-train-*.parquet")))
     label = labels_of(crops.identity)
@@ -111,15 +116,17 @@ def settle_last_layer(
     starts = range(0, len(rows), BATCH)
     told = progress(starts, len(starts), "batches of crops")
     raw = raw_embeddings(trunk, (crops.pixels[rows[k : k + BATCH]] for k in told), device)
-    metric = metric_of(raw, label[rows])
+    metric = metric_of(raw, label[rows], centre_only)
     last = model.layers[-1]
     kernel, bias = (np.asarray(w, np.float64) for w in last.get_weights())
     last.set_weights([kernel @ metric.spread, (bias - metric.centre) @ metric.spread])
+    moved = f"from {len(rows)} crops, {metric.people} people with two or more: moved by "
+    moved += f"{np.linalg.norm(metric.centre):.3f}"
+    if centre_only:
+        say(moved)
+        return metric
     least, most = np.linalg.eigvalsh(metric.spread)[[0, -1]]
-    say(
-        f"from {len(rows)} crops, {metric.people} people with two or more: moved by "
-        f"{np.linalg.norm(metric.centre):.3f}, stretched by {least:.2f} to {most:.2f}"
-    )
+    say(f"{moved}, stretched by {least:.2f} to {most:.2f}")
     if metric.people < FEW_PEOPLE:
         say(f"so few people tell little: {FEW_PEOPLE} or more with two pictures say more")
     return metric

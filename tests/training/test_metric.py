@@ -70,3 +70,13 @@ def test_who_has_one_picture_tells_the_centre_alone():
 def test_without_two_pictures_of_anybody_it_says_so():
     with pytest.raises(DataError, match="nobody has two pictures"):
         metric_of(np.ones((3, D), np.float32), np.arange(3))
+
+
+def test_centring_alone_leaves_how_pictures_differ():
+    raw, label = crowd(400, 4, np.random.default_rng(0), 6.0, 2.0)
+    centred = metric_of(raw, label, centre_only=True)
+    assert (centred.spread == np.eye(D)).all()
+    assert centred.centre == pytest.approx(metric_of(raw, label).centre)
+    assert hits(raw, label, centred) > hits(raw, label)
+    alone = metric_of(raw[::4], label[::4], centre_only=True)  # one picture of each
+    assert (alone.people, alone.centre[0]) == (0, pytest.approx(2.0, abs=0.5))

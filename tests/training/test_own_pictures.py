@@ -222,6 +222,15 @@ def test_a_folder_of_photos_becomes_an_embedder(facegate, portraits, tmp_path):
     assert [words.split()[1:3] for words in told["commands"]] == [
         ["train", "embedder"], ["train", "metric"],
     ]  # fmt: skip
+    centred = facegate(
+        "train", "metric", "--weights", run / "embedder.weights.h5", "--data", run / "prepared",
+        "--out", run / "centred", "--threads", "1", "--centre-only",
+    )  # fmt: skip
+    assert (centred.code, "stretched" in settled.out, "stretched" in centred.out) == (
+        0,
+        True,
+        False,
+    )
     over = facegate(
         *("train", "metric", "--weights", run / "embedder.weights.h5"),
         *("--data", run / "prepared", "--out", run),
