@@ -366,16 +366,16 @@ def liveness(
     `access.liveness: head_turn`. Of a folder of people the first readable picture of each is taken.
     A photograph takes about half a minute.
     """
+    if (data is None) == (images is None):
+        raise typer.BadParameter("give one of --data and --images: where the photographs are")
+    if card and data is None:
+        raise typer.BadParameter("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []))
     from facegate.training import liveness as measuring
     from facegate.training.card_file import amend_card
     from facegate.training.data import read_scenes
     from facegate.training.identity_folder import read_folder
 
-    if (data is None) == (images is None):
-        raise InputError("give one of --data and --images: where the photographs are")
-    if card and data is None:
-        raise InputError("--card belongs to --data DIR: a card tells what everybody can measure")
     settings = load_config(config)
     check_writable(sheet)
     vision = parts.load_vision(settings)
