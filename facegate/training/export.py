@@ -32,7 +32,7 @@ from facegate.vision.card import sha256_of
 from facegate.vision.decoding import Canvas, faces_in
 from facegate.vision.detector import CANDIDATE_SCORE
 from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
-from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float
+from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float, to_int8
 from facegate.vision.refiner import refined, shown
 
 CALIBRATION_PICTURES = 300
@@ -278,9 +278,7 @@ def name_outputs(model: keras.Model, content: bytes) -> dict[str, str]:
     rng = np.random.default_rng(0)
     shape = tuple(int(n) for n in interpreter.get_input_details()[0]["shape"])
     pixels = rng.integers(0, 256, shape, dtype=np.uint8)
-    interpreter.set_tensor(
-        interpreter.get_input_details()[0]["index"], np.bitwise_xor(pixels, 0x80).view(np.int8)
-    )
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], to_int8(pixels))
     interpreter.invoke()
     wanted = {k: np.array(v) for k, v in model(to_float(pixels)).items()}
     names: dict[str, str] = {}

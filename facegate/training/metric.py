@@ -120,14 +120,13 @@ def settle_last_layer(
     last = model.layers[-1]
     kernel, bias = (np.asarray(w, np.float64) for w in last.get_weights())
     last.set_weights([kernel @ metric.spread, (bias - metric.centre) @ metric.spread])
-    moved = f"from {len(rows)} crops, {metric.people} people with two or more: moved by "
-    moved += f"{np.linalg.norm(metric.centre):.3f}"
-    if centre_only:
-        say(moved)
-        return metric
     least, most = np.linalg.eigvalsh(metric.spread)[[0, -1]]
-    say(f"{moved}, stretched by {least:.2f} to {most:.2f}")
-    if metric.people < FEW_PEOPLE:
+    stretched = "" if centre_only else f", stretched by {least:.2f} to {most:.2f}"
+    say(
+        f"from {len(rows)} crops, {metric.people} people with two or more: moved by "
+        f"{np.linalg.norm(metric.centre):.3f}{stretched}"
+    )
+    if not centre_only and metric.people < FEW_PEOPLE:
         say(f"so few people tell little: {FEW_PEOPLE} or more with two pictures say more")
     return metric
 

@@ -28,14 +28,26 @@ def partitions(content: bytes | Path) -> int:
     return len(running)
 
 
-def interpreter_of(content: bytes | Path) -> Any:
-    """Open a TFLite file, or its bytes, with the default delegate."""
-    from ai_edge_litert.interpreter import Interpreter
+def interpreter_of(content: bytes | Path, every_tensor: bool = False) -> Any:
+    """Open a TFLite file, or its bytes, with the default delegate.
 
-    interpreter = (
-        Interpreter(model_content=content)
-        if isinstance(content, bytes)
-        else Interpreter(model_path=str(content))
+    Args:
+        content: the file.
+        every_tensor: keep the values of all tensors readable. It runs without the delegate, which
+            fuses layers and keeps what was between them to itself.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    in_memory = isinstance(content, bytes)
+    interpreter = Interpreter(
+        model_path=None if in_memory else str(content),
+        model_content=content if in_memory else None,
+        experimental_preserve_all_tensors=every_tensor,
+        experimental_op_resolver_type=(
+            OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            if every_tensor
+            else OpResolverType.AUTO
+        ),
     )
     interpreter.allocate_tensors()
     return interpreter

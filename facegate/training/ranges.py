@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from facegate.training.partitions import interpreter_of
 from facegate.types import F32, U8
 from facegate.vision.preprocess import to_float
 
@@ -83,15 +84,7 @@ def _has_range(quantization: Any) -> bool:
 
 def _activations(graph: bytes, pictures: U8, numbers: list[int]) -> Iterator[dict[int, F32]]:
     """Give, for each picture, some values of each of the tensors."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=graph,
-        experimental_preserve_all_tensors=True,
-        # XNNPACK fuses layers, and keeps what was between them to itself.
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
+    interpreter = interpreter_of(graph, every_tensor=True)
     entry = interpreter.get_input_details()[0]["index"]
     for picture in pictures:
         interpreter.set_tensor(entry, to_float(picture[None]))

@@ -21,6 +21,7 @@ from torch import nn
 from facegate.errors import InputError
 from facegate.training.architectures import EMBEDDERS
 from facegate.training.card_file import RUN_FILE
+from facegate.training.partitions import interpreter_of
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
 
@@ -151,13 +152,7 @@ def _folded(path: Path, bare: list[str]) -> dict[str, tuple[F32, F32]]:
         path: the file.
         bare: names of the layers that no BatchNorm follows.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_path=str(path),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
+    interpreter = interpreter_of(path, every_tensor=True)
     details = {d["index"]: d for d in interpreter.get_tensor_details()}
     steps = interpreter._get_ops_details()
     # In a file with FP16 weights each kernel is widened by a step of its own.

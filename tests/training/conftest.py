@@ -116,3 +116,23 @@ def perturb():
         return model
 
     return apply
+
+
+@pytest.fixture(scope="session")
+def answers():
+    """Run a TFLite file of one output, INT8 or float, on uint8 (N, H, W, 3): (N, ...)."""
+    from facegate.training.partitions import interpreter_of
+    from facegate.vision.preprocess import to_float, to_int8
+
+    def ask(content, pictures):
+        interpreter = interpreter_of(content)
+        entry, end = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        given = to_int8 if entry["dtype"] == np.int8 else to_float
+        found = []
+        for picture in pictures:
+            interpreter.set_tensor(entry["index"], given(picture[None]))
+            interpreter.invoke()
+            found.append(interpreter.get_tensor(end["index"])[0].copy())
+        return np.array(found)
+
+    return ask

@@ -59,21 +59,13 @@ def units(raw):
     return raw / np.linalg.norm(raw, axis=1, keepdims=True)
 
 
-def test_it_costs_the_network_what_the_converter_does(perturb, pictures):
+def test_it_costs_the_network_what_the_converter_does(perturb, answers, pictures):
     pytest.importorskip("tensorflow", reason="needs the extra [train]")
     from facegate.training import export
-    from facegate.training.partitions import interpreter_of
 
     model = perturb(architectures.inception_resnet_lite(SIDE, width=0.25, batch_size=1))
     content = export.to_int8_tflite(model, pictures, float_output=True)
-    interpreter = interpreter_of(content)
-    quantised = []
-    for picture in pictures:
-        given = np.bitwise_xor(picture[None], 0x80).view(np.int8)
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
-        interpreter.invoke()
-        quantised.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    quantised = units(quantised)
+    quantised = units(answers(content, pictures))
     views = torch.from_numpy(to_float(pictures)).permute(0, 3, 1, 2)
     rounding = twin.TorchTwin(model, fake_quantised=True).eval()
     assert not any("embedding" in name for name in (*rounding.ranges, *rounding._rounded))

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from facegate.training.partitions import interpreter_of
 from facegate.training.ranges import REACHES, drawn_in, errors
 
 pytestmark = [
@@ -40,24 +39,11 @@ def test_a_range_above_nothing_begins_at_nothing():
     assert errors(np.float32([2, 4]), 2.0, 4.0) == pytest.approx(errors(np.float32([2, 4]), 0, 4))
 
 
-def answers(content, pictures):
-    interpreter = interpreter_of(content)
-    entry, end = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    found = []
-    for picture in pictures:
-        shown = (picture ^ 0x80).view(np.int8) if entry["dtype"] == np.int8 else picture
-        interpreter.set_tensor(entry["index"], shown[None])
-        interpreter.invoke()
-        found.append(interpreter.get_tensor(end["index"])[0].copy())
-    return np.array(found)
-
-
 @pytest.mark.train
-def test_a_network_is_nearer_to_its_float_self_for_it(perturb, monkeypatch):
+def test_a_network_is_nearer_to_its_float_self_for_it(perturb, answers, monkeypatch):
     pytest.importorskip("tensorflow", reason="needs the extra [train]")
     keras = pytest.importorskip("keras", reason="needs the extra [train]")
     from facegate.training import architectures, export
-    from facegate.vision.preprocess import to_float
 
     keras.utils.set_random_seed(0)
     model = export.for_xnnpack(
@@ -67,7 +53,7 @@ def test_a_network_is_nearer_to_its_float_self_for_it(perturb, monkeypatch):
     # Smooth pictures, and few of them bright: as faces are.
     rough = rng.integers(0, 256, (60, 6, 6, 3)) * rng.uniform(0.2, 1, (60, 1, 1, 1)) ** 2
     pictures = rough.astype(np.uint8).repeat(16, 1).repeat(16, 2)
-    wanted = answers(export.to_float_tflite(model), to_float(pictures))
+    wanted = answers(export.to_float_tflite(model), pictures)
 
     before = {}
 
