@@ -115,14 +115,21 @@ def name_to_enrol(store: Store, name: str, more: bool) -> str:
         more: whether somebody enrolled already gets more templates.
 
     Raises:
-        InputError: the name is taken or unusable, or nobody is called so who is to get more.
+        InputError: the name is taken or unusable, or nobody is called so who is to get more, or has
+            no looks yet.
     """
     try:
-        return store.person(name).name if more else store.check_new_name(name)
+        return _with_looks(store.person(name)).name if more else store.check_new_name(name)
     except NameTakenError as error:
         raise NameTakenError(
             f"{name}: is enrolled already; --more adds looks, another person needs another name"
         ) from error
+
+
+def _with_looks(person: Person) -> Person:
+    if not person.templates:
+        raise InputError(f"{person.name}: has no looks yet that more could resemble; no --more")
+    return person
 
 
 def check_looks(
@@ -148,22 +155,28 @@ def check_looks(
         allow_duplicate: whether they may resemble somebody else.
 
     Raises:
-        InputError: the pictures show different people, or somebody else enrolled already, or do not
-            resemble the templates of who is to get more.
+        InputError: the pictures show different people, or somebody else enrolled already, or one of
+            them does not resemble the templates of who is to get more.
         NameTakenError: they show who is enrolled under this very name.
     """
-    matches = [matcher.match(v) for v in vectors]
     if returning is not None:
-        own = [m.distance for m in matches if m.person_id == returning.person_id]
-        if not own or min(own) > one_person:
-            raise InputError(
-                f"{name}: these looks do not resemble the ones enrolled; to begin anew, forget "
-                f"{name} and enrol again"
-            )
-        matches = [m for m in matches if m.person_id != returning.person_id]
+        own = matcher.only(_with_looks(returning).person_id)
+        _check_resembles(name, [own.match(v).distance for v in vectors], one_person)
+        matcher = matcher.without(returning.person_id)
     _check_one_person(name, vectors, one_person)
     if not allow_duplicate:
-        _check_unknown(name, matches, names, threshold)
+        _check_unknown(name, [matcher.match(v) for v in vectors], names, threshold)
+
+
+def _check_resembles(name: str, distances: list[float], one_person: float) -> None:
+    """Refuse all looks for one: who has one resembling look, or makes one, adds others with it."""
+    for number, distance in enumerate(distances, 1):
+        if distance > one_person:
+            raise InputError(
+                f"{name}: look {number} of {len(distances)} does not resemble the ones enrolled "
+                f"(distance {distance:.2f}, limit {one_person:.2f}); nobody else may be in them; "
+                f"or, to begin anew, forget {name} and enrol again"
+            )
 
 
 def _check_one_person(name: str, vectors: list[F32], one_person: float) -> None:

@@ -42,10 +42,16 @@ class Matcher:
 
     def without(self, person_id: int) -> Matcher:
         """Give a matcher of everybody else."""
+        return self._of([row for row, p in enumerate(self._person_ids) if p != person_id])
+
+    def only(self, person_id: int) -> Matcher:
+        """Give a matcher of one person alone."""
+        return self._of([row for row, p in enumerate(self._person_ids) if p == person_id])
+
+    def _of(self, rows: list[int]) -> Matcher:
         other = copy(self)
-        kept = [row for row, known in enumerate(self._person_ids) if known != person_id]
-        other._matrix = self._matrix[kept]
-        other._person_ids = [self._person_ids[row] for row in kept]
+        other._matrix = self._matrix[rows]
+        other._person_ids = [self._person_ids[row] for row in rows]
         return other
 
     def match(self, vector: F32) -> Match:

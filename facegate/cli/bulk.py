@@ -10,7 +10,7 @@ from typing import Literal
 from facegate import parts
 from facegate.access.names import clean_name, same_name_key
 from facegate.cli.enroll import enrolling
-from facegate.cli.options import daemon_of, directory, only_face
+from facegate.cli.options import daemon_of, directory, look_to_enrol
 from facegate.config import load_config
 from facegate.control.schemas import MAX_VECTORS
 from facegate.errors import InputError, NoEmbeddingError
@@ -112,7 +112,7 @@ def _vectors(folder: Path, reader: FaceReader, pass_over: Callable[[str], None])
             pass_over(f"{folder}: what comes after the first {most} usable pictures")
             return
         try:
-            vector = reader.embed(only_face(reader, path)[1]).vector
+            vector = look_to_enrol(reader, path)
         except (InputError, NoEmbeddingError) as error:
             pass_over(str(error))
             continue

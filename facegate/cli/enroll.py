@@ -23,8 +23,8 @@ from facegate.cli.options import (
     ConfigFile,
     back_up,
     daemon_of,
+    look_to_enrol,
     offline_store,
-    only_face,
     record,
 )
 from facegate.cli.output import AsJson, emit
@@ -78,8 +78,7 @@ def _say_progress(captured: int, guidance: str) -> None:
 
 
 def _from_pictures(vision: parts.Vision, pictures: list[Path]) -> list[F32]:
-    faces = [only_face(vision.reader, path)[1] for path in pictures]
-    return [vision.reader.embed(face).vector for face in faces]
+    return [look_to_enrol(vision.reader, path) for path in pictures]
 
 
 def _from_camera(config: Config, vision: parts.Vision, name: str, source: str | None) -> list[F32]:

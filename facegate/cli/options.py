@@ -24,7 +24,7 @@ from facegate.events import EventName
 if TYPE_CHECKING:
     from facegate.access.audit import Fact
     from facegate.access.store import Store
-    from facegate.types import U8
+    from facegate.types import F32, U8, Quality
     from facegate.vision.faces import Face, FaceReader
 
 ConfigFile = Annotated[
@@ -258,7 +258,6 @@ def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple
         InputError: no face, several, or (unless `allow_poor`) one that the quality gate refuses.
     """
     from facegate.vision.pictures import read_picture
-    from facegate.vision.quality import ADVICE
 
     pixels = read_picture(path)
     found = reader.find(pixels)
@@ -268,6 +267,24 @@ def only_face(reader: FaceReader, path: Path, allow_poor: bool = False) -> tuple
         raise InputError(f"{path}: {len(found)} faces; cut the picture so that it shows one person")
     face = reader.look(pixels, found[0])
     if not face.quality.passed and not allow_poor:
-        reason = face.quality.reasons[0]
-        raise InputError(f"{path}: the face is {reason.replace('_', ' ')}: {ADVICE[reason]}")
+        raise _too_poor(path, face.quality)
     return pixels, face
+
+
+def _too_poor(path: Path, quality: Quality) -> InputError:
+    from facegate.vision.quality import ADVICE
+
+    what = quality.reasons[0]
+    return InputError(f"{path}: the face is {what.replace('_', ' ')}: {ADVICE[what]}")
+
+
+def look_to_enrol(reader: FaceReader, path: Path) -> F32:
+    """Embed the one face a picture must show, as a door and a camera at enrolment would.
+
+    Raises:
+        InputError: no face, several, or one that the quality gate refuses, before or after.
+    """
+    face, embedding = reader.read(only_face(reader, path)[1])
+    if embedding is None:
+        raise _too_poor(path, face.quality)
+    return embedding.vector

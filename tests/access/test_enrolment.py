@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stores import at, unit, vectors
@@ -109,12 +111,42 @@ def test_more_looks_must_resemble_those_enrolled_and_nobody_elses(check, store):
     returning = store.add("Ann", [ann])
     check("Ann", [near(ann), near(ann, 1)], returning=returning)
     for duplicate in (False, True):
-        with pytest.raises(InputError, match="do not resemble the ones enrolled"):
+        with pytest.raises(InputError, match="does not resemble the ones enrolled"):
             check("Ann", [ben], returning=returning, allow_duplicate=duplicate)
     store.add("Ben", [ben])
     check("Ann", [near(ann)], returning=returning)
     with pytest.raises(InputError, match="this is already Ben"):
-        check("Ann", [unit(ann + 0.6 * ben), unit(ben + 0.6 * ann)], returning=returning)
+        check("Ann", [unit(0.6 * ann + 0.8 * ben)], returning=returning)
+
+
+def test_one_look_that_resembles_brings_no_others_along(check, store):
+    """With 0.6 of each, 29 degrees from Ann and 61 from Ben, who would be let in as Ann then."""
+    ann, ben = vectors(2)
+    returning = store.add("Ann", [ann])
+    with pytest.raises(InputError, match=r"look 2 of 2 does not resemble .* \(distance 1\.4"):
+        check("Ann", [unit(ann + 0.6 * ben), ben], returning=returning, allow_duplicate=True)
+
+
+def test_of_two_who_look_alike_both_get_more_looks(check, store):
+    """A new look of one may be nearer to the other: it need not be nearest to its own."""
+    ann, other = vectors(2)
+    first = store.add("Ann", [ann])
+    twin = store.add("Twin", [near(ann)])
+    for returning, look in ((first, near(near(ann), 1)), (twin, near(ann, 1))):
+        with pytest.raises(InputError, match=r"this is already (Ann|Twin) .* --allow-duplicate"):
+            check(returning.name, [look], returning=returning)
+        check(returning.name, [look], returning=returning, allow_duplicate=True)
+        with pytest.raises(InputError, match="does not resemble"):
+            check(returning.name, [other], returning=returning, allow_duplicate=True)
+
+
+def test_more_than_nothing_is_refused_before_anybody_looks(check, store, monkeypatch):
+    returning = replace(store.add("Ann", vectors(1)), templates=0)  # a new network forgets looks
+    monkeypatch.setattr(store, "person", lambda _: returning)
+    with pytest.raises(InputError, match="no looks yet"):
+        name_to_enrol(store, "Ann", more=True)
+    with pytest.raises(InputError, match="no looks yet"):
+        check("Ann", vectors(1), returning=returning)
 
 
 def test_every_look_is_compared_with_every_other(check):
@@ -138,5 +170,5 @@ def test_looks_of_somebody_else_are_never_added_even_where_duplicates_are_wanted
     ann, ben = vectors(2)
     returning = store.add("Ann", [ann])
     store.add("Ben", [ben])
-    with pytest.raises(InputError, match="do not resemble the ones enrolled"):
+    with pytest.raises(InputError, match="does not resemble the ones enrolled"):
         check("Ann", [near(ben)], returning=returning, allow_duplicate=True)
