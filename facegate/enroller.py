@@ -201,6 +201,8 @@ class Enroller:
             f"{person.name}, {person.templates} templates",
             called=[person.name],
             person=person.person_id,
+            looks=len(vectors),
+            templates=person.templates,
         )
         return person
 

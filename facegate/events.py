@@ -323,7 +323,13 @@ EVENTS: dict[EventName, EventKind] = {
         "An administrator has to be recognised first; nothing was changed.",
     ),
     "enrol_began": EventKind("040ccad34e47409ebdb0ec50fc199708", 5, "An enrolment began"),
-    "enrolled": EventKind("9298466fb17d4b2a92d576b464764f1e", 5, "A person was enrolled"),
+    "enrolled": EventKind(
+        "9298466fb17d4b2a92d576b464764f1e",
+        5,
+        "A person was enrolled",
+        "FACEGATE_LOOKS were taken, FACEGATE_TEMPLATES are kept: where these are more, the "
+        "looks were added to somebody enrolled before.",
+    ),
     "enrolment_refused": EventKind(
         "00d1169b29554c17a6f8fef6af4866ee",
         4,

@@ -164,5 +164,6 @@ def _add_to(
         allow_duplicate,
     )
     person = (store.extend if more else store.add)(name, vectors)
-    record(config, "enrolled", f"{person.name} is enrolled", person, revision=store.revision)
+    facts = {"looks": len(vectors), "templates": person.templates, "revision": store.revision}
+    record(config, "enrolled", f"{person.name} is enrolled", person, **facts)
     return person

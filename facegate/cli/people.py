@@ -40,6 +40,8 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
 
+HOURS_LEFT = "take it out there, or whoever is called so next has these hours"
+
 
 @app.command("list")
 def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
@@ -69,6 +71,13 @@ def report(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> No
     emit(asdict(found), as_json, told(found, load_config(config)))
 
 
+def _say_if_hours_name(name: str, mend: str, config: Path | None) -> None:
+    """Say it where the settings give hours to a name that nobody will have."""
+    groups = load_config(config).schedule.groups
+    if same_name_key(name) in {same_name_key(n) for g in groups for n in g.people or ()}:
+        typer.echo(f"facegate: schedule.groups in the settings names {name}; {mend}", err=True)
+
+
 @app.command()
 def rename(
     old: Name,
@@ -77,6 +86,8 @@ def rename(
     as_json: AsJson = False,
 ) -> None:
     """Give a person another name."""
+    if same_name_key(new) != same_name_key(old):
+        _say_if_hours_name(old, f"write {new} there, or these hours hold for them no more", config)
     _change(lambda d: d.rename(old, new), lambda p: f"{old} is now {p.name}.", config, as_json)
 
 
@@ -162,6 +173,7 @@ def remove(
 ) -> None:
     """Remove a person and all their templates; copies of the store keep them until `forget`."""
     confirm(f"Remove {name}?", yes)
+    _say_if_hours_name(name, HOURS_LEFT, config)
     _change(lambda d: d.remove(name), _removed, config, as_json)
 
 
@@ -182,6 +194,7 @@ def forget(
     from facegate.cli.erased import told
 
     confirm(f"Erase {name} from the store and from every backup beside it?", yes)
+    _say_if_hours_name(name, HOURS_LEFT, config)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
         trouble: list[str] = []

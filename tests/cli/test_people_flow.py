@@ -293,3 +293,30 @@ def test_a_picture_that_the_door_would_not_compare_enrols_nobody(
     assert done.code == 3
     assert "nothing before your face" in done.out
     assert facegate("people", "list").out.startswith("Nobody is enrolled.")
+
+
+def test_hours_given_by_name_are_not_lost_in_silence(facegate, enrolled, tmp_path):
+    config = tmp_path / "hours.yaml"
+    config.write_text("schedule: {groups: [{name: staff, people: [EILEEN]}]}\n")
+    on = ("--config", config)
+    assert facegate("people", "rename", "Eileen", "eileen", *on).err == ""
+    told = facegate("people", "rename", "eileen", "Ellen", *on)
+    assert (told.code, "schedule.groups in the settings names eileen; write Ellen" in told.err) == (
+        0,
+        True,
+    )
+    assert facegate("people", "remove", "Ellen", "--yes", *on).err == ""
+
+
+def test_who_is_removed_leaves_no_hours_to_the_next_in_silence(facegate, enrolled, tmp_path):
+    config = tmp_path / "hours.yaml"
+    config.write_text("schedule: {groups: [{people: [Eileen]}]}\n")
+    told = facegate("people", "remove", "Eileen", "--yes", "--config", config)
+    assert (told.code, "names Eileen; take it out there" in told.err) == (0, True)
+
+
+def test_looks_that_were_added_are_told_from_an_enrolment(facegate, enrolled, eileen):
+    assert facegate("enroll", "Eileen", "--more", "--image", eileen, "--image", eileen).code == 0
+    recorded = json.loads(facegate("audit", "show", "--event", "enrolled", "--json").out)
+    facts = [(r["facts"]["looks"], r["facts"]["templates"]) for r in recorded]
+    assert facts == [(1, 1), (2, 3)]
