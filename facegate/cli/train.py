@@ -80,6 +80,9 @@ def embedder(
     batch: Annotated[int, typer.Option(min=2, help="Crops a step of distillation.")] = 128,
     people: Annotated[int, typer.Option(min=2, help="People in a batch of triplets.")] = 32,
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them.")] = 4,
+    others: Annotated[
+        int, typer.Option(min=0, help="Crops of anybody besides, in a batch of triplets.")
+    ] = 0,
     mining: Annotated[str, typer.Option(help="Triplets: semi-hard or batch-hard.")] = "semi-hard",
     margin: Annotated[float, typer.Option(min=0.0, help="Triplets: on squared distance.")] = 0.2,
     rate: Annotated[
@@ -94,6 +97,13 @@ def embedder(
         typer.Option(
             "--fake-quantisation",
             help="Round as INT8 will: to fine-tune what loses too much by it.",
+        ),
+    ] = False,
+    hold_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--hold-statistics",
+            help="Leave BatchNorms with those of --start-from, which views of few people change.",
         ),
     ] = False,
     start_from: StartFrom = None,
@@ -128,15 +138,19 @@ def embedder(
         pictures=pictures,
         mining=mining,
         margin=margin,
+        others=others,
         peak_rate=rate or (RATE if start_from is None else GENTLE_RATE),
         seed=seed,
         fake_quantisation=fake_quantisation,
+        hold_statistics=hold_statistics,
     )
     if own and not all(stage.triplets for stage in settings.stages):
         raise UsageError(
             "people's pictures have no teacher's embeddings to learn from: begin each --stage with "
             "triplet:, as in triplet:160:0.3:100000"
         )
+    if hold_statistics and start_from is None:
+        raise UsageError("--hold-statistics holds those of weights: name --start-from")
     make_folder(out)
     if own:
         training.network_of(settings.variant, start_from)  # before all the pictures are looked at

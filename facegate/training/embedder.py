@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -91,7 +92,7 @@ def train(
         accuracy = held_out_accuracy(network["trunk"], data, side, device)
         say(f"held-out verification accuracy at {side} px before training: {accuracy:.4f}")
     if start_from is not None and state is None:
-        _settle_in(network, data, settings.stages[0], random)
+        _settle_in(network, data, settings, random)
     learner = Learner(network, settings.peak_rate, settings.weight_decay)
     average = learner.average.module["trunk"]
     log, alarm = Log(out), CollapseAlarm(say)
@@ -119,6 +120,8 @@ def train(
                 "without them use triplet stages alone"
             )
         batches, size = _batches(held.label, stage, settings, number, step_at)
+        if settings.hold_statistics:
+            _hold_statistics(network["trunk"])
         graphed(network["trunk"], size, stage.side, device)
         steps = max(1, stage.views // size)
         for step in range(step_at, steps):
@@ -191,13 +194,15 @@ def change_since(
 
 
 def _settle_in(
-    network: torch.nn.ModuleDict, data: Path, stage: Stage, random: torch.Generator
+    network: torch.nn.ModuleDict, data: Path, settings: Settings, random: torch.Generator
 ) -> None:
     """Fit to a trained trunk what its weights' file does not hold, before the first step.
 
-    BatchNorms get the statistics of the first stage's views. The head that is thrown away after
-    training is fitted to the trunk as it is: a random one would first pull the trunk out of shape.
+    BatchNorms get the statistics of the first stage's views, unless they are held. The head that is
+    thrown away after training is fitted to the trunk as it is: a random one would first pull the
+    trunk out of shape.
     """
+    stage = settings.stages[0]
     crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1], _stored_side(stage))
     pixels = torch.from_numpy(crops.pixels[:HEAD_VIEWS]).split(SETTLING_BATCH)
     whole = [p.to(random.device) for p in pixels if len(p) == len(pixels[0])]
@@ -206,7 +211,8 @@ def _settle_in(
         return (augment(b, stage.side, stage.strength, random) for b in batches)
 
     trunk = network["trunk"]
-    settle(trunk, list(views(whole[: SETTLING_VIEWS // SETTLING_BATCH])))
+    if not settings.hold_statistics:
+        settle(trunk, list(views(whole[: SETTLING_VIEWS // SETTLING_BATCH])))
     if not crops.target.shape[1]:
         return
     trunk.eval()
@@ -218,6 +224,12 @@ def _settle_in(
     unit = torch.cat(found)
     target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
     losses.fit_head(network["head"], unit, target, random)
+
+
+def _hold_statistics(trunk: torch.nn.Module) -> None:
+    for part in trunk.modules():
+        if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            part.eval()
 
 
 class _Held:
@@ -244,7 +256,12 @@ def _batches(
     seed = settings.seed + number
     if stage.triplets:
         balanced = Balanced(label, settings.people, settings.pictures)
-        return balanced.batches(seed, skip), balanced.people * balanced.pictures
+        batches, size = balanced.batches(seed, skip), balanced.people * balanced.pictures
+        if not settings.others:
+            return batches, size
+        others = shuffled(len(label), settings.others, seed, skip)
+        both = (np.concatenate(rows) for rows in zip(batches, others, strict=True))
+        return both, size + min(settings.others, len(label))
     return shuffled(len(label), settings.batch, seed, skip), min(settings.batch, len(label))
 
 

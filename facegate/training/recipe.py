@@ -65,7 +65,14 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides how an embedder training goes; the command has the usual numbers."""
+    """Everything that decides how an embedder training goes; the command has the usual numbers.
+
+    Attributes:
+        others: crops of anybody that a batch of triplets has besides its people, so that those few
+            do not bend the space.
+        hold_statistics: leave BatchNorms with the statistics of the weights that the run begins
+            with: those of a batch of few people are other ones.
+    """
 
     architecture: str = "inception_resnet_lite"
     width: float = 1.0
@@ -76,9 +83,11 @@ class Settings:
     pictures: int
     mining: str
     margin: float
+    others: int = 0
     peak_rate: float
     weight_decay: float = 0.05
     fake_quantisation: bool = False
+    hold_statistics: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -258,8 +258,12 @@ def start():
 
 
 def weights_of(run):
+    return weights_of_file(run / "embedder.weights.h5")
+
+
+def weights_of_file(path):
     model = architectures.inception_resnet_lite(width=0.25)
-    model.load_weights(run / "embedder.weights.h5")
+    model.load_weights(path)
     return np.concatenate([np.ravel(w) for w in model.get_weights()])
 
 
@@ -472,6 +476,37 @@ def test_a_stage_that_cannot_be_is_refused(text):
         recipe.parse_stage(text)
 
 
+def statistics_of(weights):
+    model = architectures.inception_resnet_lite(width=0.25)
+    model.load_weights(weights)
+    norms = [layer for layer in model.layers if "_bn" in layer.name]
+    return np.concatenate([np.ravel(w) for n in norms for w in (n.moving_mean, n.moving_variance)])
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_statistics_are_held_where_that_is_wanted(taught, tmp_path, hold):
+    start = tmp_path / "start.weights.h5"
+    model = architectures.inception_resnet_lite(width=0.25)
+    rng = np.random.default_rng(2)
+    for layer in model.layers:
+        if "_bn" in layer.name:
+            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
+    model.save_weights(start)
+    chosen = settings(f"triplet:{SIDE}:0:192", hold_statistics=hold, others=16)
+    ended = training.train(taught, tmp_path / "run", chosen, start, str)
+    assert np.array_equal(statistics_of(ended), statistics_of(start)) == hold
+    assert not np.allclose(weights_of(tmp_path / "run"), weights_of_file(start), atol=1e-4)
+
+
+def test_no_statistics_are_held_of_nothing(people, tmp_path, request):
+    run = request.getfixturevalue("facegate")
+    words = ("train", "embedder", "--data", people, "--out", tmp_path / "run")
+    done = run(*words, "--hold-statistics")
+    assert done.misuse
+    assert "name --start-from" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 # --- which crops a step sees
 
 
@@ -494,6 +529,22 @@ def test_batches_are_balanced_and_go_on_where_they_stopped():
         assert (count == 4).all()
         assert 0 not in who  # one picture makes no pair
     assert np.array_equal(next(balanced.batches(seed=1, skip=29)), batches[29])
+
+
+def test_others_are_shown_beside_the_people_of_a_batch_and_go_on_where_they_stopped():
+    label = np.concatenate([np.repeat(np.arange(20), 4), 20 + np.arange(100)])
+    stage = recipe.parse_stage(f"triplet:{SIDE}:0:480")
+    chosen = settings(f"triplet:{SIDE}:0:480", people=5, pictures=4, others=12)
+    batches, size = training._batches(label, stage, chosen, 0, 0)
+    first = list(itertools.islice(batches, 6))
+    assert size == 32
+    for rows in first:
+        _, count = np.unique(label[rows[:20]], return_counts=True)
+        assert count.tolist() == [4] * 5
+        assert len(np.unique(rows[20:])) == 12
+        assert (label[rows[20:]] >= 20).any()
+    later = itertools.islice(training._batches(label, stage, chosen, 0, 4)[0], 2)
+    assert all(map(np.array_equal, first[4:], later))
 
 
 def test_too_few_people_make_no_triplets():
