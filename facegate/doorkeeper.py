@@ -311,8 +311,11 @@ class DoorKeeper:
                 self._arm(name)
                 self._armed_by = decision.person_id
         elif verdict is Verdict.DENY:
-            why = f"{name}: not let in, too near to another person"
-            self.say("denied", why, name, **facts)
+            other, number = decision.runner_up_name, decision.runner_up
+            if number is not None:
+                facts["runner_up"] = number
+            why = f"{name}: not let in, too near to {other or 'another person'}"
+            self.say("denied", why, {name: decision.person_id, other: number}, **facts)
             self._panel.show(PanelState.DENIED)
         elif verdict is Verdict.UNKNOWN:
             self.say("unknown", "nobody enrolled looks like this", None, **facts)
@@ -387,11 +390,16 @@ class DoorKeeper:
                 self._panel.show(PanelState.DENIED)
 
     def say(
-        self, name: EventName, message: str, called: str | None = None, **facts: str | int | float
+        self,
+        name: EventName,
+        message: str,
+        called: str | Mapping[str | None, int | None] | None = None,
+        **facts: str | int | float,
     ) -> None:
-        """Write an event; `called` is the name that the message holds, if any."""
-        self.last_event = f"{name}: {self._journal.worded(message, [called], facts)}"
-        self._journal.emit(name, message, called=[called], **facts)
+        """Write an event; `called` is the name that the message holds, or each with its number."""
+        names = called if isinstance(called, Mapping) else [called]
+        self.last_event = f"{name}: {self._journal.worded(message, names, facts)}"
+        self._journal.emit(name, message, called=names, **facts)
 
     def _show(self) -> None:
         self._panel.show(self._panel_state())

@@ -158,8 +158,9 @@ EVENTS: dict[EventName, EventKind] = {
         "b2b2f5b6a0d54d9b928c4281ff0819f7",
         5,
         "A face was too near to two people",
-        "It resembled an enrolled person, but the runner-up almost as much. Enrol both again "
-        "in good light.",
+        "It resembled FACEGATE_PERSON, but FACEGATE_RUNNER_UP almost as much: the second may be "
+        "who stood there. `facegate people list` says who they are. Give both more looks, in the "
+        "light of the door: `facegate enroll NAME --more`.",
     ),
     "unknown": EventKind(
         "ace869b733b74737a42ca7a04b5955a6",

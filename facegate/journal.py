@@ -18,6 +18,8 @@ from typing import Any, Protocol, TextIO
 
 from facegate.events import EVENTS, EventName
 
+Called = Iterable[str | None] | Mapping[str | None, str | int | float | None]
+
 
 @dataclass(frozen=True)
 class Event:
@@ -69,7 +71,7 @@ class Journal:
         name: EventName,
         message: str,
         *,
-        called: Iterable[str | None] = (),
+        called: Called = (),
         **fields: str | int | float,
     ) -> None:
         """Say that something happened.
@@ -77,7 +79,8 @@ class Journal:
         Args:
             name: of the event.
             message: one line for people.
-            called: names of people that the message may hold.
+            called: names of people that the message may hold; where not all are of the event's
+                `person`, with the number of each.
             fields: short facts; a person by number.
         """
         event = Event(name, self.worded(message, called, fields), fields)
@@ -85,14 +88,14 @@ class Journal:
             for sink in self._sinks:
                 sink(event)
 
-    def worded(
-        self, message: str, called: Iterable[str | None], fields: Mapping[str, str | int | float]
-    ) -> str:
+    def worded(self, message: str, called: Called, fields: Mapping[str, str | int | float]) -> str:
         """Give a message with people called as this journal calls them; arguments as of `emit`."""
         if self._names:
             return message
-        stand_in = f"person {fields['person']}" if "person" in fields else "somebody"
-        return without_names(message, called, stand_in)
+        if not isinstance(called, Mapping):
+            called = dict.fromkeys(called, fields.get("person"))
+        stand_ins = {n: "somebody" if of is None else f"person {of}" for n, of in called.items()}
+        return without_names(message, stand_ins)
 
     def settle(self, at_end: bool = False) -> None:
         """Have sinks that hold something back say what is due, at the end all of it."""
@@ -101,11 +104,13 @@ class Journal:
                 settle(at_end)
 
 
-def without_names(message: str, names: Iterable[str | None], stand_in: str) -> str:
+def without_names(message: str, stand_ins: Mapping[str | None, str]) -> str:
     """Put something else where a name stands as a word of its own, the longest names first."""
-    for name in sorted({n for n in names if n}, key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, message)
-    return message
+    names = sorted(filter(None, stand_ins), key=len, reverse=True)
+    if not names:
+        return message
+    either = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<!\w)(?:{either})(?!\w)", lambda found: stand_ins[found[0]], message)
 
 
 class ConsoleSink:

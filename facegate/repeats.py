@@ -23,7 +23,7 @@ MOST_KINDS = 256
 KINDS: dict[EventName, tuple[str, ...]] = {
     "face_refused": ("reasons",),
     "unknown": ("reason",),
-    "denied": ("person",),
+    "denied": ("person", "runner_up"),
     "grant_refused": ("person", "reason"),
     "turn_wanted": ("person",),
     "turn_missing": ("person",),

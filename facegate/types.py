@@ -129,11 +129,13 @@ class Match:
         person_id: the nearest person, or None when nobody is enrolled.
         distance: `sqrt(2 - 2 s)`, `s` the product of the vectors, 0 to 2 (`access.matcher`).
         margin: how much farther the nearest other person is; infinite when there is none.
+        runner_up: that other person, or None.
     """
 
     person_id: int | None
     distance: float
     margin: float
+    runner_up: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class Decision:
         distance: of the deciding match; NaN when there was none.
         confidence: probability that it is that person, in [0, 1].
         captured_at_s, seq: of the frame that settled it.
+        runner_up, runner_up_name: who is nearly as near, where it is a DENY for that.
     """
 
     verdict: Verdict
@@ -186,3 +189,5 @@ class Decision:
     confidence: float
     captured_at_s: float
     seq: int
+    runner_up: int | None = None
+    runner_up_name: str | None = None

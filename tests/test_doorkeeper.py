@@ -65,7 +65,10 @@ class Kept:
 
     def face(self, verdict=Verdict.GRANT, person=MEMBER, name="Ben"):
         now_s = time.monotonic()
-        self.keeper.decisions.put(Decision(verdict, "match", 1, person, name, 0.3, 0.99, now_s, 1))
+        also = (ADMIN, "Ann") if verdict is Verdict.DENY else ()
+        self.keeper.decisions.put(
+            Decision(verdict, "match", 1, person, name, 0.3, 0.99, now_s, 1, *also)
+        )
 
     @contextmanager
     def running(self):
@@ -585,13 +588,21 @@ def test_the_panel_says_how_an_enrolment_ended_and_that_a_part_stands_still():
         until(lambda: kept.keeper.state["panel"] == PanelState.ERROR.value)
 
 
-@pytest.mark.parametrize(("names", "called"), [(True, "Ben"), (False, "person 2")])
-def test_the_status_calls_people_as_the_journal_does(names, called):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (True, "Ben: not let in, too near to Ann"),
+        (False, "person 2: not let in, too near to person 1"),
+    ],
+)
+def test_the_status_calls_people_as_the_journal_does(names, said):
     kept = Kept(names=names)
     with kept.running():
         kept.face(Verdict.DENY)
         until(lambda: "denied" in kept.names())
-        assert kept.keeper.last_event.startswith(f"denied: {called}: not let in")
+        assert kept.keeper.last_event == f"denied: {said}"
+    assert kept.events[0].message == said
+    assert (kept.events[0].fields["person"], kept.events[0].fields["runner_up"]) == (MEMBER, ADMIN)
 
 
 DAY = Window(frozenset(range(7)), clock_time(8), clock_time(18))

@@ -73,17 +73,19 @@ def test_a_journal_without_names_calls_people_by_number():
     journal.emit("granted", "Ann: come in", called=["Ann"], person=3)
     journal.emit("enrol_began", "Ann", called=["Ann"])
     journal.emit("unknown", "nobody enrolled looks like this", called=[None, ""])
+    journal.emit("denied", "7: too near to Ben", called={"7": 3, "Ben": 7, None: None}, person=3)
     assert [e.message for e in events] == [
         "person 3: come in",
         "somebody",
         "nobody enrolled looks like this",
+        "person 3: too near to person 7",
     ]
 
 
 def test_a_name_inside_a_word_or_another_name_stays_whole():
-    said = without_names("A: come in; Ann is not Ann B.", ["A", "Ann", "Ann B."], "x")
-    assert said == "x: come in; x is not x"
-    assert without_names("Anna waits", ["Ann"], "x") == "Anna waits"
+    said = without_names("A: come in; Ann is not Ann B.", {"A": "x", "Ann": "y", "Ann B.": "z"})
+    assert said == "x: come in; y is not z"
+    assert without_names("Anna waits", {"Ann": "x"}) == "Anna waits"
 
 
 def test_a_systemd_that_does_not_listen_ends_nothing(tmp_path, monkeypatch):

@@ -82,6 +82,12 @@ def test_a_count_names_the_person_by_number(said, repeats):
     assert said[-1].fields == {"person": 7, "repeated": "denied", "times": 3, "within_s": 0.0}
 
 
+def test_too_near_to_a_third_person_is_another_thing(said, repeats):
+    for other in (2, 2, 3):
+        repeats(Event("denied", "x", {"person": 1, "runner_up": other}))
+    assert names(said) == ["denied"] * 2
+
+
 @pytest.mark.parametrize("name", sorted(set(get_args(EventName)) - set(KINDS)))
 def test_nothing_else_is_ever_held_back(said, repeats, name):
     for _ in range(50):

@@ -47,6 +47,12 @@ class Record:
     hash: str
 
     @property
+    def people(self) -> list[int]:
+        """Numbers of those it is about: one person, or two between whom was not decided."""
+        named = (self.facts.get("person"), self.facts.get("runner_up"))
+        return [number for number in named if isinstance(number, int)]
+
+    @property
     def reached(self) -> tuple[int, str]:
         """How far the trail has got with it: its number and hash."""
         return self.seq, self.hash

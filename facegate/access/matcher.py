@@ -62,8 +62,8 @@ class Matcher:
 
         Returns:
             The nearest person, their distance `sqrt(2 - 2 s)` for the product `s` of both vectors
-            (a cosine where a person has one look), and how much farther the next person is. Exact
-            up to float32 rounding of the product, about 1e-7.
+            (a cosine where a person has one look), who is next, and how much farther. Exact up to
+            float32 rounding of the product, about 1e-7.
 
         Raises:
             InputError: the vector has another size than those enrolled.
@@ -79,10 +79,13 @@ class Matcher:
         nearest = float(alike[best])
         if not math.isfinite(nearest):
             return NOBODY
-        others = [float(p.max()) for p in (alike[:best], alike[best + 1 :]) if len(p)]
         distance = _distance(nearest)
-        margin = _distance(max(others)) - distance if others else math.inf
-        return Match(self._person_ids[best], distance, margin)
+        if len(alike) == 1:
+            return Match(self._person_ids[best], distance, math.inf)
+        alike[best] = -math.inf
+        second = int(alike.argmax())
+        margin = _distance(float(alike[second])) - distance
+        return Match(self._person_ids[best], distance, margin, self._person_ids[second])
 
 
 def _people(gallery: Gallery) -> tuple[I64, F32]:

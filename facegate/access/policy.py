@@ -34,6 +34,16 @@ class PolicySettings:
     votes_of: int
     turn_within_s: float | None = None
 
+    def vote(self, match: Match) -> tuple[Verdict, str]:
+        """Say what one look speaks for, and why."""
+        if match.person_id is None:
+            return Verdict.UNKNOWN, "nobody_enrolled"
+        if not match.distance <= self.threshold:
+            return Verdict.UNKNOWN, "no_match"
+        if not match.margin >= self.min_margin:
+            return Verdict.DENY, "ambiguous"
+        return Verdict.GRANT, "match"
+
 
 @dataclass(frozen=True)
 class Look:
@@ -142,7 +152,7 @@ class Policy:
         case.last = look
         if case.votes.maxlen != self.settings.votes_of:  # the settings were read again
             case.votes = deque(case.votes, self.settings.votes_of)
-        verdict, reason = self._vote(look.match)
+        verdict, reason = self.settings.vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
         case.votes.append((verdict, person))
         agreeing = sum(v == (verdict, person) for v in case.votes)
@@ -162,15 +172,6 @@ class Policy:
             verdict, reason = Verdict.WAIT, "more_looks_needed"
         case.said.add(verdict)
         return self._decision(look, verdict, reason, person)
-
-    def _vote(self, match: Match) -> tuple[Verdict, str]:
-        if match.person_id is None:
-            return Verdict.UNKNOWN, "nobody_enrolled"
-        if not match.distance <= self.settings.threshold:
-            return Verdict.UNKNOWN, "no_match"
-        if not match.margin >= self.settings.min_margin:
-            return Verdict.DENY, "ambiguous"
-        return Verdict.GRANT, "match"
 
     def _await_turn(
         self, case: _Case, person: int | None, look: Look, within_s: float
@@ -193,6 +194,7 @@ class Policy:
         return _Case(deque(maxlen=self.settings.votes_of))
 
     def _decision(self, look: Look, verdict: Verdict, reason: str, person: int | None) -> Decision:
+        runner_up = look.match.runner_up if verdict is Verdict.DENY else None
         return Decision(
             verdict=verdict,
             reason=reason,
@@ -203,6 +205,8 @@ class Policy:
             confidence=self._confidence(look.match.distance),
             captured_at_s=look.captured_at_s,
             seq=look.seq,
+            runner_up=runner_up,
+            runner_up_name=None if runner_up is None else self._name_of(runner_up),
         )
 
 

@@ -225,7 +225,7 @@ def _records(
         for record, written_s in zip(found, dated(found), strict=True)
         if written_s >= from_s
         and (not events or record.event in events)
-        and (person is None or record.facts.get("person") == person)
+        and (person is None or person in record.people)
     ]
 
 

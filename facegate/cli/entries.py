@@ -66,7 +66,8 @@ class Filter:
             return False
         if self.events is not None and entry.get("FACEGATE_EVENT") not in self.events:
             return False
-        return self.person is None or entry.get("FACEGATE_PERSON") == str(self.person)
+        about = (entry.get("FACEGATE_PERSON"), entry.get("FACEGATE_RUNNER_UP"))
+        return self.person is None or str(self.person) in about
 
 
 def journalctl(folder: Path | None, *options: str, units: tuple[str, ...] = (UNIT,)) -> list[str]:

@@ -64,7 +64,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
     person, settings = named_person(name, config), load_config(config)
     number, trails = person.person_id, all_trails(settings.audit_path)
     records = [record for trail in trails for record in read(trail)]
-    own = [r for r in records if r.facts.get("person") == number]
+    own = [r for r in records if number in r.people]
     enrolled = next((k for k, r in enumerate(records) if r.event == "enrolled" and r in own), 0)
     card = read_card(parts.embedder_path(settings), "embedder")
     return Holdings(

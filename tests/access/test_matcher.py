@@ -34,8 +34,9 @@ def brute_force(gallery, probe):
         alike = sum(a * b for a, b in zip(mean, probe.tolist(), strict=True))
         ranked.append((math.sqrt(2 - 2 * alike * math.hypot(*mean) ** (-2 / 3)), person))
     ranked.sort()
-    margin = ranked[1][0] - ranked[0][0] if len(ranked) > 1 else math.inf
-    return ranked[0][1], ranked[0][0], margin
+    if len(ranked) == 1:
+        return ranked[0][1], ranked[0][0], math.inf, None
+    return ranked[0][1], ranked[0][0], ranked[1][0] - ranked[0][0], ranked[1][1]
 
 
 @settings(deadline=None, max_examples=60)
@@ -43,8 +44,8 @@ def brute_force(gallery, probe):
 def test_it_agrees_with_brute_force(seed, templates_of):
     gallery, probe = random_gallery(seed, templates_of)
     match = Matcher(gallery).match(probe)
-    person, distance, margin = brute_force(gallery, probe)
-    assert match.person_id == person
+    person, distance, margin, runner_up = brute_force(gallery, probe)
+    assert (match.person_id, match.runner_up) == (person, runner_up)
     assert match.distance == pytest.approx(distance, abs=1e-5)
     assert match.margin == pytest.approx(margin, abs=1e-5)
 
@@ -53,7 +54,7 @@ def test_the_runner_up_is_another_person():
     close, aside, far = np.eye(128, dtype=np.float32)[:3]
     looks = np.stack([unit(close + aside), far, unit(close - aside)])
     match = Matcher(Gallery(looks, np.array([7, 3, 7]), {7: "a", 3: "b"})).match(close)
-    assert match.person_id == 7
+    assert (match.person_id, match.runner_up) == (7, 3)
     length = 0.5 ** (1 / 6)  # the third root of that of the mean of two at a right angle
     assert match.distance == pytest.approx(math.sqrt(2 - 2 * length), abs=1e-6)
     assert match.distance + match.margin == pytest.approx(math.sqrt(2), abs=1e-6)
@@ -79,12 +80,13 @@ def test_looks_that_cancel_out_resemble_nobody():
 def test_two_people_with_one_face_have_no_margin():
     face = np.eye(128, dtype=np.float32)[0]
     match = Matcher(Gallery(np.stack([face, face]), np.array([1, 2]), {})).match(face)
-    assert match.margin == 0.0
+    assert (match.person_id, match.runner_up, match.margin) == (1, 2, 0.0)
 
 
 def test_one_person_alone_has_an_infinite_margin():
     gallery, probe = random_gallery(1, [4, 4])
-    assert Matcher(gallery).match(probe).margin == math.inf
+    match = Matcher(gallery).match(probe)
+    assert (match.margin, match.runner_up) == (math.inf, None)
 
 
 def test_an_empty_gallery_knows_nobody():
@@ -109,7 +111,9 @@ def test_ten_thousand_people_agree_with_brute_force():
         best = int(distances.argmin())
         others = np.delete(distances, best)
         match = matcher.match(probe)
-        assert match.person_id == gallery.person_ids[2 * best]
+        next_best = int(distances.argsort()[1])
+        found = [match.person_id, match.runner_up]
+        assert found == gallery.person_ids[[2 * best, 2 * next_best]].tolist()
         assert match.distance == pytest.approx(distances[best], abs=1e-5)
         assert match.margin == pytest.approx(others.min() - distances[best], abs=1e-5)
 

@@ -16,7 +16,7 @@ def policy():
 
 
 def look(person=1, distance=0.5, margin=math.inf, track=1, seq=0, at_s=1.5, yaw=0.0):
-    return Look(track, Match(person, distance, margin), at_s, seq, yaw)
+    return Look(track, Match(person, distance, margin, 3 - person), at_s, seq, yaw)
 
 
 def verdicts(policy, looks):
@@ -65,6 +65,13 @@ def test_a_near_runner_up_is_denied_not_granted(policy):
     said = [policy.decide(look(margin=0.01)) for _ in range(5)]
     assert said[-1].verdict is Verdict.DENY
     assert said[-1].reason == "ambiguous"
+    assert (said[-1].name, said[-1].runner_up, said[-1].runner_up_name) == ("Ann", 2, "Ben")
+    assert {d.runner_up for d in said[:-1]} == {None}
+
+
+def test_a_grant_names_no_runner_up(policy):
+    decision = [policy.decide(look()) for _ in range(3)][-1]
+    assert (decision.runner_up, decision.runner_up_name) == (None, None)
 
 
 @pytest.mark.parametrize("distance", [1.0001, 1.5, math.nan, math.inf])

@@ -201,6 +201,16 @@ def test_who_came_and_who_struggled(visited):
     assert visited("audit", "report", "--since", "2999-01-01").out == "Nobody was let in.\n"
 
 
+def test_the_one_who_was_nearly_as_near_is_found_too(visited, tmp_path):
+    (path,) = tmp_path.rglob("audit.jsonl")
+    with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
+        trail.append("denied", {"person": 7, "track": 4, "runner_up": 1}, wall_s=6e9)
+    shown = json.loads(visited("audit", "show", "--person", "Eileen", "--json").out)
+    assert shown[-1]["event"] == "denied"
+    told = json.loads(visited("people", "report", "Eileen", "--json").out)
+    assert told["records"]["denied"] == 1
+
+
 def test_a_person_is_found_by_name_or_number(visited):
     for named in ("Eileen", "1"):
         shown = visited("audit", "show", "--person", named, "--json")
