@@ -91,7 +91,7 @@ class Commands:
             identity_of(
                 now.matcher.match(v),
                 now.names,
-                now.limits.threshold,
+                now.limits,
                 self._vision.calibration.probability,
             )
             for v in vectors

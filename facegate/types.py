@@ -143,16 +143,19 @@ class Identity:
     """Who a single look shows, without the votes that a door asks for.
 
     Attributes:
-        name: of the nearest person, or None when they are too far or nobody is enrolled.
+        name: of the nearest person, or None when they are too far, nobody is enrolled, or the
+            runner-up is too near for the door to decide.
         distance: to the nearest person, 0 to 2; None when nobody is enrolled.
         threshold: the greatest distance that names somebody.
         confidence: probability that it is the nearest person, in [0, 1].
+        between: the two, the nearest first, between whom the door would not decide; else nobody.
     """
 
     name: str | None
     distance: float | None
     threshold: float
     confidence: float
+    between: tuple[str, ...] = ()
 
 
 class Verdict(Enum):

@@ -213,11 +213,16 @@ class Policy:
 def identity_of(
     match: Match,
     names: Mapping[int, str],
-    threshold: float,
+    settings: PolicySettings,
     probability: Callable[[float], float],
 ) -> Identity:
-    """Say who one look shows: the nearest person, if near enough."""
+    """Say who one look shows: whom it speaks for at the door."""
     if match.person_id is None:
-        return Identity(None, None, threshold, 0.0)
-    name = names[match.person_id] if match.distance <= threshold else None
-    return Identity(name, match.distance, threshold, probability(match.distance))
+        return Identity(None, None, settings.threshold, 0.0)
+    verdict, _ = settings.vote(match)
+    name = names[match.person_id] if verdict is Verdict.GRANT else None
+    between: tuple[str, ...] = ()
+    if verdict is Verdict.DENY and match.runner_up is not None:
+        between = (names[match.person_id], names[match.runner_up])
+    confidence = probability(match.distance)
+    return Identity(name, match.distance, settings.threshold, confidence, between)

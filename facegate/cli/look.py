@@ -77,6 +77,7 @@ def identify(
         {
             "image": str(look.path),
             "name": identity.name,
+            "between": list(identity.between),
             "distance": None if identity.distance is None else round(identity.distance, 4),
             "confidence": round(identity.confidence, 4),
             "box": np.round(look.face.detection.box, 1).tolist(),
@@ -89,7 +90,7 @@ def identify(
         canvas = pictures[0][1].copy()
         for look, identity in seen[: len(seen_in[0])]:
             colour = GREEN if identity.name else RED
-            draw_face(canvas, look.face.detection, identity.name or "unknown", colour)
+            draw_face(canvas, look.face.detection, _who(identity), colour)
         write_picture(draw, canvas)
     lines = []
     rest = iter(seen)
@@ -122,19 +123,27 @@ def _looks(vision: parts.Vision, path: Path, pixels: U8) -> list[_Look]:
 def _identify_offline(settings: Config, vision: parts.Vision, vectors: list[F32]) -> list[Identity]:
     with offline_store(settings) as store:
         gallery = store.gallery()
-    limit = parts.threshold_for(settings, vision.calibration, len(gallery.names))
+    limits = parts.policy_settings(settings, vision.calibration, len(gallery.names))
     matcher, probability = Matcher(gallery), vision.calibration.probability
-    return [identity_of(matcher.match(v), gallery.names, limit, probability) for v in vectors]
+    return [identity_of(matcher.match(v), gallery.names, limits, probability) for v in vectors]
+
+
+def _who(identity: Identity) -> str:
+    return identity.name or " or ".join(identity.between) or "unknown"
 
 
 def _line(look: _Look, identity: Identity) -> str:
     if identity.distance is None:
         return f"{look.path}: unknown; nobody is enrolled, start with: facegate enroll NAME"
     poor = ", ".join(look.face.quality.reasons)
+    told = (
+        "the door does not decide between them: `facegate enroll NAME --more` for both"
+        if identity.between
+        else f"confidence {identity.confidence:.0%}"
+    )
     return (
-        f"{look.path}: {identity.name or 'unknown'}  distance {identity.distance:.3f} "
-        f"(threshold {identity.threshold:.3f})  confidence {identity.confidence:.0%}"
-        f"{f'  ({poor})' if poor else ''}"
+        f"{look.path}: {_who(identity)}  distance {identity.distance:.3f} "
+        f"(threshold {identity.threshold:.3f})  {told}{f'  ({poor})' if poor else ''}"
     )
 
 

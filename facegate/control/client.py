@@ -110,7 +110,8 @@ class ControlClient:
     def identify(self, vectors: list[F32], model_id: str) -> list[Identity]:
         """Ask who embeddings, float32 (D,) of unit length, are; one look each."""
         body = {"vectors": [v.tolist() for v in vectors], "model_id": model_id}
-        return [Identity(**i) for i in self._call("POST", "/v1/identities", body)]
+        found = self._call("POST", "/v1/identities", body)
+        return [Identity(**{**i, "between": tuple(i["between"])}) for i in found]
 
     def rename(self, old: str, new: str) -> Person:
         """Rename a person."""

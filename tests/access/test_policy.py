@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from facegate.access.policy import Look, Policy, PolicySettings
+from facegate.access.policy import Look, Policy, PolicySettings, identity_of
 from facegate.types import Match, Verdict
 
 NAMES = {1: "Ann", 2: "Ben"}
@@ -72,6 +72,20 @@ def test_a_near_runner_up_is_denied_not_granted(policy):
 def test_a_grant_names_no_runner_up(policy):
     decision = [policy.decide(look()) for _ in range(3)][-1]
     assert (decision.runner_up, decision.runner_up_name) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("match", "name", "between"),
+    [
+        (Match(1, 0.5, 0.2, 2), "Ann", ()),
+        (Match(1, 0.5, math.inf), "Ann", ()),
+        (Match(2, 0.5, 0.01, 1), None, ("Ben", "Ann")),
+        (Match(1, 1.2, 0.01, 2), None, ()),
+    ],
+)
+def test_one_look_names_whom_the_door_would_let_in(policy, match, name, between):
+    found = identity_of(match, NAMES, policy.settings, lambda d: 1 - d / 2)
+    assert (found.name, found.between, found.distance) == (name, between, match.distance)
 
 
 @pytest.mark.parametrize("distance", [1.0001, 1.5, math.nan, math.inf])

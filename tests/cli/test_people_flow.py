@@ -45,6 +45,24 @@ def test_somebody_else_is_not(facegate, enrolled, grace):
     assert found["distance"] > 0.8
 
 
+@pytest.fixture
+def alike(facegate, enrolled, eileen):
+    """Eileen, and Grace with the same face."""
+    done = facegate("enroll", "Grace", "--image", eileen, "--allow-duplicate")
+    assert done.code == 0, done.err
+
+
+def test_between_two_people_enrolled_alike_it_decides_no_more_than_the_door(
+    facegate, alike, eileen
+):
+    (found,) = json.loads(facegate("identify", eileen, "--json").out)
+    assert (found["name"], sorted(found["between"])) == (None, ["Eileen", "Grace"])
+    said = facegate("identify", eileen).out
+    assert " or ".join(found["between"]) in said
+    assert "the door does not decide between them: `facegate enroll NAME --more` for both" in said
+    assert "100%" not in said
+
+
 def test_nobody_is_known_where_nobody_is_enrolled(facegate, eileen):
     (found,) = json.loads(facegate("identify", eileen, "--json").out)
     assert (found["name"], found["distance"], found["confidence"]) == (None, None, 0.0)

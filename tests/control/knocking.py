@@ -91,7 +91,8 @@ class Gate:
         return person(3, name)
 
     def identify(self, vectors, model_id):
-        return [Identity("Ann", 0.5, 0.8, 0.9) for _ in vectors]
+        between = Identity(None, 0.5, 0.8, 0.9, ("Ann", "Root"))
+        return [Identity("Ann", 0.5, 0.8, 0.9), between][: len(vectors)]
 
     def rename(self, old, new):
         if old not in self.rows:

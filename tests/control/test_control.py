@@ -36,7 +36,8 @@ def test_a_command_that_failed_is_reported_as_such(client, reports):
 
 def test_embeddings_are_identified(client):
     vectors = [unit(np.ones(128, np.float32))] * 2
-    assert client.identify(vectors, "m1") == [Identity("Ann", 0.5, 0.8, 0.9)] * 2
+    between = Identity(None, 0.5, 0.8, 0.9, ("Ann", "Root"))
+    assert client.identify(vectors, "m1") == [Identity("Ann", 0.5, 0.8, 0.9), between]
 
 
 def test_names_with_odd_characters_survive_the_path(client, gate):
