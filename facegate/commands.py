@@ -11,6 +11,7 @@ from collections.abc import Callable
 from facegate import parts
 from facegate.access.door import Door
 from facegate.access.door_events import DoorEvent
+from facegate.access.likeness import Likeness, likenesses
 from facegate.access.lockdown import LockdownMark
 from facegate.access.passes import said
 from facegate.access.pin import PinFile
@@ -221,3 +222,7 @@ class Commands:
     def people(self) -> list[Person]:
         """List who is enrolled."""
         return self._store.people()
+
+    def likenesses(self) -> list[Likeness]:
+        """Say of everybody who has templates how alike they are, and who else is near."""
+        return likenesses(self._store.gallery(), self._roster.now.limits.threshold)

@@ -16,6 +16,7 @@ from facegate.access.audit import DAY_S, AuditTrail, Limits
 from facegate.access.custody import Places, settled_key
 from facegate.access.door_events import DoorSettings
 from facegate.access.enrolment import EnrolmentSettings
+from facegate.access.likeness import Likeness, likenesses
 from facegate.access.names import same_name_key
 from facegate.access.policy import PolicySettings
 from facegate.access.rolling import RollingBackups
@@ -30,7 +31,7 @@ from facegate.hardware.lines import GpiodInput, GpiodOutput, InputLine, OutputLi
 from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
 from facegate.types import F32, U8
-from facegate.vision.card import Calibration, ModelCard
+from facegate.vision.card import Calibration, ModelCard, read_card
 from facegate.vision.coverage import CoverageLimit
 from facegate.vision.detector import FaceDetector, TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -220,6 +221,17 @@ def open_store(config: Config, model_id: str, *, take_on: bool = False) -> Store
     if not key.exists() and not config.store_path.exists():
         create_key(key)
     return Store.open(config.store_path, settled_key(places(config)), model_id, take_on=take_on)
+
+
+def likenesses_in(config: Config, store: Store) -> list[Likeness]:
+    """Compare everybody enrolled with everybody else, without loading a network.
+
+    Raises:
+        ModelError: the embedder's card has no calibration.
+    """
+    calibration = calibration_of(read_card(embedder_path(config), "embedder"))
+    gallery = store.gallery()
+    return likenesses(gallery, threshold_for(config, calibration, len(gallery.names)))
 
 
 def places(config: Config) -> Places:

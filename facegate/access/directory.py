@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from facegate.access.likeness import Likeness
 from facegate.access.person import Person
 
 
@@ -16,6 +17,10 @@ class Directory(Protocol):
 
     def people(self) -> list[Person]:
         """List everybody, by name."""
+        ...
+
+    def likenesses(self) -> list[Likeness]:
+        """Say of everybody who has templates how alike they are, and who else is near."""
         ...
 
     def rename(self, old: str, new: str) -> Person:

@@ -37,7 +37,8 @@ class Matcher:
     """
 
     def __init__(self, gallery: Gallery) -> None:
-        ids, self._matrix = _people(gallery)
+        rows, ids, starts = by_person(gallery)
+        self._matrix = vectors_of(rows, starts)
         self._person_ids: list[int] = ids.tolist()
 
     def without(self, person_id: int) -> Matcher:
@@ -79,32 +80,37 @@ class Matcher:
         nearest = float(alike[best])
         if not math.isfinite(nearest):
             return NOBODY
-        distance = _distance(nearest)
+        distance = distance_of(nearest)
         if len(alike) == 1:
             return Match(self._person_ids[best], distance, math.inf)
         alike[best] = -math.inf
         second = int(alike.argmax())
-        margin = _distance(float(alike[second])) - distance
+        margin = distance_of(float(alike[second])) - distance
         return Match(self._person_ids[best], distance, margin, self._person_ids[second])
 
 
-def _people(gallery: Gallery) -> tuple[I64, F32]:
-    """Give everybody's number, rising, and their vector, float32 (P, D), at most of length 1."""
+def by_person(gallery: Gallery) -> tuple[F32, I64, I64]:
+    """Give all looks ordered by person, everybody's number, rising, and where theirs begin."""
     rows, of = gallery.matrix, gallery.person_ids
     if (np.diff(of) < 0).any():
         order = np.argsort(of, kind="stable")
         rows, of = rows[order], of[order]
-    ids, starts, counts = np.unique(of, return_index=True, return_counts=True)
-    if not len(ids):
-        return ids, rows
+    ids, starts = np.unique(of, return_index=True)
+    return rows, ids, starts
+
+
+def vectors_of(rows: F32, starts: I64) -> F32:
+    """Give everybody's vector, float32 (P, D), at most of length 1; arguments as of `by_person`."""
+    if not len(starts):
+        return rows
     vectors: F32 = np.add.reduceat(rows, starts)
-    vectors /= counts[:, None].astype(np.float32)
+    vectors /= np.diff(starts, append=len(rows))[:, None].astype(np.float32)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     # Looks that cancel each other out have no length, and resemble nobody.
     vectors *= (np.maximum(lengths, 1e-6) ** (LENGTH_POWER - 1))[:, None]
-    return ids, vectors
+    return vectors
 
 
-def _distance(alike: float) -> float:
+def distance_of(alike: float) -> float:
     """Turn the product of a look and a person's vector into a distance."""
     return math.sqrt(max(0.0, 2.0 - 2.0 * alike))

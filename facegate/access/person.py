@@ -26,6 +26,8 @@ class Person:
         note: whatever an administrator wrote down.
         until_wall: seconds since the epoch from which on they are not let in; None is never, 0 is
             now, whatever the clock says.
+        last_look_wall: when the newest of their templates was added, seconds since the epoch; None
+            without any.
     """
 
     person_id: int
@@ -36,6 +38,7 @@ class Person:
     group: str | None = None
     note: str = ""
     until_wall: float | None = None
+    last_look_wall: float | None = None
 
 
 def names_an_admin(name: str, people: Iterable[Person]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from facegate.types import F32
 
 _STORED = np.dtype("<f4")
 _PERSON = """SELECT id, name_nonce, name, name_key, role, created_at_wall, details_nonce, details,
-    (SELECT count(*) FROM templates WHERE person_id = people.id) FROM people"""
+    (SELECT count(*) FROM templates WHERE person_id = people.id),
+    (SELECT max(created_at_wall) FROM templates WHERE person_id = people.id) FROM people"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,16 +164,18 @@ class Rows:
         )
 
     def _person(self, row: tuple[Any, ...]) -> Person:
-        number, nonce, sealed, name_key, role, created, details_nonce, details, templates = row
+        number, nonce, sealed, name_key, role, created, details_nonce, details, *of_templates = row
         plain = self.sealer.open(nonce, sealed, "name", number, role, name_key.hex())
         if plain is None:
             raise self._tampered(f"person {number}")
+        templates, last_look = of_templates
+        person = Person(number, plain.decode(), role, templates, created, last_look_wall=last_look)
         if details is None:  # enrolled before there were groups and notes
-            return Person(number, plain.decode(), role, templates, created)
+            return person
         opened = self.sealer.open(details_nonce or b"", details, "details", number)
         if opened is None:
             raise self._tampered(f"person {number}")
-        return Person(number, plain.decode(), role, templates, created, **json.loads(opened))
+        return replace(person, **json.loads(opened))
 
     def _tampered(self, what: str) -> StoreError:
         return StoreError(

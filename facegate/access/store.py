@@ -125,7 +125,7 @@ class Store(StoreFile):
                     person = Person(number, cleaned, role, 0, now_wall)
                     self._rows.insert_person(connection, person)
                 self._rows.insert_templates(connection, number, self.model_id, kept, now_wall)
-        return replace(person, templates=len(kept))
+            return self._find(cleaned)
 
     def extend(self, name: str, vectors: Sequence[F32]) -> Person:
         """Give a person more templates; of old and new ones those that differ are kept.
@@ -148,7 +148,7 @@ class Store(StoreFile):
                 self._rows.insert_templates(
                     connection, person.person_id, self.model_id, added, self._wall_clock()
                 )
-        return replace(person, templates=len(chosen))
+            return self._find(name)
 
     def rename(self, old: str, new: str) -> Person:
         """Give a person another name, or their name in other case.

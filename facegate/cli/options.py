@@ -23,6 +23,7 @@ from facegate.events import EventName
 # Loaded where they are used: a command that only talks to the daemon needs none of them.
 if TYPE_CHECKING:
     from facegate.access.audit import Fact
+    from facegate.access.likeness import Likeness
     from facegate.access.store import Store
     from facegate.types import F32, U8, Quality
     from facegate.vision.faces import Face, FaceReader
@@ -125,6 +126,11 @@ class _Recorded:
         self._config, self._store = config, store
         self.people = store.people
 
+    def likenesses(self) -> list[Likeness]:
+        from facegate import parts
+
+        return parts.likenesses_in(self._config, self._store)
+
     def rename(self, old: str, new: str) -> Person:
         return self._done("person_renamed", self._store.rename(old, new))
 
@@ -175,9 +181,18 @@ def named_person(name: str, config_file: Path | None) -> Person:
         NotEnrolledError: nobody is.
     """
     with directory(config_file) as people:
-        for person in people.people():
-            if same_name_key(person.name) == same_name_key(name.strip()):
-                return person
+        return named_among(people.people(), name)
+
+
+def named_among(people: Iterable[Person], name: str) -> Person:
+    """Find who of these people is called so; case makes no difference.
+
+    Raises:
+        NotEnrolledError: nobody is.
+    """
+    for person in people:
+        if same_name_key(person.name) == same_name_key(name.strip()):
+            return person
     raise NotEnrolledError(f"{name}: nobody is called so; see `facegate people list`")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
@@ -23,6 +23,7 @@ from facegate.cli.options import (
     confirm,
     directory,
     embedder_model,
+    named_among,
     named_person,
     record,
 )
@@ -32,11 +33,15 @@ from facegate.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from facegate.access.erasure import Erasure
+    from facegate.access.likeness import Likeness
 
 app = typer.Typer(
     help="List, show, rename and remove people; give roles, groups and passes.",
     no_args_is_help=True,
 )
+
+TOO_NEAR = "the door may not decide between them; `facegate enroll NAME --more` for both"
+ROOT_KNOWS = "(only root is told)"
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
 
@@ -57,9 +62,21 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show one person."""
-    person = named_person(name, config)
-    emit(asdict(person), as_json, [_line(person, load_config(config).schedule.zone)])
+    """Show one person: their looks, and who else is near; distances only where root asks."""
+    with directory(config) as people:
+        everybody, likenesses = people.people(), people.likenesses()
+    person = named_among(everybody, name)
+    found = next((one for one in likenesses if one.person_id == person.person_id), None)
+    near = next((p for p in everybody if found and p.person_id == found.nearest), None)
+    result = asdict(person) | {
+        "spread": _rounded(found.spread) if found else None,
+        "nearest": near.name if near else None,
+        "distance": _rounded(found.distance) if found else None,
+        "threshold": _rounded(found.threshold) if found else None,
+        "too_near": found is not None and found.too_near,
+    }
+    zone = load_config(config).schedule.zone
+    emit(result, as_json, [_line(person, zone), *_likeness_lines(person, found, near, zone)])
 
 
 @app.command()
@@ -330,6 +347,29 @@ def pass_told(person: Person, zone: tzinfo) -> str:
     if person.until_wall is None or why == "blocked":
         return why or ""
     return f"pass {'ended' if why == 'pass_ended' else 'until'} {said(person.until_wall, zone)}"
+
+
+def _rounded(distance: float | None) -> float | None:
+    return None if distance is None else round(distance, 4)
+
+
+def _likeness_lines(
+    person: Person, found: Likeness | None, near: Person | None, zone: tzinfo
+) -> Iterator[str]:
+    when = "-" if person.last_look_wall is None else moment(person.last_look_wall, zone)
+    yield f"       last look  {when}"
+    if found is None:
+        return
+    kept = "-" if person.templates < 2 else ROOT_KNOWS
+    spread = kept if found.spread is None else f"{found.spread:.3f}"
+    yield f"       spread     {spread}"
+    if near is None:
+        yield "       nearest    -"
+        return
+    distance = ROOT_KNOWS if found.distance is None else f"{found.distance:.3f}"
+    yield f"       nearest    {near.name}, distance {distance} (threshold {found.threshold:.3f})"
+    if found.too_near:
+        yield f"                  too near: {TOO_NEAR}"
 
 
 def _line(person: Person, zone: tzinfo) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from facegate import errors
+from facegate.access.likeness import Likeness
 from facegate.access.names import clean_name
 from facegate.access.person import Person
 from facegate.errors import DaemonError, FacegateError, InputError
@@ -80,6 +81,10 @@ class ControlClient:
     def people(self) -> list[Person]:
         """List who is enrolled."""
         return [Person(**p) for p in self._call("GET", "/v1/people")]
+
+    def likenesses(self) -> list[Likeness]:
+        """Ask how alike everybody's looks are; distances are told to root alone."""
+        return [Likeness(**found) for found in self._call("GET", "/v1/likenesses")]
 
     def add(
         self,

@@ -8,10 +8,12 @@ asking who embeddings are: the distances of some hundred chosen ones give a temp
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from facegate.access.directory import Directory
+from facegate.access.likeness import Likeness
 from facegate.access.person import names_an_admin
 from facegate.access.store import Person
 from facegate.control import openapi, schemas
@@ -77,6 +79,13 @@ class Gatekeeper(Directory, Protocol):
     def lockdown(self, on: bool) -> None:
         """Begin or end a lockdown."""
         ...
+
+
+def _likenesses(gate: Gatekeeper, call: Call) -> list[Likeness]:
+    found = gate.likenesses()
+    if call.peer.fulfils(Rule.OWNER):
+        return found
+    return [replace(one, spread=None, distance=None) for one in found]
 
 
 def _add(gate: Gatekeeper, call: Call) -> Person:
@@ -190,6 +199,14 @@ ROUTES: tuple[Route[Gatekeeper], ...] = (
         _add,
         schemas.Somebody,
         takes=schemas.NewPerson,
+    ),
+    Route(
+        "GET",
+        "/v1/likenesses",
+        "How alike everybody is to themselves and to the next person; distances only for root",
+        _likenesses,
+        list[Likeness],
+        changes=False,
     ),
     Route(
         "PATCH",

@@ -63,6 +63,31 @@ def test_between_two_people_enrolled_alike_it_decides_no_more_than_the_door(
     assert "100%" not in said
 
 
+def test_who_is_too_near_to_another_is_shown(facegate, enrolled, write, portraits, eileen):
+    shown = json.loads(facegate("people", "show", "Eileen", "--json").out)
+    assert (shown["spread"], shown["nearest"], shown["distance"]) == (None, None, None)
+    assert not shown["too_near"]
+    assert shown["last_look_wall"] >= shown["created_at_wall"]
+    dim = write("dim", VIEWS["dim"](portraits[0][:320, 80:400]))
+    looks = ("--image", eileen, "--image", dim)
+    assert facegate("enroll", "Grace", *looks, "--allow-duplicate").code == 0
+    shown = json.loads(facegate("people", "show", "eileen", "--json").out)
+    assert (shown["nearest"], shown["too_near"]) == ("Grace", True)
+    assert 0 < shown["distance"] < shown["threshold"]
+    assert 0 < json.loads(facegate("people", "show", "Grace", "--json").out)["spread"] < 1
+    said = facegate("people", "show", "Eileen").out
+    for part in ("last look  2", "spread     -", "nearest    Grace, distance 0.", "too near: the"):
+        assert part in said
+    assert "`facegate enroll NAME --more` for both" in said
+
+
+def test_who_is_like_nobody_else_is_not_too_near(facegate, enrolled, grace):
+    assert facegate("enroll", "Grace", "--image", grace).code == 0
+    shown = json.loads(facegate("people", "show", "Eileen", "--json").out)
+    assert (shown["nearest"], shown["too_near"]) == ("Grace", False)
+    assert "too near" not in facegate("people", "show", "Eileen").out
+
+
 def test_nobody_is_known_where_nobody_is_enrolled(facegate, eileen):
     (found,) = json.loads(facegate("identify", eileen, "--json").out)
     assert (found["name"], found["distance"], found["confidence"]) == (None, None, 0.0)

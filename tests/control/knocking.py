@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facegate.access.likeness import Likeness
 from facegate.access.store import Person
 from facegate.control.limits import Limits
 from facegate.errors import InputError, NotEnrolledError, StoreError
@@ -77,6 +78,9 @@ class Gate:
 
     def people(self):
         return list(self.rows.values())
+
+    def likenesses(self):
+        return [Likeness(1, 0.4, 7, 0.6, 0.8, True), Likeness(7, None, 1, 0.6, 0.8, True)]
 
     def add(self, name, vectors, model_id, allow_duplicate, more, admins):
         self.added.append((name, vectors, model_id, allow_duplicate, admins))

@@ -40,6 +40,10 @@ def test_embeddings_are_identified(client):
     assert client.identify(vectors, "m1") == [Identity("Ann", 0.5, 0.8, 0.9), between]
 
 
+def test_likenesses_arrive_as_sent(client, gate):
+    assert client.likenesses() == gate.likenesses()
+
+
 def test_names_with_odd_characters_survive_the_path(client, gate):
     gate.rows["A/B ?ö"] = person(9, "A/B ?ö")
     assert client.rename("A/B ?ö", "C").name == "C"

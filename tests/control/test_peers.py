@@ -98,6 +98,16 @@ def test_a_member_of_the_group_gets_what_the_rule_says(open_path, group, gate, r
     assert ask(open_path, route.method, path, takes).status in (200, 503, 404)
 
 
+def test_how_near_people_are_is_for_root(open_path, group):
+    def asked():
+        return ask(open_path, "GET", "/v1/likenesses").text.encode()
+
+    for_root, for_members = json.loads(asked()), json.loads(as_user(SOMEBODY, group, asked))
+    assert (for_root[0]["spread"], for_root[0]["distance"]) == (0.4, 0.6)
+    assert for_members == [{**one, "spread": None, "distance": None} for one in for_root]
+    assert for_members[0]["too_near"]
+
+
 def test_a_member_cannot_flood_the_audit_trail(serve, group, gate, reports):
     path = serve(replace(LOOSE, changes_burst=5, changes_per_s=0.001, changes_kept=2))
     open_to_all(path)

@@ -16,7 +16,13 @@ OWNERS_ALONE = {
     "POST /v1/identities",  # some hundred distances give a template away
 }
 URGENT = {"POST /v1/door/unlock", "POST /v1/door/lock", "POST /v1/door/lockdown"}
-LOOKING = {"GET /v1/status", "GET /v1/events", "GET /v1/people", "GET /v1/openapi.json"}
+LOOKING = {
+    "GET /v1/status",
+    "GET /v1/events",
+    "GET /v1/people",
+    "GET /v1/likenesses",
+    "GET /v1/openapi.json",
+}
 
 
 def names(wanted):
