@@ -140,6 +140,16 @@ def test_commands_reach_it_through_its_socket(daemon, tmp_path):
     picture = str(tmp_path / "eileen.png")
     (identified,) = json.loads(daemon.command("identify", picture, "--json").stdout)
     assert identified["name"] == "Eileen"
+    shown = json.loads(daemon.command("people", "show", "Eileen", "--json").stdout)
+    assert (shown["templates"], shown["nearest"]) == (2, None)
+    assert 0 <= shown["spread"] < shown["threshold"]
+    again = daemon.command("enroll", "Eve", "--image", picture, "--allow-duplicate")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(daemon.command("people", "show", "Eileen", "--json").stdout)["too_near"]
+    (identified,) = json.loads(daemon.command("identify", picture, "--json").stdout)
+    assert identified["name"] is None
+    assert set(identified["between"]) == {"Eve", "Eileen"}
+    assert daemon.command("people", "remove", "Eve", "--yes").returncode == 0
 
     other = daemon.command("enroll", "Ben", "--camera", "file:elsewhere.png")
     assert (other.returncode, "leave it out" in other.stderr) == (2, True)

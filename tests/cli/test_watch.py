@@ -84,6 +84,14 @@ def test_an_event_that_does_not_exist(facegate):
     assert "no event is called so" in done.complaint
 
 
+def test_whoever_was_nearly_as_near_is_concerned_too(facegate, tmp_path):
+    denied = entry(1, "Ann: not let in, too near to Ben", "denied", person=1, runner_up=2)
+    journal = write_journal(tmp_path / "journal", denied)
+    for person, events in (("1", ["denied"]), ("2", ["denied"]), ("3", [])):
+        found = watched(facegate, journal, "--person", person)
+        assert [line["event"] for line in found] == events
+
+
 def test_a_person_that_does_not_exist(facegate):
     done = facegate("watch", "--person", "Nobody")
     assert done.code == 3
