@@ -37,9 +37,10 @@ Since = Annotated[str | None, typer.Option(help="Not before, as 2026-11-24 or 20
 
 
 VISITS_HEAD = (
-    f"{'person':>6}  {'visits':>6}  {'refused first':>13}  distance  {'first':<19}  last" + 15 * " "
+    f"{'person':>6}  {'visits':>6}  {'refused first':>13}  denied  distance  {'first':<19}  last"
+    + 15 * " "
 )
-NOBODY = ["Nobody was let in."]
+NOBODY = ["Nobody was let in or denied."]
 
 
 @app.command()
@@ -140,19 +141,21 @@ def report(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say who was let in how often, and whom the gate knew only at a second look.
+    """Say who was let in how often, whom the gate knew only at a second look, and who was denied.
 
-    Whose visits often begin with a refusal wants more looks: facegate enroll NAME --more. Exit code
-    1 where the trail is not whole.
+    Whose visits often begin with a refusal wants more looks: facegate enroll NAME --more. So does
+    who is denied for being too near to another; a visit denied counts for both. With --names it
+    lists whoever is enrolled and did not come, too. Exit code 1 where the trail is not whole.
     """
     settings = load_config(config)
     number = person_number(person, config)
-    found = visits(_records(settings, None, None, since))
-    found = [v for v in found if number in (None, v.person)]
     known: dict[int, str] = {}
     if names:
         with directory(config) as people:
             known = {p.person_id: p.name for p in people.people()}
+    came = {v.person: v for v in visits(_records(settings, None, None, since))}
+    everybody = {n: came.get(n, Visits(n)) for n in sorted(came.keys() | known.keys())}
+    found = [v for v in everybody.values() if number in (None, v.person)]
     whole = _is_whole(settings)
     result = [
         {
@@ -160,9 +163,10 @@ def report(
             **({"name": known.get(v.person)} if names else {}),
             "visits": v.times,
             "refused_first": v.hesitant,
+            "denied": v.denied,
             "distance": v.distance,
-            "first": _clock(v.first_wall_s),
-            "last": _clock(v.last_wall_s),
+            "first": _clock(v.first_wall_s) if v.times or v.denied else None,
+            "last": _clock(v.last_wall_s) if v.times or v.denied else None,
         }
         for v in found
     ]
@@ -173,10 +177,11 @@ def report(
 
 
 def _visits_line(v: Visits, name: str | None) -> str:
-    share = f"{v.hesitant} ({v.hesitant / v.times:.0%})"
+    share = f"{v.hesitant} ({v.hesitant / v.times:.0%})" if v.times else "-"
     distance = "" if v.distance is None else f"{v.distance:.3f}"
-    line = f"{v.person:>6}  {v.times:>6}  {share:>13}  {distance:>8}  "
-    line += f"{_clock(v.first_wall_s)}  {_clock(v.last_wall_s)}"
+    line = f"{v.person:>6}  {v.times:>6}  {share:>13}  {v.denied:>6}  {distance:>8}  "
+    when = (v.first_wall_s, v.last_wall_s) if v.times or v.denied else ()
+    line += "  ".join(map(_clock, when)) or f"{'-':<19}  {'-':<19}"
     return line if name is None else f"{line}  {name or '(forgotten)'}"
 
 

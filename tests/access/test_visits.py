@@ -34,6 +34,32 @@ def test_visits_are_counted_and_those_that_began_with_a_refusal(record):
     assert (ben.person, ben.times, ben.hesitant, ben.distance) == (2, 1, 1, 1.0)
 
 
+def test_visits_that_were_denied_count_for_both_whom_the_face_was_near(record):
+    ann, ben, cid = visits(
+        [
+            record("denied", 10.0, track=1, person=1, runner_up=2),
+            record("denied", 15.0, track=1, person=2, runner_up=1),  # the same face
+            record("started"),
+            record("denied", 20.0, track=1, person=1, runner_up=3),
+            record("denied", 30.0, track=2, person=1, runner_up=2),
+            record("granted", 31.0, track=2, person=1),
+            record("denied", 32.0, track=2, person=1, runner_up=2),  # stood there still
+        ]
+    )
+    assert [(v.person, v.times, v.hesitant, v.denied) for v in (ann, ben, cid)] == [
+        (1, 1, 1, 2),
+        (2, 0, 0, 1),
+        (3, 0, 0, 1),
+    ]
+    assert (ann.first_wall_s, ann.last_wall_s) == (10.0, 31.0)
+    assert (ben.first_wall_s, ben.last_wall_s, ben.distance) == (10.0, 15.0, None)
+
+
+def test_a_denial_from_before_the_other_was_named_counts_for_one(record):
+    (ann,) = visits([record("denied", track=1, person=1)])
+    assert (ann.times, ann.denied) == (0, 1)
+
+
 def test_after_a_restart_the_same_track_is_another_face(record):
     (ann,) = visits(
         [

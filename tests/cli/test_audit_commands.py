@@ -198,7 +198,35 @@ def test_who_came_and_who_struggled(visited):
     named = visited("audit", "report", "--names").out.splitlines()
     assert named[1].endswith("  Eileen")
     assert named[2].endswith("  (forgotten)")
-    assert visited("audit", "report", "--since", "2999-01-01").out == "Nobody was let in.\n"
+    said = visited("audit", "report", "--since", "2999-01-01").out
+    assert said == "Nobody was let in or denied.\n"
+
+
+def test_who_is_denied_and_who_did_not_come_is_listed(visited, grace, tmp_path):
+    assert visited("enroll", "Grace", "--image", grace).code == 0
+    (path,) = tmp_path.rglob("audit.jsonl")
+    later = ("audit", "report", "--since", "2158-01-01")
+    with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
+        for track in (4, 5):
+            denied = {"person": 7, "track": track, "runner_up": 1}
+            trail.append("denied", denied, wall_s=6e9)
+    eileen, grace, other = json.loads(visited(*later, "--names", "--json").out)
+    assert [eileen[k] for k in ("name", "visits", "denied")] == ["Eileen", 0, 2]
+    assert [grace[k] for k in ("name", "visits", "denied", "first")] == ["Grace", 0, 0, None]
+    assert [other[k] for k in ("name", "visits", "denied")] == [None, 0, 2]
+    assert eileen["first"].startswith("2160-")
+    head, *named = visited(*later, "--names").out.splitlines()
+    assert [line.split()[:4] for line in named] == [
+        ["1", "0", "-", "2"],
+        ["2", "0", "-", "0"],
+        ["7", "0", "-", "2"],
+    ]
+    found = zip(named, ("Eileen", "Grace", "(forgotten)"), strict=True)
+    assert {line.index(name) for line, name in found} == {head.index("name")}
+    said = visited(*later).out
+    assert len(said.splitlines()) == 3
+    assert "Eileen" not in said
+    assert "Grace" not in said
 
 
 def test_the_one_who_was_nearly_as_near_is_found_too(visited, tmp_path):
