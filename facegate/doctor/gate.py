@@ -10,8 +10,10 @@ import numpy as np
 
 from facegate import parts
 from facegate.access.keys import is_protected, is_sealed
+from facegate.access.likeness import Likeness
 from facegate.access.passes import BLOCKED
 from facegate.access.person import Person
+from facegate.access.store import Store
 from facegate.config import Config
 from facegate.control.client import ControlClient
 from facegate.doctor.finding import Finding, bad, ok, warning
@@ -32,6 +34,9 @@ SMALLER = "inception_resnet_lite"
 """The embedder for slower boards."""
 
 ENDED_LONG_AGO_DAYS = 30
+
+NAMED_AT_MOST = 5
+"""Pairs of people who are too near to each other."""
 
 
 def detector(settings: Config) -> Finding:
@@ -95,8 +100,11 @@ def store(settings: Config, daemon: ControlClient | None) -> Finding:
     path = settings.store_path
     if daemon is None and not path.exists():
         return ok("store", f"{path}: not made yet, nobody is enrolled")
-    where = "held by the daemon" if daemon else f"{path}: the key fits"
-    return _people(where, enrolled(settings, daemon))
+    if daemon:
+        return _people("held by the daemon", daemon.people(), daemon.likenesses())
+    with _store(settings) as opened:
+        people, likenesses = opened.people(), parts.likenesses_in(settings, opened)
+    return _people(f"{path}: the key fits", people, likenesses)
 
 
 def enrolled(settings: Config, daemon: ControlClient | None) -> list[Person]:
@@ -105,23 +113,46 @@ def enrolled(settings: Config, daemon: ControlClient | None) -> list[Person]:
         return daemon.people()
     if not settings.store_path.exists():
         return []
+    with _store(settings) as opened:
+        return opened.people()
+
+
+def _store(settings: Config) -> Store:
     model_id = read_card(parts.embedder_path(settings), "embedder").model_id
-    with parts.open_store(settings, model_id) as store:
-        return store.people()
+    return parts.open_store(settings, model_id)
 
 
-def _people(where: str, people: list[Person]) -> Finding:
+def _people(where: str, people: list[Person], likenesses: list[Likeness]) -> Finding:
     long_ago_wall = time.time() - ENDED_LONG_AGO_DAYS * 86_400
     stale = sum(p.until_wall is not None and BLOCKED < p.until_wall < long_ago_wall for p in people)
-    found = f"{where}, {len(people)} people"
-    if not stale:
-        return ok("store", found)
-    return warning(
-        "store",
-        f"{found}; of {stale} the pass ended more than {ENDED_LONG_AGO_DAYS} days ago",
-        "who does not come back should be forgotten: facegate people list, then sudo facegate "
-        "people forget NAME",
-    )
+    found, mends = [f"{where}, {len(people)} people"], []
+    if alike := _too_near(people, likenesses):
+        more = f" and {len(alike) - NAMED_AT_MOST} more" if len(alike) > NAMED_AT_MOST else ""
+        found.append(f"too near to each other: {', '.join(alike[:NAMED_AT_MOST])}{more}")
+        mends.append(
+            "the door may not decide between them: facegate enroll NAME --more for both, and "
+            "facegate people show NAME"
+        )
+    if stale:
+        found.append(f"of {stale} the pass ended more than {ENDED_LONG_AGO_DAYS} days ago")
+        mends.append(
+            "who does not come back should be forgotten: facegate people list, then sudo facegate "
+            "people forget NAME"
+        )
+    if not mends:
+        return ok("store", found[0])
+    return warning("store", "; ".join(found), "; ".join(mends))
+
+
+def _too_near(people: list[Person], likenesses: list[Likeness]) -> list[str]:
+    """Name the pairs in which one is the other's nearest, and within the threshold."""
+    names = {p.person_id: p.name for p in people}
+    pairs = {
+        frozenset((one.person_id, one.nearest))
+        for one in likenesses
+        if one.too_near and one.nearest is not None
+    }
+    return sorted(" and ".join(sorted(names.get(n, f"person {n}") for n in pair)) for pair in pairs)
 
 
 def key(settings: Config, root: Path = ROOT) -> Finding:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from knocking import LOOSE, Gate, person, unit
 
+from facegate.config import parse_config
 from facegate.control.client import ControlClient
 from facegate.control.server import ControlServer
+from facegate.doctor.gate import store as doctor_store
 from facegate.errors import DaemonError, FacegateError, InputError, StoreError
 from facegate.types import Identity
 
@@ -42,6 +44,13 @@ def test_embeddings_are_identified(client):
 
 def test_likenesses_arrive_as_sent(client, gate):
     assert client.likenesses() == gate.likenesses()
+
+
+def test_doctor_asks_the_running_gate_who_is_too_near(client, tmp_path):
+    settings = parse_config({"state": {"folder": str(tmp_path)}}, "test")
+    found = doctor_store(settings, client)
+    assert found.state == "warning"
+    assert found.found == "held by the daemon, 2 people; too near to each other: Ann and Root"
 
 
 def test_names_with_odd_characters_survive_the_path(client, gate):

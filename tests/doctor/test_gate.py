@@ -89,6 +89,32 @@ def test_who_is_kept_long_after_their_pass_ended_is_counted(tmp_path):
     assert "3 people; of 1 the pass ended more than 30 days ago" in found.found
 
 
+def test_who_is_too_near_to_another_is_named(tmp_path):
+    config = settings(tmp_path)
+    card = read_card(parts.embedder_path(config), "embedder")
+    one, other, third = np.eye(128, dtype=np.float32)[:3]
+    with parts.open_store(config, card.model_id) as store:
+        store.add("Ben", [one])
+        store.add("Cid", [third])
+        assert gate.store(config, None).state == "ok"
+        store.add("Ann", [np.sqrt(0.9, dtype=np.float32) * one + np.sqrt(0.1) * other])
+        found = gate.store(config, None)
+        assert found.state == "warning"
+        assert found.found.endswith("3 people; too near to each other: Ann and Ben")
+        assert "facegate enroll NAME --more for both" in found.mend
+        assert "forget" not in found.mend
+        store.set_until("Cid", time.time() - 31 * 86_400)
+        both = gate.store(config, None)
+        assert "Ann and Ben; of 1 the pass ended" in both.found
+        assert "forget NAME" in both.mend
+        for name in "DEFGHIJ":
+            store.add(name, [third])
+    found = gate.store(config, None).found
+    assert "Ann and Ben, Cid and D, Cid and E, Cid and F, Cid and G and 3 more; of 1" in found
+    strict = settings(tmp_path, access={"threshold": 0.01})
+    assert "Ann" not in gate.store(strict, None).found
+
+
 def test_lines_that_are_wired_are_named(tmp_path):
     config = settings(tmp_path, gpio={"driver": "gpiod"}, door={"contact": {"line": "GPIO5"}})
     found = gate.gpio(config, None, devices=tmp_path)
