@@ -199,7 +199,7 @@ def load_config(path: Path | None = None) -> Config:
     if path is None:
         return Config()
     try:
-        content = yaml.load(path.read_text(), _Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         if error.errno == errno.EIO:  # no mistake in the settings: it may be gone at the next try
             raise HardwareError(

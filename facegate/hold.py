@@ -32,7 +32,7 @@ def leave_note(config: Config) -> None:
     relay = _wired(config)
     if (path := _note()) and relay:
         with suppress(OSError):  # then the settings will tell
-            path.write_text(json.dumps(relay))
+            path.write_text(json.dumps(relay), encoding="utf-8")
 
 
 def hold(settings: Path | None) -> None:
@@ -72,7 +72,7 @@ def _read_note() -> Relay | None:
     if (path := _note()) is None:
         return None
     try:
-        chip, line, active_low = json.loads(path.read_text())
+        chip, line, active_low = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return chip, line, active_low

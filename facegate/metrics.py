@@ -100,7 +100,7 @@ class Metrics:
         """
         draft = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            draft.write_text(self.text())
+            draft.write_text(self.text(), encoding="utf-8")
             draft.chmod(FILE_MODE)
             draft.replace(self._path)
         finally:
@@ -160,7 +160,7 @@ def _families(
         ("queue_dropped_total", "dropped", "Items that a newer one pushed out."),
     ):
         yield name, "counter", about, [({"queue": q}, c[key]) for q, c in sorted(queues.items())]
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    resident = int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     yield "resident_memory_bytes", "gauge", "Memory of the daemon.", [({}, resident)]
     yield (
         "events_total",

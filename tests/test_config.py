@@ -46,7 +46,7 @@ def test_all_mistakes_are_told_at_once_with_path_value_and_suggestion():
 
 
 def test_a_disk_that_fails_is_no_mistake_in_the_settings(tmp_path, monkeypatch):
-    def failing(*_):
+    def failing(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(Path, "read_text", failing)

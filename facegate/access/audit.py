@@ -100,7 +100,7 @@ class AuditTrail(Closing):
         self.unnoted: Callable[[str], None] = lambda _: None
         self._told = False
         try:
-            self._boot = BOOT_ID.read_text().strip()
+            self._boot = BOOT_ID.read_text(encoding="utf-8").strip()
         except OSError:
             self._boot = UNKNOWN_BOOT
         self._descriptor: int | None = open_file(path)

@@ -174,7 +174,7 @@ def read_head(path: Path, key: bytes) -> tuple[int, str] | None:
         OSError: it is there and cannot be read.
     """
     try:
-        seq, last, mac = head_path(path).read_text().split()
+        seq, last, mac = head_path(path).read_text(encoding="utf-8").split()
         wanted = hmac.new(key, f"{seq} {last}".encode(), hashlib.sha256).hexdigest()
         return (int(seq), last) if hmac.compare_digest(mac, wanted) else None
     except (FileNotFoundError, ValueError, TypeError):

@@ -44,7 +44,7 @@ def ask_passphrase() -> str:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(folder or "/nonexistent", PASSPHRASE_CREDENTIAL)
     if credential.is_file():
-        return credential.read_text().rstrip("\n")
+        return credential.read_text(encoding="utf-8").rstrip("\n")
     if not sys.stdin.isatty():
         raise StoreError(
             "the key is protected by a passphrase; give it at a terminal, or to the service as "

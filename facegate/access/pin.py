@@ -61,7 +61,7 @@ class PinFile:
         """
         try:
             salt, wanted = (
-                base64.b64decode(word, validate=True) for word in self.path.read_text().split()
+                base64.b64decode(word, validate=True) for word in self.path.read_bytes().split()
             )
         except FileNotFoundError:
             raise StoreError("the door has no PIN yet; set one with `facegate door pin`") from None

@@ -100,7 +100,7 @@ def unseen(folder: Path | None) -> str | None:
         DaemonError: there are no journal files.
     """
     command = [_tool(), "--no-pager", "--lines=0", *_where(folder)]
-    said = subprocess.run(command, capture_output=True, text=True).stderr
+    said = subprocess.run(command, capture_output=True, encoding="utf-8").stderr
     if "No journal files were found" in said:
         if folder is not None:
             raise DaemonError(f"{folder}: no journal files; give another, as var/log/journal")
@@ -129,7 +129,9 @@ def entries(command: list[str]) -> Iterator[dict[str, Any]]:
     Raises:
         DaemonError: journalctl fails; the message is its own.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as p:
         assert p.stdout is not None
         assert p.stderr is not None
         try:

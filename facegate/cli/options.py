@@ -64,7 +64,7 @@ def first_line(file: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return file.read_text().partition("\n")[0]
+        return file.read_text(encoding="utf-8").partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not a text in UTF-8"
         raise InputError(f"{file}: the passphrase cannot be read: {why}") from error

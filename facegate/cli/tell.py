@@ -87,7 +87,7 @@ def _since(cursor: str | None, follow: bool, folder: Path | None) -> Iterator[En
     """Give the entries after a cursor's, and those that come if it is to follow."""
     # Not --after-cursor: where the cursor's own entry is of another unit it leaves out one of ours.
     options = [f"--cursor={cursor}"] if cursor else [FIRST] if follow else []
-    boot = BOOT_ID.read_text().strip().replace("-", "")
+    boot = BOOT_ID.read_text(encoding="utf-8").strip().replace("-", "")
     if follow and cursor and f"b={boot}" not in cursor.split(";") and _knows(boot):
         # The journal sorts by the clock, and after a power cut that may be behind the cursor's.
         # So first what came before this boot, and then this boot from its beginning.
@@ -109,7 +109,7 @@ def _knows(boot: str) -> bool:
 
 def _read(place: Path | None) -> str | None:
     try:
-        cursor = "" if place is None else place.read_text().strip()
+        cursor = "" if place is None else place.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -243,7 +243,7 @@ def _run(program: Path, entry: Entry) -> str | None:
             [program.absolute()],
             input=json.dumps(told) + "\n",
             env=os.environ | named,
-            text=True,
+            encoding="utf-8",
             timeout=TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:

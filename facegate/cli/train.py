@@ -330,4 +330,4 @@ def _remember(out: Path, settings: dict[str, Any], start_from: Path | None) -> N
     words = without_paths(["facegate", *sys.argv[1:]])
     before = made_by(start_from).get("commands", []) if start_from is not None else []
     run = {"commands": [*before, shlex.join(words)], "settings": settings}
-    (out / RUN_FILE).write_text(json.dumps(run, indent=1) + "\n")
+    (out / RUN_FILE).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")

@@ -230,7 +230,7 @@ def _os_name(root: Path) -> str:
 def text_of(path: Path) -> str:
     """Read a small file; empty where it is missing, may not be read, or is no text."""
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -246,7 +246,7 @@ def _runtime_watchdog() -> str:
 def said_by(*command: str) -> str:
     """Give what a program prints; empty where it is missing, fails, or takes 10 seconds."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -119,7 +119,7 @@ def _unit_state() -> str:
         shown = subprocess.run(
             ["systemctl", "show", "-p", "ActiveState", "-p", "Result", UNIT],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):

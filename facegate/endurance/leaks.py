@@ -34,7 +34,7 @@ class Sample:
 
 def sample(at_s: float, quiet: bool, process: Path = Path("/proc/self")) -> Sample:
     """Look at this process. Source: proc_pid_statm(5), proc_pid_fd(5), proc_pid_task(5)."""
-    pages = int((process / "statm").read_text().split()[1])
+    pages = int((process / "statm").read_bytes().split()[1])
     return Sample(
         at_s,
         pages * os.sysconf("SC_PAGE_SIZE") / 2**20,

@@ -52,7 +52,7 @@ def amend_card(model: Path, figures: dict[str, Any]) -> None:
     """
     path = card_path(model)
     try:
-        card = json.loads(path.read_text())
+        card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: the figures cannot be added: {error}") from error
     write_card(model, {**card, **figures})
@@ -88,7 +88,7 @@ def made_by(weights: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
         kinds = {"commands": list, "settings": dict, "arguments": dict}
         if not isinstance(told, dict) or not all(
             isinstance(told.get(name, kind()), kind) for name, kind in kinds.items()

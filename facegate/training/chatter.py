@@ -11,6 +11,10 @@ from contextlib import contextmanager, redirect_stdout
 @contextmanager
 def hushed() -> Iterator[None]:
     """Drop what is printed, and warnings; what a failure has to say is in its exception."""
-    with open(os.devnull, "w") as nowhere, warnings.catch_warnings(), redirect_stdout(nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        warnings.catch_warnings(),
+        redirect_stdout(nowhere),
+    ):
         warnings.simplefilter("ignore")
         yield

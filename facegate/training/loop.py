@@ -313,7 +313,7 @@ class Log:
 
     def _write(self, row: dict[str, float]) -> None:
         fresh = not self.path.exists()
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(row)

@@ -134,7 +134,7 @@ def _claim(folder: Path, images: Path, pictures: list[NamedPicture], seed: int) 
     files = [[str(p.path.relative_to(images)), p.path.stat().st_size] for p in pictures]
     digest = hashlib.sha256(json.dumps([files, seed]).encode()).hexdigest()
     note = folder / "from.json"
-    if note.is_file() and json.loads(note.read_text())["digest"] != digest:
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8"))["digest"] != digest:
         raise DataError(
             f"{folder.parent} was prepared from other pictures (or another --seed): choose another "
             "--out"
@@ -229,7 +229,7 @@ def _kind(reason: str) -> str:
 def _write_report(path: Path, looked: Iterable[Looked]) -> None:
     lines = [["picture", "person", "use", "face_px", "reason"]]
     lines += [[r.picture, r.person, r.use, f"{r.face_px:.0f}", r.reason] for r in looked]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(lines)
 
 

@@ -246,7 +246,7 @@ def read_card(model: Path, kind: str | None = None) -> ModelCard:
             setting = f"models.{kind}" if kind else "models"
             raise ModelError(f"{wanted}: no such file; reinstall facegate or mend {setting}")
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         table = raw.get("calibration")
         # A card from before the curve was a beta curve counts as one without calibration.
         known = table is not None and "probability" in table
