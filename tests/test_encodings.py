@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 PACKAGE = Path(__file__).parent.parent / "facegate"
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-"""A locale in which Python takes every file for ASCII."""
+LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""Python takes every file for ASCII."""
+PRINTS = {"PYTHONIOENCODING": "latin-1"}
+"""As in a locale of Western Europe, in which no Czech can be printed."""
 
 
 def left_to_the_locale(source):
@@ -43,12 +45,12 @@ def test_the_walk_sees_what_is_left_to_it():
 
 
 def plain(*words):
-    """Run a command in such a locale."""
+    """Run a command in such locales."""
     return subprocess.run(
         (sys.executable, "-m", "facegate", *words),
         capture_output=True,
-        env=os.environ | ASCII,
-        encoding="utf-8",
+        env=os.environ | LOCALE | PRINTS,
+        encoding="latin-1",
     )
 
 
@@ -71,3 +73,25 @@ def test_a_passphrase_is_the_same_in_any_locale(facegate, tmp_path, eileen):
     (tmp_path / "state_directory").mkdir()
     done = facegate("restore", out, "--passphrase-file", file)
     assert done.code == 0, done.err
+
+
+def test_a_name_that_the_locale_lacks_is_spelled_out(facegate, eileen):
+    assert facegate("enroll", "Žofie", "--image", eileen).code == 0
+    for words in (("people", "list"), ("identify", eileen)):
+        done = plain(*words)
+        assert done.returncode == 0, done.stderr
+        assert r"\u017dofie" in done.stdout
+
+
+def test_the_printed_journal_names_whoever_is_let_in(facegate, tmp_path, eileen):
+    assert facegate("enroll", "Žofie", "--image", eileen).code == 0
+    settings = {
+        "camera": {"source": f"file:{eileen}", "pacing": "fast"},
+        "gpio": {"driver": "fake"},
+        "journal": {"names": True},
+        "access": {"votes_needed": 1},
+    }
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    done = plain("run", "--config", file)
+    assert r"\u017dofie" in next(line for line in done.stdout.splitlines() if " granted " in line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -106,6 +107,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit codes are those of `facegate.errors`, Ctrl-C is `__main__`'s."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the locale lacks is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except FacegateError as error:
