@@ -261,15 +261,22 @@ def import_folder(
     from facegate.cli.bulk import Imported, import_people
 
     found: list[Imported] = []
+    unsaid: list[OSError] = []
 
     def say(line: str) -> None:
-        typer.echo(spelled_out(line), err=as_json)
+        try:
+            if not unsaid:
+                typer.echo(spelled_out(line), err=as_json)
+        except OSError as error:  # nobody reads on; the others are enrolled nevertheless
+            unsaid.append(error)
 
     try:
         found.extend(import_people(folder, config, say))
     finally:  # what was done is said, whatever ends it
         if as_json:
             emit([asdict(one) for one in found], True, [])
+    if unsaid:
+        raise unsaid[0]
     if refused := sum(one.outcome == "refused" for one in found):
         raise InputError(f"{folder}: {refused} of {len(found)} people were refused")
 

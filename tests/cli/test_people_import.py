@@ -1,7 +1,10 @@
 """Everybody of a folder is enrolled at once."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +131,23 @@ def test_a_folder_that_holds_no_folders_is_told(facegate, tmp_path, eileen):
         done = facegate("people", "import", folder)
         assert (done.code, why in done.complaint) == (3, True)
     assert json.loads(facegate("people", "list", "--json").out) == []
+
+
+@pytest.mark.parametrize("output", ["closed", "full"])
+def test_everybody_is_enrolled_though_nobody_reads_what_is_said(facegate, team, output):
+    for name in ("Nobody", "Two people", "Twin of Grace"):
+        (team / name).rename(team.parent / name)
+    reading, writing = os.pipe()
+    os.close(reading)
+    if output == "full":
+        os.close(writing)
+        if not Path("/dev/full").exists():
+            pytest.skip("this machine has no /dev/full")
+        writing = os.open("/dev/full", os.O_WRONLY)
+    words = (sys.executable, "-m", "facegate", "people", "import", str(team))
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    listed = json.loads(facegate("people", "list", "--json").out)
+    assert [p["name"] for p in listed] == ["Eileen", "Grace Hopper"]
