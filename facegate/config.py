@@ -64,15 +64,25 @@ class Config(Section):
 
     @property
     def state_folder(self) -> Path:
-        """The folder of the store: configured, systemd's, the system's, or the user's own."""
+        """The folder of the store: configured, systemd's, the system's, or the user's own.
+
+        Raises:
+            ConfigError: the user has no home directory.
+        """
         if self.state.folder:
             return Path(self.state.folder).expanduser()
         if given := os.environ.get("STATE_DIRECTORY"):
             return Path(given.split(":")[0])
         if SYSTEM_STATE.exists():  # never another store beside it for whoever may not open it
             return SYSTEM_STATE
-        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Path(base).expanduser() / "facegate"
+        base = os.environ.get("XDG_STATE_HOME", "")
+        if not base.startswith(("/", "~")):  # XDG Base Directory Specification: to be ignored
+            base = "~/.local/state"
+        try:
+            return Path(base).expanduser() / "facegate"
+        except RuntimeError as error:
+            why = f"{base}: no home directory; set state.folder, XDG_STATE_HOME or HOME"
+            raise ConfigError(why) from error
 
     @property
     def store_path(self) -> Path:

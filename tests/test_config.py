@@ -153,6 +153,42 @@ def test_an_installed_gates_store_is_the_one_whoever_asks(tmp_path, monkeypatch)
     assert own.socket_path == runtime / "control.sock"
 
 
+@pytest.fixture
+def own_state(tmp_path, monkeypatch):
+    """Where neither systemd nor an installed gate says where state lies."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(config, "SYSTEM_STATE", tmp_path / "lib")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [
+        ("", ".local/state/facegate"),
+        ("state", ".local/state/facegate"),
+        ("./state", ".local/state/facegate"),
+        ("~/own", "own/facegate"),
+    ],
+)
+def test_the_users_own_store_is_one_whatever_the_working_directory(
+    own_state, tmp_path, monkeypatch, named, folder
+):
+    monkeypatch.setenv("XDG_STATE_HOME", named)
+    assert Config().state_folder == tmp_path / folder
+
+
+def test_whoever_has_no_home_directory_is_told_what_to_set(own_state, monkeypatch, facegate):
+    def homeless(_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.delenv("STATE_DIRECTORY")
+    done = facegate("people", "list")
+    assert done.code == ConfigError.exit_code
+    assert "no home directory; set state.folder, XDG_STATE_HOME or HOME" in done.complaint
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
