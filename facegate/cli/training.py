@@ -33,6 +33,10 @@ STAND_INS = {
 }
 """What a card calls a folder or file that was given to an option."""
 
+OF_TRAINING = {"torch", "keras", "tensorflow"}
+LAST_PYTHON = (3, 12)
+"""Of these in pyproject's extra [train]; later ones have none of them."""
+
 TOLD_EVERY_S = 15.0
 """How often a long loop says how far it is where there is no terminal for a bar."""
 
@@ -41,14 +45,16 @@ def needs(*modules: str) -> None:
     """Check that an extra is installed before it is used.
 
     Raises:
-        DataError: a module is missing; the message names the extra.
+        DataError: a module is missing; the message names the extra, and the Pythons it is for.
     """
-    extra = "train" if {"torch", "keras", "tensorflow"} & set(modules) else "evaluate"
+    extra = "train" if OF_TRAINING & set(modules) else "evaluate"
     for name in modules:
         try:
             importlib.import_module(name)
         except ImportError:
-            raise DataError(f"this needs {name}: pip install 'facegate[{extra}]'") from None
+            late = name in OF_TRAINING and sys.version_info[:2] > LAST_PYTHON
+            where = " with Python 3.11 or 3.12; it holds nothing for this one" if late else ""
+            raise DataError(f"this needs {name}: pip install 'facegate[{extra}]'{where}") from None
 
 
 def without_paths(words: Iterable[str], *files: Path) -> list[str]:

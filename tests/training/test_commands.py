@@ -4,15 +4,21 @@ import json
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from facegate.cli import training
 from facegate.cli.train import _remember
-from facegate.cli.training import without_paths
+from facegate.cli.training import LAST_PYTHON, OF_TRAINING, without_paths
 from facegate.errors import DataError, InputError, ModelError
 from facegate.training.card_file import amend_card, replacing, write_card, write_whole
 from facegate.vision.tflite import model_folder
+
+ROOT = Path(__file__).parents[2]
+FOR_EARLIER = " with Python 3.11 or 3.12; it holds nothing for this one"
 
 WITHOUT = """
 import sys
@@ -71,8 +77,30 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path, command, missing, e
     )
     assert done.returncode == DataError.exit_code, done.stderr
     lines = done.stderr.strip().splitlines()
-    assert lines[-1] == f"facegate: this needs {missing[0]}: pip install 'facegate[{extra}]'"
+    install = f"facegate: this needs {missing[0]}: pip install 'facegate[{extra}]'"
+    late = extra == "train" and sys.version_info[:2] > LAST_PYTHON
+    assert lines[-1] == install + (FOR_EARLIER if late else "")
     assert "Traceback" not in done.stderr
+
+
+def test_a_python_that_training_is_not_for_is_told_which_are(monkeypatch):
+    monkeypatch.setattr(training, "LAST_PYTHON", (3, 10))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError) as caught:
+        training.needs("torch", "pyarrow")
+    assert str(caught.value) == f"this needs torch: pip install 'facegate[train]'{FOR_EARLIER}"
+    with pytest.raises(DataError, match=r"pip install 'facegate\[evaluate\]'$"):
+        training.needs("pyarrow")
+
+
+def test_the_extra_holds_them_for_these_pythons():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(line) for line in extras["optional-dependencies"]["train"]]
+    first_without = ".".join(map(str, (LAST_PYTHON[0], LAST_PYTHON[1] + 1)))
+    bounds = {r.name.removesuffix("-cpu"): str(r.marker) for r in wanted}
+    for name in OF_TRAINING:
+        assert bounds[name] == f'python_version < "{first_without}"'
 
 
 @pytest.fixture
