@@ -39,6 +39,8 @@ def test_who_can_be_is_enrolled_and_each_other_told_why(facegate, team, grace):
     assert said["Eileen"] == said["Grace Hopper"] == "enrolled, 1 template(s)"
     assert said["Nobody"] == "REFUSED: no picture of use"
     assert "this is already Grace Hopper" in said["Twin of Grace"]
+    alone = "or use `facegate enroll 'Twin of Grace' --allow-duplicate --image PICTURE`"
+    assert said["Twin of Grace"].endswith(alone)
     assert "do not look like one person" in said["Two people"]
     assert "notes.txt: not a picture" in done.out
     listed = json.loads(facegate("people", "list", "--json").out)
