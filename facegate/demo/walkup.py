@@ -164,13 +164,13 @@ def write_film(path: Path, acts: tuple[Act, ...]) -> list[tuple[float, str]]:
     """Write the film as a video; returns each act's start, seconds, and its title.
 
     Raises:
-        HardwareError: this OpenCV cannot write videos.
+        HardwareError: this OpenCV cannot write videos, or there is no space for it.
     """
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH_PX, HEIGHT_PX))
     if not writer.isOpened():
         raise HardwareError(f"{path}: this OpenCV cannot write the film")
     starts: list[tuple[float, str]] = []
-    last = None
+    last, frames = None, sum(map(frame_count, acts))
     try:
         for number, (act, pixels) in enumerate(film(acts)):
             if act is not last:
@@ -179,6 +179,12 @@ def write_film(path: Path, acts: tuple[Act, ...]) -> list[tuple[float, str]]:
             writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     finally:
         writer.release()
+    # OpenCV says nothing of a disk that is full; the index, written last, is then missing.
+    written = cv2.VideoCapture(str(path))
+    whole = written.get(cv2.CAP_PROP_FRAME_COUNT) == frames
+    written.release()
+    if not whole:
+        raise HardwareError(f"{path}: no space in {path.parent}; set TMPDIR to another folder")
     return starts
 
 
