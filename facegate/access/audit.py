@@ -134,7 +134,10 @@ class AuditTrail(Closing):
                     with suppress(StoreError):  # a full disk is told when something is recorded
                         write_head(path, trail._key, trail._reached)
         except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}; check its owner and the disk") from error
+            why = f"{error.strerror}; check its owner and the disk"
+            if path.is_symlink():
+                why = "a symbolic link, which is not followed; put the file itself there"
+            raise StoreError(f"{path}: {why}") from error
         return trail
 
     @property
