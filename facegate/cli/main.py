@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +22,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 DENIED = (errno.EACCES, errno.EPERM)
 UNUSABLE = (errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """What a path that was typed may meet anywhere."""
+
+PIPE_CLOSED = 141
+"""What a shell says of a program whose reader left, 128 and the number of SIGPIPE: not the 1 that
+means no."""
 
 COMMANDS = {
     "run": "gate.run",
@@ -80,7 +85,7 @@ app = typer.Typer(
     name="facegate",
     help="The door that knows who is there.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or settings, 3 input, 4 model, "
-    "5 store, 6 hardware, 7 daemon, 8 data set, 9 training, 130 Ctrl-C.",
+    "5 store, 6 hardware, 7 daemon, 8 data set, 9 training, 130 Ctrl-C, 141 nobody reads on.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -112,16 +117,24 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends with 1
+            sys.exit(PIPE_CLOSED)
+        raise
     except FacegateError as error:
-        typer.echo(f"facegate: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
     except OSError as error:
         why = _said_of(error)
         if why is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"facegate: {where}{why}", err=True)
-        sys.exit(InputError.exit_code)
+        _end(f"{where}{why}", InputError.exit_code)
+
+
+def _end(why: str, exit_code: int) -> NoReturn:
+    with suppress(OSError):  # where it cannot be said, the exit code says it
+        typer.echo(f"facegate: {why}", err=True)
+    sys.exit(exit_code)
 
 
 def _said_of(error: OSError) -> str | None:

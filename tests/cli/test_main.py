@@ -50,6 +50,22 @@ def test_a_full_disk_under_standard_output_is_one_line():
     ]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+def test_an_error_that_cannot_be_said_keeps_its_exit_code(facegate):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run((*FACEGATE, "status"), stdout=subprocess.PIPE, stderr=full)
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize("words", [("api",), ("--help",), ("door", "--help")])
+def test_a_reader_that_leaves_is_no_answer(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run((*FACEGATE, *words), stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 SOMEBODY_ELSE = 65_534
 AS_ANYBODY = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 """Root who may not look into everybody's folders: as good as another user, and finds its Python."""
