@@ -7,6 +7,9 @@ from typing import Literal
 
 State = Literal["ok", "warning", "bad"]
 
+INSTALL = "from the checkout: sudo deploy/install.sh"
+"""A mend; the installer is no part of the wheel."""
+
 
 @dataclass(frozen=True)
 class Finding:

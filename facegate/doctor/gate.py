@@ -16,7 +16,7 @@ from facegate.access.person import Person
 from facegate.access.store import Store
 from facegate.config import Config
 from facegate.control.client import ControlClient
-from facegate.doctor.finding import Finding, bad, ok, warning
+from facegate.doctor.finding import INSTALL, Finding, bad, ok, warning
 from facegate.doctor.machine import ROOT
 from facegate.errors import StoreError
 from facegate.vision.card import read_card
@@ -90,7 +90,7 @@ def _network(check: str, model: TFLiteModel, said: str) -> Finding:
             check,
             found,
             "several times slower so: /proc/cpuinfo must be readable (no ProcSubset=pid in the "
-            "unit); then sudo deploy/install.sh again",
+            f"unit); then {INSTALL} again",
         )
     return ok(check, found)
 

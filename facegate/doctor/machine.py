@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from facegate.access.schedule import CLOCK_UNSET_BEFORE
-from facegate.doctor.finding import Finding, bad, ok, warning
+from facegate.doctor.finding import INSTALL, Finding, bad, ok, warning
 
 ROOT = Path("/")
 MODEL = Path("proc/device-tree/model")
@@ -108,7 +108,9 @@ def clock(
 def memory(root: Path = ROOT) -> Finding:
     """Check that the kernel keeps account of memory, so that the unit's limit holds."""
     controllers = root / "sys/fs/cgroup/cgroup.controllers"
-    if not controllers.is_file() or "memory" in text_of(controllers).split():
+    if not controllers.is_file():
+        return ok("memory", "nothing known: no control groups of version 2 here")
+    if "memory" in text_of(controllers).split():
         return ok("memory", "the unit's limit holds")
     return warning(
         "memory",
@@ -200,7 +202,7 @@ def watchdog(root: Path = ROOT, ask: Callable[[], str] | None = None) -> Finding
         return warning(
             "watchdog",
             "off: a kernel that hangs in the middle of a pulse leaves the strike released",
-            "sudo deploy/install.sh again, or RuntimeWatchdogSec=15s below [Manager] in "
+            f"{INSTALL} again, or RuntimeWatchdogSec=15s below [Manager] in "
             "/etc/systemd/system.conf.d/facegate.conf, and reboot",
         )
     return ok("watchdog", f"a system that shows no life for {after} is started anew")

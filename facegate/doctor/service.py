@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facegate.doctor.finding import Finding, bad, ok, warning
+from facegate.doctor.finding import INSTALL, Finding, bad, ok, warning
 from facegate.doctor.machine import ROOT
 
 UNIT = "facegate.service"
@@ -47,7 +47,7 @@ def packages() -> Finding:
         except ImportError:
             missing.append(name)
     if missing:
-        return bad("packages", f"missing: {', '.join(missing)}", "sudo deploy/install.sh again")
+        return bad("packages", f"missing: {', '.join(missing)}", f"{INSTALL} again")
     version = importlib.metadata.version("facegate")
     return ok("packages", f"facegate {version}, numpy {np.__version__}")
 
@@ -95,9 +95,7 @@ def unit(root: Path = ROOT, state: Callable[[], str] | None = None) -> Finding:
     places = [root / folder / UNIT for folder in UNIT_FOLDERS]
     here = next((p for p in places if os.path.lexists(p)), None)
     if here is None:
-        return warning(
-            "unit", f"{UNIT} is not installed", "sudo deploy/install.sh, or run `facegate run`"
-        )
+        return warning("unit", f"{UNIT} is not installed", f"{INSTALL}, or run `facegate run`")
     if here.is_symlink() and os.readlink(here) == "/dev/null":
         return bad("unit", f"{UNIT} is masked", f"sudo systemctl unmask {UNIT}")
     if not os.path.lexists(root / WANTS / UNIT):
@@ -157,7 +155,7 @@ def journal(root: Path = ROOT) -> Finding:
         return warning(
             "journal",
             "readable, but forgotten at every start",
-            "sudo deploy/install.sh again, which writes "
+            f"{INSTALL} again, which writes "
             "/etc/systemd/journald.conf.d/facegate.conf: Raspberry Pi OS asks for "
             "Storage=volatile, which a later file has to overrule with Storage=persistent",
         )

@@ -128,10 +128,13 @@ def test_a_watchdog_that_nobody_uses_is_told(tmp_path):
     for said in machine.WATCHDOG_OFF:
         found = machine.watchdog(tmp_path, lambda said=said: said)
         assert (found.state, "RuntimeWatchdogSec=15s" in found.mend) == ("warning", True)
+        assert found.mend.startswith("from the checkout: sudo deploy/install.sh again, or ")
 
 
 def test_a_kernel_that_keeps_no_account_of_memory_is_said(tmp_path):
-    assert machine.memory(tmp_path).state == "ok"  # no control groups of version 2
+    unknown = machine.memory(tmp_path)
+    assert unknown.state == "ok"
+    assert unknown.found == "nothing known: no control groups of version 2 here"
     put(tmp_path, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")
     assert "add cgroup_enable=memory" in machine.memory(tmp_path).mend
     put(tmp_path, machine.COMMAND_LINE, "cgroup_disable=memory root=x cgroup_enable=memory\n")
