@@ -1,5 +1,7 @@
 """Wheel and sdist hold what ships, whatever else lies in the checkout they are made from."""
 
+import email
+import json
 import shutil
 import subprocess
 import sys
@@ -23,7 +25,7 @@ STRAYS = (
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """Give the names in wheel and sdist, made from a copy of the checkout that is lived in."""
+    """Give wheel and sdist, made from a copy of the checkout that is lived in."""
     folder = tmp_path_factory.mktemp("packed")
     copy, maker, out = folder / "facegate", folder / "maker", folder / "out"
     for name in (*SHIPPED, *BESIDE):
@@ -44,21 +46,26 @@ def packed(tmp_path_factory):
         capture_output=True,
     )
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    with zipfile.ZipFile(wheel) as file:
-        inside = file.namelist()
-    with tarfile.open(sdist) as file:
-        return inside, [n.partition("/")[2] for n in file.getnames()]
+    with zipfile.ZipFile(wheel) as wheel_file, tarfile.open(sdist) as sdist_file:
+        yield wheel_file, sdist_file
 
 
-def test_nobodys_own_files_are_packed(packed):
-    for names in packed:
-        for stray in STRAYS:
-            assert not [n for n in names if n.endswith(stray)], stray
-        assert not [n for n in names if n.endswith((".jpg", ".fgbackup"))]
-
-
-def test_what_ships_is_packed(packed):
+@pytest.fixture
+def names(packed):
+    """Give the names of the files in each."""
     wheel, sdist = packed
+    return wheel.namelist(), [n.partition("/")[2] for n in sdist.getnames()]
+
+
+def test_nobodys_own_files_are_packed(names):
+    for inside in names:
+        for stray in STRAYS:
+            assert not [n for n in inside if n.endswith(stray)], stray
+        assert not [n for n in inside if n.endswith((".jpg", ".fgbackup"))]
+
+
+def test_what_ships_is_packed(names):
+    wheel, sdist = names
     networks = [p(Config()) for p in (detector_path, refiner_path, embedder_path)]
     for network in (*networks, network_file("inception_resnet_lite")):
         for name in (network.name, network.with_suffix(".json").name):
@@ -70,3 +77,17 @@ def test_what_ships_is_packed(packed):
     code = {str(p.relative_to(ROOT)) for p in (ROOT / "facegate").rglob("*.py")}
     assert code <= set(wheel)
     assert code <= set(sdist)
+
+
+def test_the_wheel_says_what_its_networks_may_be_used_for(packed, names):
+    about = next(n for n in names[0] if n.endswith(".dist-info/METADATA"))
+    said = email.message_from_bytes(packed[0].read(about))
+    licence = "LicenseRef-facegate-networks-research-only"
+    assert said["License-Expression"] == f"MIT AND {licence}"
+    assert said.get_all("License-File") == ["LICENSE", "models/LICENSE"]
+    text = packed[0].read(about.replace("METADATA", "licenses/models/LICENSE")).decode()
+    assert licence in text
+    assert "models/LICENSE" in names[1]
+    for card in (n for n in names[0] if n.endswith(".json")):
+        use, _, _ = json.loads(packed[0].read(card))["data"]["licence"].partition(":")
+        assert f"\n{use}. " in text
