@@ -252,7 +252,7 @@ def is_bare(network: str) -> bool:
 
 
 def _anchored(config: Config, folder: Path) -> Config:
-    """Let paths of networks that are not absolute begin at the settings' own folder."""
+    """Let paths of networks and of a film that are not absolute begin at the settings' folder."""
     names = ("detector", "refiner", "embedder")
     given = {name: path for name in names if (path := getattr(config.models, name))}
     found = {
@@ -260,7 +260,12 @@ def _anchored(config: Config, folder: Path) -> Config:
         for name, path in given.items()
         if not is_bare(path)
     }
-    return config.model_copy(update={"models": config.models.model_copy(update=found)})
+    sections: dict[str, Section] = {"models": config.models.model_copy(update=found)}
+    kind, _, film = config.camera.source.partition(":")
+    if kind == "file":
+        source = f"file:{folder / os.path.expanduser(film)}"
+        sections["camera"] = config.camera.model_copy(update={"source": source})
+    return config.model_copy(update=sections)
 
 
 def _problem(error: Exception) -> str:

@@ -120,6 +120,26 @@ def test_networks_are_looked_for_beside_the_settings(tmp_path, monkeypatch):
         assert models.refiner is None
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("file:film", "file:{etc}/film"),
+        ("file:/abs/film.mp4", "file:/abs/film.mp4"),
+        ("file:~/film.mp4", "file:{home}/film.mp4"),
+        ("v4l2:/dev/video2", "v4l2:/dev/video2"),
+        ("picamera2:1", "picamera2:1"),
+    ],
+)
+def test_a_film_is_looked_for_beside_the_settings(tmp_path, monkeypatch, source, found):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "c.yaml").write_text(f"camera: {{source: '{source}'}}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for given in (folder / "c.yaml", Path("etc/c.yaml")):
+        assert load_config(given).camera.source == found.format(etc=folder, home=tmp_path)
+
+
 def test_a_network_that_ships_is_named_without_folder_and_ending(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("models: {embedder: inception_resnet_lite}\n")

@@ -132,7 +132,7 @@ def _pictures(path: Path) -> list[Path]:
                 raise CameraError(f"{path}: no picture in this folder; put JPEG or PNG files there")
             return found
         if not path.exists():
-            raise CameraError(f"{path}: no such file; check the path after file:")
+            raise CameraError(f"{path.absolute()}: no such file; check the path after file:")
         with path.open("rb"):
             return [path] if _is_picture(path) else []
     except OSError as error:

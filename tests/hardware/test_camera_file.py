@@ -182,8 +182,9 @@ def test_a_truncated_picture_is_refused(tmp_path):
         FileCamera(path)
 
 
-def test_a_missing_file_and_an_empty_folder_say_so(tmp_path):
-    with pytest.raises(CameraError, match=r"none\.avi: no such file; check the path"):
-        FileCamera(tmp_path / "none.avi")
+def test_a_missing_file_and_an_empty_folder_say_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CameraError, match=rf"{tmp_path}/none\.avi: no such file; check the path"):
+        FileCamera("none.avi")
     with pytest.raises(CameraError, match="no picture in this folder"):
         FileCamera(tmp_path)
