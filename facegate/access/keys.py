@@ -39,12 +39,16 @@ def ask_passphrase() -> str:
     """Take the passphrase from systemd's credential, or ask for it at the terminal.
 
     Raises:
-        StoreError: there is neither.
+        StoreError: there is neither, or the credential is no text.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(folder or "/nonexistent", PASSPHRASE_CREDENTIAL)
     if credential.is_file():
-        return credential.read_text(encoding="utf-8").rstrip("\n")
+        try:
+            return credential.read_text(encoding="utf-8").rstrip("\n")
+        except ValueError as error:
+            why = "is not UTF-8 text; make it anew"
+            raise StoreError(f"the credential {PASSPHRASE_CREDENTIAL} {why}") from error
     if not sys.stdin.isatty():
         raise StoreError(
             "the key is protected by a passphrase; give it at a terminal, or to the service as "

@@ -81,3 +81,10 @@ def test_a_key_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(keys.os, "geteuid", lambda: 1234)
     with pytest.raises(StoreError, match="belongs to another user"):
         load_key(tmp_path / "key")
+
+
+def test_a_passphrase_that_is_no_text_is_told_as_that(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / keys.PASSPHRASE_CREDENTIAL).write_bytes(b"schl\xfcssel\n")
+    with pytest.raises(StoreError, match="is not UTF-8 text"):
+        keys.ask_passphrase()
