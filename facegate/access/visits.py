@@ -26,7 +26,7 @@ class Visits:
         denied: visits of a face that was too near to them and to another, and was never let in.
             They count for both: nobody knows which of the two it was.
         first_wall_s, last_wall_s: the first and the last visit of either kind, seconds since the
-            epoch; infinite where there was none.
+            epoch; infinite where there was none (`span`).
         distances: of the looks that let them in.
     """
 
@@ -42,6 +42,11 @@ class Visits:
     def distance(self) -> float | None:
         """The median distance of the looks that let them in; None where no record has one."""
         return median(self.distances) if self.distances else None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The first and the last visit, seconds since the epoch; None where there was none."""
+        return (self.first_wall_s, self.last_wall_s) if self.times or self.denied else None
 
     def came(self, wall_s: float) -> None:
         """Take note of when a visit was."""

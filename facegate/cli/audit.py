@@ -165,8 +165,8 @@ def report(
             "refused_first": v.hesitant,
             "denied": v.denied,
             "distance": v.distance,
-            "first": _clock(v.first_wall_s) if v.times or v.denied else None,
-            "last": _clock(v.last_wall_s) if v.times or v.denied else None,
+            "first": _clock(v.span[0]) if v.span else None,
+            "last": _clock(v.span[1]) if v.span else None,
         }
         for v in found
     ]
@@ -180,8 +180,7 @@ def _visits_line(v: Visits, name: str | None) -> str:
     share = f"{v.hesitant} ({v.hesitant / v.times:.0%})" if v.times else "-"
     distance = "" if v.distance is None else f"{v.distance:.3f}"
     line = f"{v.person:>6}  {v.times:>6}  {share:>13}  {v.denied:>6}  {distance:>8}  "
-    when = (v.first_wall_s, v.last_wall_s) if v.times or v.denied else ()
-    line += "  ".join(map(_clock, when)) or f"{'-':<19}  {'-':<19}"
+    line += "  ".join(map(_clock, v.span)) if v.span else f"{'-':<19}  {'-':<19}"
     return line if name is None else f"{line}  {name or '(forgotten)'}"
 
 
