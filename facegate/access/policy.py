@@ -144,9 +144,9 @@ class Policy:
 
         Returns:
             GRANT when `votes_needed` of the last `votes_of` looks agree on a person, who turned
-            their head if that is asked for; SPOOF, once, when they did not in time; DENY when all
-            of a full round agree on one, but the runner-up is too near; UNKNOWN when a full round
-            found nobody; WAIT until then, and where the same was said of this track before.
+            their head if that is asked for; SPOOF, once, when they did not in time; DENY when the
+            runner-up was too near in all of a full round, whoever was nearest; UNKNOWN when a full
+            round found nobody; WAIT until then, and where the same was said of this track before.
         """
         case = self._cases.setdefault(look.track_id, self._new_case())
         case.last = look
@@ -154,8 +154,8 @@ class Policy:
             case.votes = deque(case.votes, self.settings.votes_of)
         verdict, reason = self.settings.vote(look.match)
         person = look.match.person_id if verdict is not Verdict.UNKNOWN else None
-        case.votes.append((verdict, person))
-        agreeing = sum(v == (verdict, person) for v in case.votes)
+        case.votes.append((verdict, person if verdict is Verdict.GRANT else None))
+        agreeing = case.votes.count(case.votes[-1])
         if verdict is Verdict.GRANT:
             case.turns.setdefault(person, HeadTurn()).look(look.yaw, look.captured_at_s)
         agreed = verdict is Verdict.GRANT and agreeing >= self.settings.votes_needed

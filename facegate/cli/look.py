@@ -114,9 +114,8 @@ def _looks(vision: parts.Vision, path: Path, pixels: U8) -> list[_Look]:
     looks = []
     for detection in vision.reader.find(pixels):
         started = time.perf_counter()
-        face = vision.reader.look(pixels, detection)
-        vector = vision.reader.embed(face).vector
-        looks.append(_Look(path, face, vector, (time.perf_counter() - started) * 1000))
+        face, embedding = vision.reader.read_poor(vision.reader.look(pixels, detection))
+        looks.append(_Look(path, face, embedding.vector, (time.perf_counter() - started) * 1000))
     return looks
 
 
@@ -143,7 +142,8 @@ def _line(look: _Look, identity: Identity) -> str:
     )
     return (
         f"{look.path}: {_who(identity)}  distance {identity.distance:.3f} "
-        f"(threshold {identity.threshold:.3f})  {told}{f'  ({poor})' if poor else ''}"
+        f"(threshold {identity.threshold:.3f})  {told}"
+        f"{f'  (the door passes over it: {poor})' if poor else ''}"
     )
 
 

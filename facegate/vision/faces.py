@@ -62,9 +62,13 @@ class FaceReader:
         """
         if not face.quality.passed:
             return face, None
+        face, embedding = self.read_poor(face)
+        return face, embedding if face.quality.passed else None
+
+    def read_poor(self, face: Face) -> tuple[Face, Embedding]:
+        """Embed a face however poor it is, and have the last word about its quality."""
         embedding = self.embed(face)
-        quality = assess_again(face.quality, embedding, self._limits)
-        return replace(face, quality=quality), embedding if quality.passed else None
+        return replace(face, quality=assess_again(face.quality, embedding, self._limits)), embedding
 
     def sole_embedding(self, pixels: U8, detections: Sequence[Detection]) -> Embedding | str:
         """Embed the only face of a picture, or say what the person before it should do first."""

@@ -69,6 +69,16 @@ def test_a_near_runner_up_is_denied_not_granted(policy):
     assert {d.runner_up for d in said[:-1]} == {None}
 
 
+def test_two_alike_are_denied_whichever_of_them_is_nearer(policy):
+    said = verdicts(policy, [look(1 + k % 2, margin=0.01) for k in range(12)])
+    assert said == [Verdict.WAIT] * 4 + [Verdict.DENY] + [Verdict.WAIT] * 7
+
+
+def test_one_between_several_is_denied_whoever_of_them_is_next(policy):
+    near = [replace(look(margin=0.01), match=Match(1, 0.5, 0.01, other)) for other in (2, 3)]
+    assert verdicts(policy, near * 3)[4] is Verdict.DENY
+
+
 def test_a_grant_names_no_runner_up(policy):
     decision = [policy.decide(look()) for _ in range(3)][-1]
     assert (decision.runner_up, decision.runner_up_name) == (None, None)

@@ -321,11 +321,22 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
     assert "audit trail: nothing, in no file" in facegate("people", "report", "Eileen").out
 
 
-def test_a_picture_that_the_door_would_not_compare_enrols_nobody(
-    facegate, write, portraits, tmp_path
-):
-    masked = portraits[0][:320, 80:400].copy()
-    masked[125:186, 95:194] = 60, 90, 150
+@pytest.fixture
+def masked(portraits):
+    """A face with something before its mouth."""
+    pixels = portraits[0][:320, 80:400].copy()
+    pixels[125:186, 95:194] = 60, 90, 150
+    return pixels
+
+
+def test_of_a_face_that_the_door_would_not_compare_that_is_said(facegate, enrolled, write, masked):
+    picture = write("masked", masked)
+    assert "the door passes over it: " in facegate("identify", picture).out
+    (found,) = json.loads(facegate("identify", picture, "--json").out)
+    assert found["quality"] in (["occluded"], ["short_embedding"])
+
+
+def test_a_picture_that_the_door_would_not_compare_enrols_nobody(facegate, write, masked, tmp_path):
     (tmp_path / "team" / "Masked").mkdir(parents=True)
     picture = write("team/Masked/masked", masked)
     done = facegate("enroll", "Masked", "--image", picture)
