@@ -72,6 +72,7 @@ EventName = Literal[
     "audit_missing",
     "audit_renewed",
     "store_older",
+    "store_newer",
     "records_lost",
     "store_reloaded",
     "store_unread",
@@ -433,6 +434,13 @@ EVENTS: dict[EventName, EventKind] = {
         "It was put back from a copy, and no `facegate restore` is recorded: whoever was forgotten "
         "since may be in it. If nobody did that, somebody had the card: see `facegate people "
         "list`, and put back a backup.",
+    ),
+    "store_newer": EventKind(
+        "e7435af7f97e479a88d8ebcc7247f2d0",
+        3,
+        "The enrolment store was changed without a record",
+        "The power went at the moment of a change, or nothing could be recorded; else somebody had "
+        "the card and the key, and may have enrolled themselves: see `facegate people list`.",
     ),
     "audit_missing": EventKind(
         "5c2062e16801405c9617328cf20d3205",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from facegate.access.audit import AuditTrail, Fact, newest
+from facegate.access.audit_record import ROTATED
 from facegate.closing import Closing
 from facegate.errors import StoreError
 from facegate.events import EventName
@@ -28,6 +29,7 @@ RECORDED: frozenset[EventName] = frozenset(
         *("group_changed", "note_changed", "pass_changed", "templates_dropped"),
         *("settings_changed", "backup_restored", "store_unread"),
         *("commanded", "command_refused", "audit_missing", "audit_renewed", "store_older"),
+        *("store_newer",),
     }
 )
 
@@ -37,7 +39,7 @@ CHANGES: frozenset[EventName] = frozenset(
         *("role_changed", "group_changed", "note_changed", "pass_changed", "templates_dropped"),
     }
 )
-"""Of these, `revision` says what the store's was then: an older store put back shows by it."""
+"""Of these, `revision` says what the store's was then: one put back or changed elsewhere shows."""
 
 
 class Recorder(Closing):
@@ -108,17 +110,20 @@ def last_start(path: Path) -> Mapping[str, Fact]:
     return next((record.facts for record in newest(path) if record.event == "started"), {})
 
 
-def revision_before(path: Path) -> int:
-    """Give the store's newest revision that a trail tells of; 0 where it tells of none.
+def revision_before(path: Path) -> int | None:
+    """Give the store's revision that a trail leads to; None where it leads to none.
 
-    A restored backup is older, and meant to be: what came before it does not count.
+    A restored backup is older, and meant to be: what came before it does not count. A change of key
+    is one more revision.
 
     Raises:
         StoreError: the trail cannot be read.
     """
+    keys = 0
     for record in newest(path):
         if record.event == "backup_restored":
-            return 0
+            return None
+        keys += record.event == ROTATED
         if isinstance(revision := record.facts.get("revision"), int):
-            return revision
-    return 0
+            return revision + keys
+    return None

@@ -18,7 +18,13 @@ def test_every_event_has_its_own_valid_id():
 
 
 def test_what_somebody_has_to_be_told_is_an_error_at_least():
-    trail_and_store = {"audit_failed", "audit_missing", "records_lost", "store_older"}
+    trail_and_store = {
+        "audit_failed",
+        "audit_missing",
+        "records_lost",
+        "store_older",
+        "store_newer",
+    }
     failures = {"backup_failed", "camera_lost", "start_failed", "part_failed", "relay_failed"}
     alarms = {"duress", "door_forced_open", "door_held_open", "tamper_began"}
     for name in trail_and_store | failures | alarms:

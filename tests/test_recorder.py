@@ -75,11 +75,11 @@ def test_events_for_which_there_was_no_room_are_owned_up_to(monkeypatch):
     assert len(trail.recorded) == 20 - lost + 1
 
 
-def test_the_newest_revision_of_the_store_is_found(tmp_path):
+def test_the_revision_that_the_store_should_have_is_found(tmp_path):
     path = tmp_path / "audit.jsonl"
     now = iter((7, 8))
     with AuditTrail.open(path, KEY) as trail:
-        assert revision_before(path) == 0
+        assert revision_before(path) is None
         with Recorder(trail, revision=lambda: next(now)) as recorder:
             journal = Journal(recorder)
             journal.emit("started", "x", revision=6)
@@ -87,8 +87,10 @@ def test_the_newest_revision_of_the_store_is_found(tmp_path):
             journal.emit("granted", "x", person=1)
             journal.emit("person_forgotten", "x", person=1)
         assert revision_before(path) == 8
+        trail.rotate(KEY, bytes(32))
+        assert revision_before(path) == 9
         trail.append("backup_restored", {})
-        assert revision_before(path) == 0
+        assert revision_before(path) is None
 
 
 class Exhausted:

@@ -147,8 +147,10 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     )
     if trail.is_new and (people := len(store.people())):
         journal.emit("audit_missing", f"{people} people are enrolled", people=people)
-    if (known := revision_before(settings.audit_path)) > (revision := store.revision):
-        journal.emit("store_older", f"revision {revision}, it had reached {known}")
+    known, revision = revision_before(settings.audit_path), store.revision
+    if known is not None and known != revision:
+        event: EventName = "store_older" if revision < known else "store_newer"
+        journal.emit(event, f"revision {revision}, by the audit trail {known}")
     trail.cut = lambda cut: journal.emit(
         "audit_cut", f"{cut.removed} records so far", removed=cut.removed
     )

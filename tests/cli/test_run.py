@@ -303,6 +303,28 @@ def test_an_older_store_or_a_removed_trail_is_told_at_the_next_start(daemon, tmp
     assert "1 people are enrolled" in said
 
 
+def test_a_store_changed_without_a_record_is_told_at_the_next_start(daemon, tmp_path):
+    state = tmp_path / "state"
+
+    def told():
+        daemon.start()
+        daemon.wait_for(lambda: json.loads(daemon.command("status", "--json").stdout)["camera"])
+        said = daemon.stop()
+        return "store_newer" in said or "store_older" in said
+
+    picture = str(tmp_path / "eileen.png")
+    assert daemon.command("enroll", "Eileen", "--image", picture).returncode == 0
+    assert daemon.command("people", "role", "Eileen", "admin").returncode == 0
+    assert daemon.command("key", "rotate").returncode == 0
+    assert not told()
+    before = {path: path.read_bytes() for path in state.glob("audit.*")}
+    assert daemon.command("people", "role", "Eileen", "member").returncode == 0
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert told()
+    assert not told()
+
+
 def test_a_storm_of_signals_is_obeyed(daemon):
     daemon.start()
     for _ in range(60):
