@@ -163,7 +163,7 @@ class Gate:
         Raises:
             DaemonError: a part failed or would not stop.
         """
-        people, limit = len(self._roster.now.names), self._recogniser.threshold
+        people, limit = len(self._roster.now.names), self._threshold
         self._journal.emit(
             "ready",
             f"looking through {self._camera.description}; {people} people enrolled",
@@ -273,7 +273,6 @@ class Gate:
         self._keeper.obey(parts.door_settings(merged), parts.schedule(merged))
         self._config = self.commands.config = merged
         self._roster.obey(merged)
-        self._recogniser.follow()
         later = f"; a restart is needed for {', '.join(waiting)}" if waiting else ""
         self._keeper.say("settings_reloaded", f"access, door and hours are in force{later}")
 
@@ -291,7 +290,7 @@ class Gate:
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,
             "people": len(self._roster.now.names),
-            "threshold": self._recogniser.threshold,
+            "threshold": self._threshold,
             **self._strangers(),
             "model_id": self._vision.model_id,
             "enrolling": self._enroller.active,
@@ -302,10 +301,14 @@ class Gate:
             },
         }
 
+    @property
+    def _threshold(self) -> float:
+        return self._roster.now.limits.threshold
+
     def _strangers(self) -> dict[str, object]:
         """Of 1,000 strangers, how many pass one look as anybody enrolled."""
         calibration, people = self._vision.calibration, len(self._roster.now.names)
-        threshold = self._recogniser.threshold
+        threshold = self._threshold
         return {
             "false_accepts_per_1000": 1000 * calibration.false_accept_rate(threshold, people),
             "false_accepts_measured": calibration.measured(threshold),
@@ -315,15 +318,3 @@ class Gate:
         status = self.status()
         fps, people = status["detected_fps"], status["people"]
         return f"{fps:.1f} fps, {people} people, {self._keeper.last_event}"
-
-
-def with_overrides(config: Config, camera: str | None, fake_relay: bool) -> Config:
-    """Apply the options of `facegate run` to the configuration."""
-    if camera:
-        config = config.model_copy(
-            update={"camera": config.camera.model_copy(update={"source": camera})}
-        )
-    if fake_relay:
-        gpio = config.gpio.model_copy(update={"driver": "fake"})
-        config = config.model_copy(update={"gpio": gpio})
-    return config

@@ -96,7 +96,6 @@ class Enroller:
         allow_duplicate: bool,
         progress: Progress,
         countdown_s: float = 0.0,
-        role: str = "member",
         more: bool = False,
         admins: bool = True,
     ) -> Person:
@@ -107,7 +106,6 @@ class Enroller:
             allow_duplicate: skip the check whether the face is enrolled under another name.
             progress: called with the looks collected so far and what to do next.
             countdown_s: seconds until the first look is taken.
-            role: of the person.
             more: add to the templates of somebody enrolled.
             admins: whether the name may be that of an administrator.
 
@@ -117,7 +115,7 @@ class Enroller:
             DaemonError: another enrolment is going on, or the camera has stopped.
         """
         name = name_to_enrol(self._store, name, more)
-        return self._enrol(name, allow_duplicate, progress, countdown_s, role, more, admins)
+        return self._enrol(name, allow_duplicate, progress, countdown_s, "member", more, admins)
 
     def _enrol(
         self,

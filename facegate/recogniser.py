@@ -98,18 +98,7 @@ class Recogniser:
         self._refused: dict[int, tuple[str, ...]] = {}
         self._asked_to_turn: set[int] = set()
         self._turning = False
-        self.follow()
-
-    @property
-    def threshold(self) -> float:
-        """The greatest distance that counts as a match now, 0 to 2."""
-        return self._policy.settings.threshold
-
-    def follow(self) -> None:
-        """Take on who is enrolled now, and what follows for the policy."""
-        self._members = members = self._roster.now
-        self._policy.settings = members.limits
-        self._patience.looks = max(LOOKS_IN_VAIN, members.limits.votes_of)
+        self._follow()
 
     def run(self, faces: Channel[FacesSeen], stopping: threading.Event) -> None:
         """Work frames off until none come any more or `stopping` is set.
@@ -240,12 +229,18 @@ class Recogniser:
                 seq=frame.seq,
             )
 
+    def _follow(self) -> None:
+        """Take on who is enrolled now, and what follows for the policy."""
+        self._members = members = self._roster.now
+        self._policy.settings = members.limits
+        self._patience.looks = max(LOOKS_IN_VAIN, members.limits.votes_of)
+
     def _follow_if_changed(self) -> None:
-        """Take on who is enrolled now; the store itself is read by other threads."""
+        """Follow the roster; the store itself is read by other threads."""
         before, now = self._members, self._roster.now
         if now is before:
             return
-        self.follow()
+        self._follow()
         if now.revision != before.revision or now.names != before.names:
             people = len(now.names)
             self._journal.emit("store_reloaded", f"{people} people enrolled", people=people)

@@ -31,6 +31,12 @@ HEAD_TURN = 0.45
 """So far, in distances of the eyes, the nose moves against eyes and mouth when a head is turned by
 25° to either side; what `access.liveness: head_turn` asks for (`facegate.access.liveness`)."""
 
+LENGTH_POWER = 1 / 3
+"""Exponent of the length of the mean of a person's looks, which is compared with
+(`facegate.access.matcher`). With the shipped network and 3 or 5 different pictures each of 80
+people, false matches are at most 0.9 times as frequent as with one (`facegate evaluate embedder`).
+"""
+
 
 @dataclass(frozen=True)
 class Frame:

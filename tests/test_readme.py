@@ -173,3 +173,11 @@ def test_the_readme_says_what_several_looks_gain():
     assert f"There {five:.0f} of 100 looks" in text
     work = figures(EMBEDDER)["macs"] / figures(SMALLER)["macs"]
     assert f"It computes {work:.1f} times as much" in text
+
+
+def test_the_readme_says_where_everything_lies():
+    text = (ROOT / "README.md").read_text()
+    told = set(re.findall(r"[\w/]+(?:\.py|/)(?=`)", text[text.index("## Where things are") :]))
+    names = {t.removeprefix("facegate/").rstrip("/") for t in told}
+    here = [p for p in (ROOT / "facegate").iterdir() if not p.name.startswith("__")]
+    assert {p.name for p in here} - names == set()

@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,13 +33,10 @@ class RollingBackups:
         folder: where they lie; made when needed.
         key: of the store, 32 bytes.
         keep: so many are kept; 0 makes none.
-        wall_clock: seconds since the epoch.
     """
 
-    def __init__(
-        self, folder: Path, key: bytes, keep: int, wall_clock: Callable[[], float] = time.time
-    ) -> None:
-        self.folder, self._key, self._keep, self._wall_clock = folder, key, keep, wall_clock
+    def __init__(self, folder: Path, key: bytes, keep: int) -> None:
+        self.folder, self._key, self._keep = folder, key, keep
 
     def files(self) -> list[Path]:
         """List the copies, the oldest first."""
@@ -57,7 +54,7 @@ class RollingBackups:
             self._make_folder()
             with self._alone():
                 mark, image = store.image()
-                facts = {"made_at_wall": self._wall_clock(), "mark": mark}
+                facts = {"made_at_wall": time.time(), "mark": mark}
                 path = self.folder / f"people-{self._next():06d}.fgbackup"
                 write_whole(path, Backup({STORE_PART: image}, facts).sealed(self._key))
                 try:

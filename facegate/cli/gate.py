@@ -16,7 +16,7 @@ from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.clock_watch import ClockWatch
 from facegate.config import Config, differences, fingerprint, load_config
 from facegate.control.server import ControlServer
-from facegate.daemon import Gate, with_overrides
+from facegate.daemon import Gate
 from facegate.errors import CameraError, DaemonError, FacegateError, RelayError
 from facegate.events import EventName
 from facegate.feed import Feed
@@ -51,7 +51,7 @@ def run(
     `--camera` names has to be there.
     """
     use_one_arena()
-    settings = with_overrides(load_config(config), camera, fake_relay)
+    settings = _overridden(load_config(config), camera, fake_relay)
     asked = _Asked()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked.to_stop)
@@ -80,7 +80,7 @@ def run(
                 return
             asked.reload = False
             try:
-                gate.obey(with_overrides(load_config(config), camera, fake_relay))
+                gate.obey(_overridden(load_config(config), camera, fake_relay))
             except Exception as error:  # whatever is wrong with the file, the door goes on
                 journal.emit("settings_refused", str(error) or type(error).__name__)
 
@@ -206,3 +206,15 @@ def _eye(settings: Config, journal: Journal, must_be_there: bool) -> Camera:
         return AbsentCamera(settings.camera.source, error)
     journal.emit("camera_opened", eye.description)
     return eye
+
+
+def _overridden(config: Config, camera: str | None, fake_relay: bool) -> Config:
+    """Apply the options of `facegate run` to the configuration."""
+    if camera:
+        config = config.model_copy(
+            update={"camera": config.camera.model_copy(update={"source": camera})}
+        )
+    if fake_relay:
+        gpio = config.gpio.model_copy(update={"driver": "fake"})
+        config = config.model_copy(update={"gpio": gpio})
+    return config

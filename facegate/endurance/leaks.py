@@ -32,8 +32,9 @@ class Sample:
     quiet: bool
 
 
-def sample(at_s: float, quiet: bool, process: Path = Path("/proc/self")) -> Sample:
+def sample(at_s: float, quiet: bool) -> Sample:
     """Look at this process. Source: proc_pid_statm(5), proc_pid_fd(5), proc_pid_task(5)."""
+    process = Path("/proc/self")
     pages = int((process / "statm").read_bytes().split()[1])
     return Sample(
         at_s,

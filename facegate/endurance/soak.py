@@ -1,4 +1,4 @@
-"""A soak run: the whole gate on a looping film, with something going wrong every few minutes."""
+"""A soak run: a gate on a looping film, with something going wrong every few minutes."""
 
 from __future__ import annotations
 
@@ -85,12 +85,7 @@ class Soak:
     def __init__(
         self, scratch: Path, minutes: float, fault_every_s: float, say: Callable[[str], None]
     ) -> None:
-        self._scratch, self._minutes, self._every_s, self._say = (
-            scratch,
-            minutes,
-            fault_every_s,
-            say,
-        )
+        self._minutes, self._every_s, self._say = minutes, fault_every_s, say
         self._config = _config(scratch)
         self._over = threading.Event()
         self._slow_s = 0.0
@@ -125,7 +120,7 @@ class Soak:
         return self._result()
 
     def _open_and_run(self, vision: parts.Vision, store: Store) -> None:
-        """Run a gate until it ends, as `facegate run` does."""
+        """Run a gate until it ends; of what `facegate run` adds, trail and socket alone."""
         journal = Journal(self._listen)
         with ExitStack() as stack:
             lines = stack.enter_context(parts.lines_from(self._config))

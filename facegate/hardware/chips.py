@@ -9,6 +9,9 @@ from typing import Any
 from facegate.errors import LineError
 
 DEVICES = Path("/dev")
+CONSUMER = "facegate"
+"""Whom the kernel names as a line's owner."""
+
 HEADER = "header"
 HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """Labels of the chip behind a Pi's 40 pins: Pi 5; Pi 4; Zero 2 W and Pi 3.
@@ -32,7 +35,7 @@ def binding() -> Any:
     return gpiod
 
 
-def claim(gpiod: Any, chip: str, line: str | int, settings: Any, consumer: str) -> tuple[int, Any]:
+def claim(gpiod: Any, chip: str, line: str | int, settings: Any) -> tuple[int, Any]:
     """Claim a line with all its settings in one call.
 
     Args:
@@ -41,7 +44,6 @@ def claim(gpiod: Any, chip: str, line: str | int, settings: Any, consumer: str) 
             name ("gpiochip0") or path.
         line: the line's name ("GPIO17") or its offset on the chip.
         settings: a `gpiod.LineSettings`.
-        consumer: whom the kernel names as the line's owner.
 
     Returns:
         The line's offset, and the `gpiod.LineRequest` that holds it.
@@ -53,7 +55,7 @@ def claim(gpiod: Any, chip: str, line: str | int, settings: Any, consumer: str) 
     with _open_chip(gpiod, chip) as opened:
         offset = _offset(opened, line, name)
         try:
-            return offset, opened.request_lines({offset: settings}, consumer=consumer)
+            return offset, opened.request_lines({offset: settings}, consumer=CONSUMER)
         except OSError as error:
             raise _claim_error(opened, offset, name, error) from error
 

@@ -124,15 +124,12 @@ class GpiodOutput(Closing):
             name ("gpiochip0") or path.
         line: the line's name ("GPIO17") or its offset on the chip.
         active_low: whether active means a low level.
-        consumer: whom the kernel names as the line's owner.
 
     Raises:
         LineError: no gpiod, no such chip or line, the line is taken, or no right to it.
     """
 
-    def __init__(
-        self, chip: str, line: str | int, active_low: bool = False, consumer: str = "facegate"
-    ) -> None:
+    def __init__(self, chip: str, line: str | int, active_low: bool = False) -> None:
         self._name = f"{chip} {line}"
         self._active = False
         self._request: Any = None
@@ -143,7 +140,7 @@ class GpiodOutput(Closing):
             active_low=active_low,
             output_value=gpiod.line.Value.INACTIVE,
         )
-        self._offset, self._request = claim(gpiod, chip, line, settings, consumer)
+        self._offset, self._request = claim(gpiod, chip, line, settings)
 
     @property
     def active(self) -> bool:
@@ -188,7 +185,6 @@ class GpiodInput(Closing):
         active_low: whether active means a low level, as with a button to ground.
         bias: the chip's own pull resistor; "none" where one is soldered.
         debounce_s: a level that does not last so many seconds makes no edge.
-        consumer: whom the kernel names as the line's owner.
 
     Raises:
         LineError: no gpiod, no such chip or line, the line is taken, or no right to it.
@@ -201,7 +197,6 @@ class GpiodInput(Closing):
         active_low: bool,
         bias: Bias,
         debounce_s: float,
-        consumer: str = "facegate",
     ) -> None:
         self._name = f"{chip} {line}"
         gpiod = binding()
@@ -221,7 +216,7 @@ class GpiodInput(Closing):
             event_clock=gpiod.line.Clock.MONOTONIC,
         )
         self._request: Any = None
-        self._offset, self._request = claim(gpiod, chip, line, settings, consumer)
+        self._offset, self._request = claim(gpiod, chip, line, settings)
 
     def fileno(self) -> int:
         """Give the descriptor that is readable while edges wait.

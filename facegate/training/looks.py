@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facegate.training.strangers import names_of, strangers
-from facegate.types import F32, I64
+from facegate.types import F32, I64, LENGTH_POWER
 
 COUNTS = (1, 3, 5)
 RATES = {"1e-3": 1e-3, "1e-4": 1e-4}
@@ -17,7 +17,6 @@ LEFT = 3
 DRAWS = 10
 WAYS = ("mean", "nearest")
 SELDOM = 0.8
-LENGTH_POWER = 1 / 3  # as in `access.matcher`, which training does not import; a test compares both
 
 
 def means_of(looks: F32) -> F32:
