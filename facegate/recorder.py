@@ -14,24 +14,20 @@ from facegate.events import EventName
 from facegate.journal import Event
 from facegate.outbox import Outbox
 
-RECORDED: frozenset[EventName] = frozenset(
+UNRECORDED: frozenset[EventName] = frozenset(
     {
-        *("started", "ready", "stopped", "stalled", "part_failed"),
-        *("camera_lost", "camera_back", "clock_set"),
-        *("granted", "grant_refused", "denied", "unknown", "duress"),
-        *("turn_missing", "second_factor_refused", "decision_too_old"),
-        *("door_unlocked", "door_kept_unlocked", "door_locked", "door_opened", "door_closed"),
-        *("door_held_open", "door_forced_open", "tamper_began", "tamper_ended"),
-        *("lockdown_began", "lockdown_ended", "lockout_began", "lockout_ended"),
-        *("enrol_armed", "enrol_button_ignored", "enrol_began", "enrolled", "enrolment_refused"),
-        *("person_renamed", "person_removed", "person_forgotten", "role_changed"),
-        *("pin_set", "settings_reloaded", "settings_refused"),
-        *("group_changed", "note_changed", "pass_changed", "templates_dropped"),
-        *("settings_changed", "backup_restored", "store_unread"),
-        *("commanded", "command_refused", "audit_missing", "audit_renewed", "store_older"),
-        *("store_newer",),
+        # What came of them is recorded.
+        *("face_refused", "person_changed", "turn_wanted", "second_factor_wanted"),
+        *("second_factor_expired", "door_authorised", "door_prolonged", "door_held_open_warning"),
+        *("camera_opened", "stall_over", "store_reloaded", "hours_unsure", "repeated"),
+        # Of the gate's own upkeep, not of people or the door.
+        *("command_failed", "panel_failed", "metrics_failed", "backup_failed"),
+        # Where they happen there is no trail to write to, or the commands that do it write it.
+        *("audit_failed", "records_lost", "start_failed"),
+        *("key_rotated", "backup_made", "audit_cut"),
     }
 )
+"""What the journal alone has; every other event goes into the audit trail."""
 
 CHANGES: frozenset[EventName] = frozenset(
     {
@@ -74,7 +70,7 @@ class Recorder(Closing):
 
     def __call__(self, event: Event) -> None:
         """Take an event; those that are not recorded are let pass."""
-        if event.name in RECORDED:
+        if event.name not in UNRECORDED:
             self._outbox(event)
 
     def close(self) -> None:

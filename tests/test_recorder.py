@@ -2,8 +2,9 @@ import threading
 
 from facegate.access.audit import AuditTrail, read, verify
 from facegate.errors import StoreError
+from facegate.events import EVENTS
 from facegate.journal import Journal
-from facegate.recorder import Recorder, last_start, revision_before
+from facegate.recorder import UNRECORDED, Recorder, last_start, revision_before
 
 KEY = bytes(32)
 
@@ -114,3 +115,9 @@ def test_after_a_failure_of_any_kind_recording_goes_on():
             journal.emit("granted", "x", person=person)
     assert told == ["MemoryError"]
     assert trail.recorded[1:] == [("records_lost", {"missing": 1}), ("granted", {"person": 2})]
+
+
+def test_every_alarm_is_recorded():
+    alarms = {name for name, kind in EVENTS.items() if kind.priority <= 2}
+    assert {"duress", "relay_failed", "door_forced_open"} <= alarms - UNRECORDED
+    assert alarms & UNRECORDED <= {"start_failed"}  # before there is a trail to write to
