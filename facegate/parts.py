@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facegate.access.audit import DAY_S, AuditTrail, Limits
+from facegate.access.audit import AuditTrail, Limits
+from facegate.access.audit_age import DAY_S
 from facegate.access.custody import Places, settled_key
 from facegate.access.door_events import DoorSettings
 from facegate.access.enrolment import EnrolmentSettings

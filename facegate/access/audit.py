@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facegate.access.audit_age import DAY_S, led_up_to, outlived, too_old
 from facegate.access.audit_check import (
     Finding,
     goes_on_under,
@@ -33,7 +34,7 @@ from facegate.access.audit_check import (
     verify_lines,
     write_head,
 )
-from facegate.access.audit_file import cut_torn_end, dated, end_of, newest, open_file, read
+from facegate.access.audit_file import all_trails, cut_torn_end, end_of, newest, open_file, read
 from facegate.access.audit_record import (
     BEGINNING,
     ROTATED,
@@ -64,9 +65,8 @@ __all__ = [
 ]
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-DAY_S = 86_400.0
 STEADY_S = DAY_S / 2
-"""A gate that is started anew every night comes to this, too."""
+"""A gate that is started anew every night comes to this, too; where it is off then: `led_up_to`."""
 CLOCK_SLACK_S = 60.0
 """A clock that is off by more than before was set; by less, it was corrected on the way."""
 
@@ -86,8 +86,8 @@ class AuditTrail(Closing):
 
     Attributes:
         believed: says whether the clock can be believed. Only if it can, and was not set for half a
-            day, are records taken out for their age: else one record of a clock that is ahead would
-            end all of them.
+            day, or a week of records leads up to it, are records taken out for their age: else one
+            record of a clock that is ahead would end all of them.
         cut: called with what was taken out, when the limits made that necessary.
         unnoted: called once with why it cannot be noted how far the trail reaches. What is recorded
             is on disk nevertheless; only a cut-off end would not show.
@@ -107,7 +107,7 @@ class AuditTrail(Closing):
         self._reached = (0, BEGINNING)
         self._size = -1
         self._look_again_s = 0.0
-        self._clock_off_s, self._steady_from_s = math.nan, 0.0
+        self._clock_off_s, self._steady_from_s, self._believed = math.nan, 0.0, False
 
     @classmethod
     def open(cls, path: Path, key: bytes, limits: Limits | None = None) -> AuditTrail:
@@ -234,6 +234,26 @@ class AuditTrail(Closing):
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         return aside
 
+    def trim(self, by: str, now_s: float | None = None) -> None:
+        """Take out what is older than the limits say, whoever vouches for the clock.
+
+        Args:
+            by: who does; it is recorded.
+            now_s: seconds since the epoch; None is now.
+
+        Raises:
+            StoreError: something cannot be read or written.
+        """
+        now_s = time.time() if now_s is None else now_s
+        if (keep_s := self._limits.keep_s) is None:
+            return
+        try:
+            with self._alone():
+                self._drop_outlived(now_s - keep_s, now_s, by=by)
+                self._take_out(now_s, keep_s, 0, by=by)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+
     def _free_name(self) -> Path:
         """Give a name for a trail that is put aside, by the second; one broken off may have it."""
         stem = f"{self.path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -327,32 +347,49 @@ class AuditTrail(Closing):
         return record
 
     def _steady(self, record: Record) -> bool:
-        """Whether the clock can be believed, and nobody set it for `STEADY_S`."""
-        off_s = record.wall_s - record.mono_s
-        if not (self.believed() and abs(off_s - self._clock_off_s) <= CLOCK_SLACK_S):
+        """Whether the clock can be believed, and nobody set it for `STEADY_S`, or for a week."""
+        off_s, believed = record.wall_s - record.mono_s, self.believed()
+        as_before = abs(off_s - self._clock_off_s) <= CLOCK_SLACK_S
+        if not (believed and self._believed and as_before):
             self._clock_off_s, self._steady_from_s = off_s, record.mono_s
-        return record.mono_s - self._steady_from_s >= STEADY_S
+            if believed and led_up_to(self.path):
+                self._steady_from_s -= STEADY_S
+        self._believed = believed
+        return believed and record.mono_s - self._steady_from_s >= STEADY_S
 
     def _trim(self, now_s: float, by_age: bool) -> None:
-        """Take the oldest records out where the limits say so, and record that."""
+        """Take the oldest records out where the limits say so."""
         keep_s, size = self._limits.keep_s if by_age else None, self.path.stat().st_size
-        too_large = size > self._limits.max_bytes
+        excess = 0
+        if size > self._limits.max_bytes:  # down to half, so that this is seldom done
+            excess = size - self._limits.max_bytes // 2
         looked = self._look_again_s - DAY_S <= now_s < self._look_again_s  # the clock may go back
-        if not too_large and (keep_s is None or looked):
+        if not excess and (keep_s is None or looked):
             return
         self._look_again_s = now_s + DAY_S
-        if not too_large and (keep_s is None or not self._may_begin_before(now_s - keep_s, now_s)):
-            return
+        if keep_s is not None:
+            self._drop_outlived(now_s - keep_s, now_s)
+            if not excess and not self._may_begin_before(now_s - keep_s, now_s):
+                return
+        self._take_out(now_s, keep_s, excess)
+
+    def _drop_outlived(self, before_s: float, now_s: float, **facts: Fact) -> None:
+        """Remove the trails put aside that hold nothing younger, and record each."""
+        assert self._descriptor is not None
+        for aside in outlived(self.path, before_s, now_s):
+            self._write(self._descriptor, "audit_cut", {"aside": aside.name, **facts}, now_s)
+            aside.unlink()
+
+    def _take_out(self, now_s: float, keep_s: float | None, excess: int, **facts: Fact) -> None:
+        """Take out what is too old, and so many bytes at least, and record that."""
         lines = self.path.read_bytes().splitlines(keepends=True)
-        old_cut = parse_cut(lines[0])
-        start = 0 if old_cut is None else 1
-        # Down to half, so that this is seldom done; the record just written always stays.
-        excess, stop = (size - self._limits.max_bytes // 2 if too_large else 0), start
-        while stop < len(lines) - 1 and excess > 0:
+        old_cut = parse_cut(lines[0]) if lines else None
+        stop = start = 0 if old_cut is None else 1
+        while stop < len(lines) - 1 and excess > 0:  # the last record always stays
             excess -= len(lines[stop])
             stop += 1
         if keep_s is not None:
-            stop = max(stop, start + _too_old(lines[start:-1], now_s - keep_s, now_s))
+            stop = max(stop, start + too_old(lines[start:-1], now_s - keep_s, now_s))
         gone = [r for r in map(parse, lines[start:stop]) if r]
         if not gone:
             return
@@ -363,7 +400,8 @@ class AuditTrail(Closing):
             last_wall_s=gone[-1].wall_s,
             problem=verify_lines([line.rstrip(b"\n") for line in lines], self._key).problem,
         ).signed(self._key)
-        record = self._record("audit_cut", {"removed": cut.removed, "hash": cut.hash}, now_s, None)
+        facts = {"removed": cut.removed, "hash": cut.hash, **facts}
+        record = self._record("audit_cut", facts, now_s, None)
         write_whole(self.path, b"".join([cut.line, *lines[stop:], record.line]))
         write_head(self.path, self._key, record.reached)
         self.cut(cut)
@@ -376,23 +414,3 @@ class AuditTrail(Closing):
         with self.path.open("rb") as file:
             oldest = next((r for r in map(parse, file) if r), None)
         return oldest is not None and not wall_s <= oldest.wall_s <= now_s
-
-
-def all_trails(path: Path) -> list[Path]:
-    """Give the trails that `AuditTrail.renew` put aside, and the one that goes on, if there."""
-    return [p for p in (*sorted(path.parent.glob(f"{path.stem}-*.jsonl")), path) if p.is_file()]
-
-
-def _too_old(lines: list[bytes], before_s: float, now_s: float) -> int:
-    """Count the lines up to the last record that is older, with none that is younger before it.
-
-    One of a clock that was ahead is no reason to keep those behind it, nor to take them out.
-    """
-    readable = [(k, r) for k, r in enumerate(map(parse, lines)) if r is not None]
-    count = 0
-    for (k, _), written_s in zip(readable, dated([r for _, r in readable]), strict=True):
-        if before_s <= written_s <= now_s:
-            break
-        if written_s < before_s:
-            count = k + 1
-    return count

@@ -62,6 +62,11 @@ def newest(path: Path) -> Iterator[Record]:
         raise StoreError(f"{path}: cannot be read: {error.strerror}; check the disk") from error
 
 
+def all_trails(path: Path) -> list[Path]:
+    """Give the trails that `AuditTrail.renew` put aside, and the one that goes on, if there."""
+    return [p for p in (*sorted(path.parent.glob(f"{path.stem}-*.jsonl")), path) if p.is_file()]
+
+
 def open_file(path: Path) -> int:
     """Open the file to append to it, or make it with mode 0600; gives the descriptor.
 

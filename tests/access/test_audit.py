@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facegate.access import audit, audit_file
-from facegate.access.audit import DAY_S, AuditTrail, Finding, Limits, newest, read, verify
+from facegate.access.audit import AuditTrail, Finding, Limits, newest, read, verify
+from facegate.access.audit_age import DAY_S
 from facegate.access.audit_record import parse_cut
 from facegate.errors import StoreError
 
@@ -549,3 +550,94 @@ def test_after_a_clock_that_was_years_ahead_records_still_go_when_they_are_old(t
     assert left[-1] == 47
     assert left[0] >= 47 - 32
     assert verify(path, KEY).problem is None
+
+
+DAILY = [DAY_S * day + hours for day in range(9) for hours in (0.0, 36_000.0)]
+
+
+@pytest.fixture
+def off_at_night(path, tmp_path, monkeypatch):
+    """Give what records in a boot for every two moments, in seconds after the first record."""
+    monkeypatch.setattr(audit, "BOOT_ID", tmp_path / "boot_id")
+
+    def wrote(moments, believed=True):
+        for begin, end in zip(moments[::2], moments[1::2], strict=True):
+            (tmp_path / "boot_id").write_text(f"from {begin}", encoding="utf-8")
+            with AuditTrail.open(path, KEY, Limits(keep_s=30 * DAY_S)) as trail:
+                trail.believed = lambda: believed
+                for moment in (begin, end):
+                    trail.append("granted", {}, wall_s=1e9 + moment, mono_s=moment - begin)
+
+    return wrote
+
+
+def test_a_gate_that_is_off_at_night_cuts_after_a_week(path, off_at_night):
+    off_at_night([0.0, 1.0])
+    off_at_night([31 * DAY_S + s for s in DAILY[:14]])
+    assert verify(path, KEY).removed == 0
+    off_at_night([31 * DAY_S + s for s in DAILY[14:]])
+    assert verify(path, KEY) == Finding(21, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("moments", "believed"),
+    [
+        (DAILY, False),
+        (DAILY[:12], True),
+        ([s + (100 * DAY_S if s >= 4 * DAY_S else 0.0) for s in DAILY], True),
+        ([*DAILY[:14], DAILY[14] + 100 * DAY_S, DAILY[15] + 100 * DAY_S], True),
+    ],
+    ids=["nobody vouches", "days only", "jumped in the week", "jumped today"],
+)
+def test_a_clock_to_which_no_week_leads_cuts_nothing(path, off_at_night, moments, believed):
+    off_at_night([0.0, 1.0], believed)
+    off_at_night([31 * DAY_S + s for s in moments], believed)
+    assert verify(path, KEY).removed == 0
+
+
+def put_aside(path, name, *walls):
+    """A trail as `renew` leaves it, with records of these times."""
+    other = path.with_name("other.jsonl")
+    with AuditTrail.open(other, KEY) as trail:
+        for wall_s in walls:
+            trail.append("granted", {}, wall_s=wall_s)
+    other.rename(path.with_name(name))
+
+
+def test_trails_put_aside_go_when_their_newest_record_is_too_old(path, off_at_night):
+    put_aside(path, "audit-20010901-000000.jsonl", 1e9, 1e9 + DAY_S)
+    put_aside(path, "audit-20010902-000000.jsonl", 1e9, 3e9)  # the last by a clock that was ahead
+    put_aside(path, "audit-20010903-000000.jsonl", 1e9, 1e9 + 20 * DAY_S)
+    empty = path.with_name("audit-20010904-000000.jsonl")
+    empty.write_bytes(b"torn")
+    os.utime(empty, (1e9, 1e9))
+    off_at_night([s + 35 * DAY_S for s in (0.0, 1.0)])
+    assert len(list(path.parent.glob("audit-*.jsonl"))) == 4
+    off_at_night([s + 35 * DAY_S for s in (0.0, DAY_S)])
+    assert [p.name for p in path.parent.glob("audit-*.jsonl")] == ["audit-20010903-000000.jsonl"]
+    told = [r.facts["aside"] for r in read(path) if r.event == "audit_cut"]
+    assert told == [f"audit-2001090{day}-000000.jsonl" for day in (1, 2, 4)]
+    assert verify(path, KEY) == Finding(7, None)
+
+
+def test_whoever_vouches_for_the_clock_trims_at_once(path, off_at_night):
+    put_aside(path, "audit-20010901-000000.jsonl", 1e9)
+    off_at_night([0.0, 1.0, 40 * DAY_S, 40 * DAY_S + 1], believed=False)
+    with AuditTrail.open(path, KEY, Limits(keep_s=30 * DAY_S)) as trail:
+        other = AuditTrail.open(path, KEY)
+        trail.trim("uid 0", 1e9 + 41 * DAY_S)
+        trail.trim("uid 0", 1e9 + 41 * DAY_S)
+        with other:
+            other.append("ready", {})
+    aside, cut = (r.facts for r in read(path) if r.event == "audit_cut")
+    assert aside == {"aside": "audit-20010901-000000.jsonl", "by": "uid 0"}
+    assert (cut["removed"], cut["by"]) == (2, "uid 0")
+    assert verify(path, KEY) == Finding(7, None, 2)
+    assert not list(path.parent.glob("audit-*.jsonl"))
+
+
+def test_without_an_age_nothing_is_trimmed(path):
+    aged(path)
+    with AuditTrail.open(path, KEY) as trail:
+        trail.trim("uid 0")
+    assert verify(path, KEY) == Finding(10, None)
