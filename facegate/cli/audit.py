@@ -18,6 +18,7 @@ import typer
 from facegate import parts
 from facegate.access.audit import Record, read
 from facegate.access.audit import verify as verify_trail
+from facegate.access.audit_age import DAY_S, outlived, overdue
 from facegate.access.audit_file import dated
 from facegate.access.custody import settled_key
 from facegate.access.files import write_whole
@@ -78,6 +79,29 @@ def renew(
     with parts.open_audit(settings) as trail:
         aside = trail.renew(problem, f"uid {os.getuid()}")
     typer.echo(f"A new trail was begun; the old one is {aside}.")
+
+
+@app.command()
+def trim(yes: Yes = False, config: ConfigFile = None) -> None:
+    """Take out now what is older than audit.keep_days; for whoever knows that the clock is right.
+
+    A gate does it by itself, but only by a clock that it can believe, and that nobody set for half
+    a day of running or a week of use.
+    """
+    settings = load_config(config)
+    days, path, now_s = settings.audit.keep_days, settings.audit_path, time.time()
+    if days is None:
+        raise InputError("audit.keep_days is null: records are kept for ever")
+    before_s = now_s - days * DAY_S
+    old, aside = overdue(path, before_s, now_s), outlived(path, before_s, now_s)
+    if not old and not aside:
+        typer.echo(f"Nothing is older than {days:g} days. It is {_clock(now_s)}.")
+        return
+    what = f"{len(old)} records and {len(aside)} trails put aside are older than {days:g} days"
+    confirm(f"It is {_clock(now_s)}, and {what}. Is that the time, and shall they go?", yes)
+    with parts.open_audit(settings) as trail:
+        trail.trim(f"uid {os.getuid()}", now_s)
+    typer.echo(f"{what}: taken out.")
 
 
 @app.command()

@@ -34,6 +34,7 @@ def doctor(config: ConfigFile = None, camera: CameraSource = None, as_json: AsJs
         "embedder": lambda: gate.embedder(settings),
         "store": lambda: gate.store(settings, daemon),
         "key": lambda: gate.key(settings),
+        "audit": lambda: gate.trail(settings, clock_believed(settings.schedule.battery_clock)),
         "gpio": lambda: gate.gpio(settings, daemon),
         "boot": lambda: firmware.relay_at_boot(settings),
         "camera": lambda: gate.camera(settings, daemon, camera),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
+from facegate.access.audit_age import outlived, overdue
 from facegate.access.keys import is_protected, is_sealed
 from facegate.access.likeness import Likeness
 from facegate.access.passes import BLOCKED
@@ -34,6 +35,9 @@ SMALLER = "inception_resnet_lite"
 """The embedder for slower boards."""
 
 ENDED_LONG_AGO_DAYS = 30
+
+OVERDUE_DAYS = 8
+"""The gate itself looks once a day, and needs a week to believe a clock that it began with."""
 
 NAMED_AT_MOST = 5
 """Pairs of people who are too near to each other."""
@@ -169,6 +173,37 @@ def key(settings: Config, root: Path = ROOT) -> Finding:
     except (PermissionError, StoreError):
         return ok("key", "nothing known without sudo")
     return ok("key", f"{settings.key_path}, in plain, on the card")
+
+
+def trail(settings: Config, believed: bool, now_s: float | None = None) -> Finding:
+    """Look for records that should have been taken out for their age.
+
+    Args:
+        settings: of the gate.
+        believed: whether the clock can be.
+        now_s: seconds since the epoch; None is now.
+    """
+    path, days = settings.audit_path, settings.audit.keep_days
+    now_s = time.time() if now_s is None else now_s
+    try:
+        if not path.exists():
+            return ok("audit", "nothing was recorded yet")
+    except PermissionError:
+        return ok("audit", "nothing known without sudo")
+    if days is None:
+        return ok("audit", "records are kept for ever (audit.keep_days)")
+    before_s = now_s - (days + OVERDUE_DAYS) * 86_400
+    old, aside = overdue(path, before_s, now_s), outlived(path, before_s, now_s)
+    if not old and not aside:
+        return ok("audit", f"nothing is older than {days:g} days")
+    found = f"{len(old)} records and {len(aside)} trails put aside are older than {days:g} days"
+    if believed:
+        why = "it never ran for 12 hours, nor for a week without a longer pause than a weekend"
+    else:
+        why = "nothing vouches for the clock (line clock)"
+    return warning(
+        "audit", f"{found}: {why}", "where the time is right (date): sudo facegate audit trim"
+    )
 
 
 def pin(settings: Config) -> Finding:

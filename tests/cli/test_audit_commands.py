@@ -2,12 +2,13 @@ import csv
 import errno
 import json
 import os
+import time
 from contextlib import contextmanager
 
 import pytest
 
 from facegate.access import audit
-from facegate.access.audit import AuditTrail
+from facegate.access.audit import AuditTrail, read
 from facegate.access.keys import load_key
 from facegate.access.store import Store
 
@@ -244,3 +245,35 @@ def test_a_person_is_found_by_name_or_number(visited):
         shown = visited("audit", "show", "--person", named, "--json")
         assert len(json.loads(shown.out)) == 3
     assert "Zoe: nobody" in visited("audit", "show", "--person", "Zoe").complaint
+
+
+def test_what_is_older_than_it_may_be_is_trimmed_by_command(visited, tmp_path, monkeypatch):
+    (path,) = tmp_path.rglob("audit.jsonl")
+    assert "Nothing is older than 365 days" in visited("audit", "trim").out
+    monkeypatch.setattr(time, "time", lambda: 5e9 + 1e6)
+    told = visited("audit", "trim").complaint
+    assert "--yes" in told
+    done = visited("audit", "trim", "--yes")
+    assert "2 records and 0 trails put aside are older than 365 days" in done.out
+    assert json.loads(visited("audit", "verify", "--json").out) == {
+        "records": 6,
+        "problem": None,
+        "removed": 2,
+    }
+    cut = list(read(path))[-1]
+    assert (cut.event, cut.facts["by"]) == ("audit_cut", f"uid {os.getuid()}")
+    assert "Nothing is older" in visited("audit", "trim").out
+
+
+def test_where_records_are_kept_for_ever_none_is_trimmed(visited, tmp_path):
+    settings = tmp_path / "for-ever.yaml"
+    settings.write_text("audit: {keep_days: null}\n", encoding="utf-8")
+    done = visited("audit", "trim", "--yes", "--config", settings)
+    assert done.code == 3
+    assert "audit.keep_days" in done.complaint
+
+
+def test_without_a_trail_trim_makes_none(facegate, tmp_path):
+    done = facegate("audit", "trim", "--yes")
+    assert done.code == 5
+    assert not list(tmp_path.rglob("audit.jsonl"))

@@ -121,3 +121,21 @@ def test_lines_that_are_wired_are_named(tmp_path):
     assert (found.state, found.found) == ("bad", "this machine has no gpiochip")
     assert gate._wired(config) == ["relay GPIO17", "contact GPIO5"]
     assert gate.gpio(settings(tmp_path), None).state == "ok"
+
+
+def test_records_older_than_they_may_be_are_told_with_the_reason(tmp_path):
+    config = settings(tmp_path, audit={"keep_days": 30})
+    assert gate.trail(config, True).found == "nothing was recorded yet"
+    keys.create_key(config.key_path)
+    with parts.open_audit(config) as trail:
+        for day in (0, 1, 40):
+            trail.append("granted", {}, wall_s=1e9 + day * 86_400)
+    assert gate.trail(config, True, 1e9 + 37 * 86_400).state == "ok"
+    found = gate.trail(config, False, 1e9 + 41 * 86_400)
+    assert found.state == "warning"
+    assert "2 records" in found.found
+    assert "nothing vouches for the clock" in found.found
+    assert "sudo facegate audit trim" in found.mend
+    assert "never ran for 12 hours" in gate.trail(config, True, 1e9 + 41 * 86_400).found
+    for_ever = settings(tmp_path, audit={"keep_days": None})
+    assert "for ever" in gate.trail(for_ever, True).found
