@@ -24,7 +24,7 @@ usage: sudo deploy/install.sh [--dry-run] [--wheels DIR] [--no-apt]
   --wheels DIR  take every Python package from DIR (see deploy/wheels.sh), none from the network
   --no-apt      install no Debian packages; with --wheels nothing needs a network
   --uninstall   remove the program; settings, key and enrolled people stay
-  --purge       with --uninstall: remove those too
+  --purge       with --uninstall: overwrite and remove those too
 TEXT
 }
 
@@ -46,6 +46,14 @@ say() { echo "facegate: $*"; }
 fail() { echo "facegate: $*" >&2; exit 1; }
 run() {
     if [ "$dry" = yes ]; then echo "  would run: $*"; else "$@"; fi
+}
+# What holds keys and people is overwritten first; deleted only, it would stay on the card.
+wipe() {
+    local path
+    for path in "$@"; do
+        [ ! -e "$path" ] || run find "$path" -type f -exec shred --iterations=1 --remove {} + ||
+            say "warning: not all of $path could be overwritten" >&2
+    done
 }
 booted() { [ -d /run/systemd/system ]; }
 
@@ -163,6 +171,7 @@ finish() {
     if [ "$dry" = no ] && [ -n "$release" ] && [ "$(readlink "$PREFIX/venv")" != "$release" ]; then
         rm -rf "$release"
     fi
+    wipe "$work"/people.db*
     rm -rf "$work"
     exit "$status"
 }
@@ -196,6 +205,7 @@ if [ "$uninstall" = yes ]; then
     if booted; then run systemctl daemon-reload; fi
     if [ "$purge" = yes ]; then
         for path in "$CONFIG" "$STATE" "$BACKUPS"; do
+            wipe "$path"
             if mountpoint --quiet "$path"; then  # of deploy/read-only.sh
                 run find "$path" -mindepth 1 -delete
                 run umount "$path"

@@ -92,3 +92,25 @@ def test_a_store_that_cannot_be_read_any_more_is_put_back(tmp_path, state):
     (state / "people.db").write_bytes(b"damaged" * 1000)
     installer(tmp_path, "roll_back")
     assert "late" in tables(state / "people.db")
+
+
+def test_what_is_purged_is_overwritten_first(tmp_path):
+    wiped = tmp_path / "etc" / "deep"
+    wiped.mkdir(parents=True)
+    (wiped / "key").write_bytes(KEY + b"k")
+    (tmp_path / "disk").hardlink_to(wiped / "key")  # what lies on the disk under the name
+    text = INSTALLER.read_text(encoding="utf-8")
+    wipe = re.search(r"^wipe\(\) \{\n.*?^\}\n", text, re.M | re.S)[0]
+    run = 'run() { "$@"; }\nsay() { echo "$@"; }\n'
+    script = f'set -euo pipefail\n{run}{wipe}\nwipe "$1/etc" "$1"/none*'
+    subprocess.run(["bash", "-c", script, "-", str(tmp_path)], check=True, timeout=60)
+    assert not (wiped / "key").exists()
+    assert KEY not in (tmp_path / "disk").read_bytes()
+
+
+def test_a_purge_and_the_end_of_an_upgrade_wipe_what_holds_people():
+    text = INSTALLER.read_text(encoding="utf-8")
+    purge = text.partition('if [ "$purge" = yes ]')[2].partition("exit 0")[0]
+    assert 0 < purge.index('wipe "$path"') < purge.index('rm -rf "$path"')
+    end = text.partition("finish() {")[2].partition("\n}")[0]
+    assert 0 < end.index('wipe "$work"/people.db*') < end.index('rm -rf "$work"')

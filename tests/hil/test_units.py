@@ -121,6 +121,14 @@ def test_no_number_of_failures_gives_the_door_up_but_wrong_settings_are_not_trie
     assert f"RestartPreventExitStatus={ConfigError.exit_code}" in settings
 
 
+def test_whoever_gets_the_key_leaves_it_in_no_core_and_no_swap():
+    texts = {p.name: p.read_text(encoding="utf-8") for p in UNITS.glob("*.service")}
+    keyed = {name for name, text in texts.items() if "LoadCredentialEncrypted=facegate-key" in text}
+    assert keyed == {f"facegate{part}.service" for part in ("", "-verify", "-backup")}
+    for name in keyed:
+        assert {"LimitCORE=0", "MemorySwapMax=0"} <= set(texts[name].splitlines()), name
+
+
 def test_the_scripts_are_sound():
     shellcheck = tool("shellcheck")
     root = UNITS.parent
