@@ -172,7 +172,11 @@ def key(settings: Config, root: Path = ROOT) -> Finding:
             return ok("key", "sealed by a passphrase")
     except (PermissionError, StoreError):
         return ok("key", "nothing known without sudo")
-    return ok("key", f"{settings.key_path}, in plain, on the card")
+    return ok(
+        "key",
+        f"{settings.key_path}, in plain: whoever has the card has the key; only a passphrase that "
+        "lies elsewhere keeps them out (facegate key protect)",
+    )
 
 
 def trail(settings: Config, believed: bool, now_s: float | None = None) -> Finding:
