@@ -281,7 +281,7 @@ run "${pip[@]}" --require-hashes --find-links "$wheels" -r "$lock"
 run "${pip[@]}" "$wheels"/facegate-*.whl
 run mkdir -p "$release/share/facegate/docs"
 run cp -r systemd deploy "$release/share/facegate/"
-run cp docs/operating.md "$release/share/facegate/docs/"
+run cp docs/operating.md docs/data-protection.md "$release/share/facegate/docs/"
 
 # Its own check decides whether it is switched to.
 if [ ! -f "$CONFIG/config.yaml" ]; then

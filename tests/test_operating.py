@@ -1,4 +1,4 @@
-"""Guide and README name only what there is: commands, options, events, settings, metrics."""
+"""Guides and README name only what there is: commands, options, events, settings, metrics."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 import typer
 
+from facegate.access.continuity import LOOKS_KEPT
+from facegate.access.selection import KEPT_AT_MOST
 from facegate.cli.main import app
 from facegate.config import Config
+from facegate.doctor.gate import ENDED_LONG_AGO_DAYS
 from facegate.events import EVENTS
+from facegate.feed import KEPT
+from facegate.types import EMBEDDING_FLOATS
 
 ROOT = Path(__file__).parent.parent
-GUIDE, README = ((ROOT / name).read_text() for name in ("docs/operating.md", "README.md"))
+GUIDE, README, PRIVACY = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("docs/operating.md", "README.md", "docs/data-protection.md")
+)
 
 
 def quoted(text):
@@ -29,10 +37,14 @@ def commands(text):
     }
 
 
-COMMANDS = sorted(commands(GUIDE) | commands(README))
+COMMANDS = sorted(commands(GUIDE) | commands(README) | commands(PRIVACY))
 
 
-@pytest.mark.parametrize(("text", "least"), [(GUIDE, 15), (README, 40)], ids=["guide", "README"])
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [(GUIDE, 15), (README, 40), (PRIVACY, 10)],
+    ids=["guide", "README", "privacy"],
+)
 def test_a_text_has_commands(text, least):
     assert len(commands(text)) > least
 
@@ -67,13 +79,48 @@ def test_every_event_exists():
 
 def test_every_setting_exists():
     sections = "|".join(Config.model_fields)
-    named = re.findall(rf"`((?:{sections})\.(?!jsonl\b|py\b)[a-z_.]+)[`:]", GUIDE + README)
+    named = re.findall(
+        rf"`((?:{sections})\.(?!jsonl\b|py\b)[a-z_.]+)[`:]", GUIDE + README + PRIVACY
+    )
     assert len(set(named)) >= 18
     for path in named:
         part = Config()
         for name in path.split("."):
             assert hasattr(part, name), path
             part = getattr(part, name)
+
+
+def test_what_is_said_to_be_kept_is_what_is_kept():
+    text, kept = " ".join(PRIVACY.split()), Config()
+    units = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "systemd").iterdir()}
+    journal = units["journald-facegate.conf"]
+    assert "MaxRetentionSec=6month" in journal
+    assert "SystemMaxUse=200M" in journal
+    full = re.search(r"KEEP=(\d+)", units["facegate-backup.service"])[1]
+    for said in (
+        f"templates, {KEPT_AT_MOST} of a person at most",
+        f"is {EMBEDDING_FLOATS} numbers",
+        f"`audit.keep_days`, {kept.audit.keep_days:g}; {kept.audit.max_mb:g} MB at most",
+        "six months, 200 MB",
+        f"the newest {kept.backup.keep} |",
+        f"the newest {full}; those taken elsewhere",
+        f"replaced every {kept.metrics.every_s:g} s",
+        f"the newest {KEPT} events",
+        f"`quality.min_size_px` ({kept.quality.min_size_px:g})",
+        f"ended more than {ENDED_LONG_AGO_DAYS} days ago",
+    ):
+        assert said in text, said
+    assert LOOKS_KEPT == kept.detection.track_max_lost_frames == 5
+    assert "The last five looks at a face" in text
+    assert "until five frames went by without it" in text
+
+
+def test_what_is_pointed_at_in_the_readme_is_there():
+    headings = re.findall(r"^#+ (.*)$", README, flags=re.M)
+    named = re.findall(r'README, ("[^|:]*)', PRIVACY)
+    titles = [t for said in named for t in re.findall(r'"([^"]+)"', said)]
+    assert len(titles) > 6
+    assert [t for t in titles if t not in headings and f"**{t}.**" not in README] == []
 
 
 def test_every_file_that_the_readme_lists_exists():
