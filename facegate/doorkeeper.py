@@ -307,9 +307,9 @@ class DoorKeeper:
         if decision.person_id is not None:
             facts["person"] = decision.person_id
         if verdict is Verdict.GRANT:
-            if decision.person_id in self._admins and not self._kept_out(decision.person_id):
-                self._arm(name)
-                self._armed_by = decision.person_id
+            number = decision.person_id
+            if number is not None and number in self._admins and not self._kept_out(number):
+                self._arm(name, number)
         elif verdict is Verdict.DENY:
             other, number = decision.runner_up_name, decision.runner_up
             if number is not None:
@@ -362,9 +362,11 @@ class DoorKeeper:
         sure = self._unlock_hours.sure(self._schedule)
         return barred(end_wall, self._wall_clock(), sure)
 
-    def _arm(self, name: str | None) -> None:
-        if self._inputs.get("enrol_button") is not None and not self._arming.armed:
-            self.say("enrol_armed", f"by {name}", name)
+    def _arm(self, name: str | None, number: int) -> None:
+        armed = self._arming.armed and self._armed_by == number
+        if self._inputs.get("enrol_button") is not None and not armed:
+            self.say("enrol_armed", f"by {name}", name, person=number)
+        self._armed_by = number
         self._arming.admin_recognised()
 
     # What it says.

@@ -316,7 +316,7 @@ EVENTS: dict[EventName, EventKind] = {
         "6a2f73e01ce1478c95cc23aed4cbbf0a",
         5,
         "The enrolment button is armed",
-        "An administrator was recognised.",
+        "The administrator FACEGATE_PERSON was recognised.",
     ),
     "enrol_button_ignored": EventKind(
         "37700308e954470fb487267eceef4f08",

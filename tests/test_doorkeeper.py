@@ -499,6 +499,26 @@ def test_an_administrators_face_arms_the_button_once():
     assert "enrol_armed" in kept.names()
 
 
+@pytest.mark.parametrize(("names", "by"), [(True, "by Ann"), (False, f"by person {ADMIN}")])
+def test_who_armed_the_button_is_told_by_number_too(names, by):
+    with Kept(names=names).running() as kept:
+        kept.face(person=ADMIN, name="Ann")
+        until(lambda: "enrol_armed" in kept.names())
+    (armed,) = (e for e in kept.events if e.name == "enrol_armed")
+    assert (armed.message, armed.fields) == (by, {"person": ADMIN})
+
+
+def test_an_administrator_who_prolongs_anothers_arming_is_told_too():
+    kept = Kept()
+    kept.keeper.follow(frozenset({ADMIN, 3}), frozenset())
+    with kept.running():
+        for number, name in ((ADMIN, "Ann"), (ADMIN, "Ann"), (3, "Zoe")):
+            kept.face(person=number, name=name)
+        until(lambda: "door_locked" in kept.names())
+    armed = [e.fields["person"] for e in kept.events if e.name == "enrol_armed"]
+    assert armed == [ADMIN, 3]
+
+
 def test_a_member_does_not_arm_it():
     with Kept().running() as kept:
         kept.face()
