@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from facegate.access.names import same_name_key
-from facegate.access.person import Person
+from facegate.access.person import Person, meant
 from facegate.access.rolling import STORE_PART, RollingBackups
 from facegate.access.store import Store, Traces
 from facegate.errors import NotEnrolledError, StoreError
@@ -70,6 +70,7 @@ def forget(
     folder: Path,
     done: Callable[[Erasure], None] = lambda _: None,
     removed: Callable[[Person], None] = lambda _: None,
+    agreed: Callable[[list[Person]], None] = lambda _: None,
 ) -> Erasure:
     """Erase a person from store, free pages, log and backups, and search for what is left.
 
@@ -80,10 +81,11 @@ def forget(
     Args:
         store: where the person is, if they were not removed.
         backups: copies of it.
-        name: of the person.
+        name: of the person, or their number where nobody is called so.
         folder: all files below it are searched.
         done: called once they are out of store and backups, however the rest went.
         removed: called as soon as they are out of the store.
+        agreed: called with all whom the name means before anything is done; may raise.
 
     Raises:
         NotEnrolledError: nobody is called so, and nobody in a backup who was removed.
@@ -91,12 +93,13 @@ def forget(
             erased.
     """
     person, *namesakes = _sought(store, backups, name)
+    agreed([person, *namesakes])
     enrolled = person in store.people()
     traces = _traces(store, backups, [person, *namesakes])
     before = search(folder, backups, traces, wiped_anyway=True)
     backups.drop_all()  # first: where copies stay, nobody is half forgotten, and may be again
     if enrolled:
-        person = store.remove(name, removed)
+        person = store.remove(person.name, removed)
     else:
         store.tidy()
     erasure = Erasure(person, tuple(namesakes), len(traces), before, (), "it was broken off")
@@ -107,32 +110,54 @@ def forget(
     return erasure
 
 
+def removed_in(backups: RollingBackups, enrolled: Iterable[Person]) -> list[Person]:
+    """List who is in the copies and is not enrolled, by each name that they had there.
+
+    The latest enrolled come first, of one person's names the last.
+    """
+    now, found = set(map(_identity, enrolled)), dict[tuple[int, float, str], Person]()
+    for copy in _copies(backups):
+        found |= {(*_identity(p), same_name_key(p.name)): p for p in copy.people()}
+    removed = [p for p in reversed(found.values()) if _identity(p) not in now]
+    return sorted(removed, key=lambda p: p.person_id, reverse=True)
+
+
+def unopened(backups: RollingBackups) -> list[str]:
+    """List the copies that cannot be opened, by name of the file."""
+    return [path.name for path in backups.files() if not _opens(backups, path)]
+
+
 def _sought(store: Store, backups: RollingBackups, name: str) -> list[Person]:
     """Find who is called so in the store, and who in the backups was, the latest enrolled first.
+
+    Where nobody is or was, a number means the one who has it, or had it.
 
     Raises:
         NotEnrolledError: nobody.
     """
-    enrolled = {_identity(p): p for p in store.people()}
-    found, called = dict[tuple[int, float], Person](), ""
-    for copy in _copies(backups):
-        for person in copy.people():
-            if same_name_key(person.name) != same_name_key(name.strip()):
-                continue
-            if now := enrolled.get(_identity(person)):
-                called = f"; in a copy that is {now.name}, who is enrolled"
-            else:
-                found[_identity(person)] = person
-    removed = sorted(found.values(), key=lambda p: p.person_id, reverse=True)
+    enrolled = store.people()
+    found = meant(name, [*enrolled, *removed_in(backups, enrolled)])
+    if found and same_name_key(found[0].name) != same_name_key(name.strip()):
+        return found[:1]
+    if found:
+        return found
     try:
-        return [store.person(name), *removed]
+        return [store.person(name)]
     except NotEnrolledError as error:
-        if removed:
-            return removed
-        copies = f"the copies in {backups.folder} hold nobody removed of this name either"
-        if unread := [p.name for p in backups.files() if not _opens(backups, p)]:
+        copies = f"the copies in {backups.folder} hold nobody removed of this name or number either"
+        if unread := unopened(backups):
             copies += f", as far as they can be opened: {', '.join(unread)} cannot; remove those"
-        raise NotEnrolledError(f"{error}; {copies}{called}") from None
+        raise NotEnrolledError(f"{error}; {copies}{_called(enrolled, backups, name)}") from None
+
+
+def _called(enrolled: list[Person], backups: RollingBackups, name: str) -> str:
+    """Say whom a copy calls so who is enrolled under another name."""
+    now, called = {_identity(p): p for p in enrolled}, ""
+    for copy in _copies(backups):
+        for person in meant(name, copy.people()):
+            if found := now.get(_identity(person)):
+                called = f"; in a copy that is {found.name}, who is enrolled"
+    return called
 
 
 def _traces(store: Store, backups: RollingBackups, people: list[Person]) -> Traces:
@@ -142,6 +167,9 @@ def _traces(store: Store, backups: RollingBackups, people: list[Person]) -> Trac
         for person in source.people():
             if _identity(person) in sought:
                 traces |= source.traces(person.name)
+    for person in store.people():
+        if _identity(person) not in sought:  # who stays may be called as they were
+            traces -= store.traces(person.name)
     return traces
 
 

@@ -41,6 +41,13 @@ class Person:
     last_look_wall: float | None = None
 
 
+def meant(typed: str, people: Iterable[Person]) -> list[Person]:
+    """Give who is called so; where nobody is, whose number was typed."""
+    everybody, key = list(people), same_name_key(typed.strip())
+    called = [p for p in everybody if same_name_key(p.name) == key]
+    return called or [p for p in everybody if str(p.person_id) == typed.strip()]
+
+
 def names_an_admin(name: str, people: Iterable[Person]) -> bool:
     """Whether one of these people is an administrator of that name.
 

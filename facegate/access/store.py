@@ -49,6 +49,9 @@ class Traces:
         blobs, words = {*self.blobs, *other.blobs}, {*self.words, *other.words}
         return Traces(tuple(blobs), tuple(words))
 
+    def __sub__(self, other: Traces) -> Traces:
+        return Traces(tuple({*self.blobs} - {*other.blobs}), tuple({*self.words} - {*other.words}))
+
     def found_in(self, content: bytes, prose: bool = False) -> int:
         """Count those that are in some bytes; in prose "Grant" is not in "granted"."""
         found = sum(blob in content for blob in self.blobs)

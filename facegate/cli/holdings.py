@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,4 +113,4 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
         yield f"audit trail: nothing, in {', '.join(h.trails) or 'no file'}"
     yield f"system journal: by {'name' if h.journal_names else 'number'}"
     yield f"each record: facegate audit show --person {p.person_id}"
-    yield f"to erase: facegate people forget {shlex.quote(p.name)}"
+    yield f"to erase: sudo facegate people forget {p.person_id}"

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from facegate.access.directory import Directory
-from facegate.access.names import same_name_key
 from facegate.access.passes import said
-from facegate.access.person import Person
+from facegate.access.person import Person, meant
 from facegate.config import Config, load_config
 from facegate.control.client import ControlClient
 from facegate.errors import DaemonError, InputError, ModelError, NotEnrolledError, StoreError
@@ -174,25 +173,29 @@ def directory(config_file: Path | None) -> Iterator[Directory]:
         back_up(config, store)
 
 
+def name_of(typed: str, config_file: Path | None) -> str:
+    """Give the name that was typed; where it is a number, the name of whom that means."""
+    return named_person(typed, config_file).name if typed.strip().isdecimal() else typed
+
+
 def named_person(name: str, config_file: Path | None) -> Person:
-    """Find who is called so; case makes no difference.
+    """Find who is called so, or has this number; case makes no difference.
 
     Raises:
-        NotEnrolledError: nobody is.
+        NotEnrolledError: nobody does.
     """
     with directory(config_file) as people:
         return named_among(people.people(), name)
 
 
 def named_among(people: Iterable[Person], name: str) -> Person:
-    """Find who of these people is called so; case makes no difference.
+    """Find who of these people is called so, or has this number; case makes no difference.
 
     Raises:
-        NotEnrolledError: nobody is.
+        NotEnrolledError: nobody does.
     """
-    for person in people:
-        if same_name_key(person.name) == same_name_key(name.strip()):
-            return person
+    for person in meant(name, people):
+        return person
     raise NotEnrolledError(f"{name}: nobody is called so; see `facegate people list`")
 
 

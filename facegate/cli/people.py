@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from facegate.cli.options import (
     confirm,
     directory,
     embedder_model,
+    name_of,
     named_among,
     named_person,
     record,
@@ -44,6 +44,14 @@ TOO_NEAR = "the door may not decide between them; `facegate enroll NAME --more` 
 ROOT_KNOWS = "(only root is told)"
 
 Name = Annotated[str, typer.Argument(help="The person's name.", show_default=False)]
+Who = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The person's name; or their number, where nobody is called so.",
+        show_default=False,
+    ),
+]
 
 HOURS_LEFT = "take it out there, or whoever is called so next has these hours"
 
@@ -61,7 +69,7 @@ def list_people(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def show(name: Who, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one person: their looks, and who else is near; distances only where root asks."""
     with directory(config) as people:
         everybody, likenesses = people.people(), people.likenesses()
@@ -80,7 +88,7 @@ def show(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None
 
 
 @app.command()
-def report(name: Name, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def report(name: Who, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Say what is kept of a person and where: for themselves, when they ask."""
     from facegate.cli.holdings import holdings, told
 
@@ -97,33 +105,40 @@ def _say_if_hours_name(name: str, mend: str, config: Path | None) -> None:
 
 @app.command()
 def rename(
-    old: Name,
+    old: Who,
     new: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a person another name."""
+    old = name_of(old, config)
     if same_name_key(new) != same_name_key(old):
         _say_if_hours_name(old, f"write {new} there, or these hours hold for them no more", config)
-    _change(lambda d: d.rename(old, new), lambda p: f"{old} is now {p.name}.", config, as_json)
+    _change(
+        old, lambda d, n: d.rename(n, new), lambda p: f"{old} is now {p.name}.", config, as_json
+    )
 
 
 @app.command()
 def role(
-    name: Name,
+    name: Who,
     role: Annotated[str, typer.Argument(help="member, admin or duress.", show_default=False)],
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a person another role: an admin arms the enrolment button, duress raises an alert."""
     _change(
-        lambda d: d.set_role(name, role), lambda p: f"{p.name} is now {p.role}.", config, as_json
+        name,
+        lambda d, n: d.set_role(n, role),
+        lambda p: f"{p.name} is now {p.role}.",
+        config,
+        as_json,
     )
 
 
 @app.command()
 def group(
-    name: Name,
+    name: Who,
     group: Annotated[
         str, typer.Argument(help="As in schedule.groups; empty for none.", show_default=False)
     ] = "",
@@ -136,7 +151,8 @@ def group(
         why = f"no group of schedule.groups is called {group}, so it lets nobody in"
         typer.echo(f"facegate: {why}; there are: {', '.join(known)}", err=True)
     _change(
-        lambda d: d.set_group(name, group or None),
+        name,
+        lambda d, n: d.set_group(n, group or None),
         lambda p: f"{p.name} is now in {p.group or 'no group'}.",
         config,
         as_json,
@@ -145,7 +161,7 @@ def group(
 
 @app.command()
 def until(
-    name: Name,
+    name: Who,
     end: Annotated[
         str | None,
         typer.Argument(
@@ -166,37 +182,44 @@ def until(
         emit(asdict(person), as_json, [_pass_line(person, zone)])
         return
     until_wall = read_end(end, zone)
-    _change(lambda d: d.set_until(name, until_wall), lambda p: _pass_line(p, zone), config, as_json)
+    _change(
+        name,
+        lambda d, n: d.set_until(n, until_wall),
+        lambda p: _pass_line(p, zone),
+        config,
+        as_json,
+    )
 
 
 @app.command()
 def note(
-    name: Name,
+    name: Who,
     note: Annotated[str, typer.Argument(help="One line; empty for none.", show_default=False)],
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Write something down about a person."""
     zone = load_config(config).schedule.zone
-    _change(lambda d: d.set_note(name, note), lambda p: _line(p, zone), config, as_json)
+    _change(name, lambda d, n: d.set_note(n, note), lambda p: _line(p, zone), config, as_json)
 
 
 @app.command()
 def remove(
-    name: Name,
+    name: Who,
     yes: Yes = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove a person and all their templates; copies of the store keep them until `forget`."""
+    name = name_of(name, config)
     confirm(f"Remove {name}?", yes)
     _say_if_hours_name(name, HOURS_LEFT, config)
-    _change(lambda d: d.remove(name), _removed, config, as_json)
+    _change(name, lambda d, n: d.remove(n), _removed, config, as_json)
 
 
 @app.command()
 def forget(
-    name: Name,
+    name: Who,
     yes: Yes = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -210,11 +233,14 @@ def forget(
     from facegate.access.erasure import forget as erase
     from facegate.cli.erased import told
 
-    confirm(f"Erase {name} from the store and from every backup beside it?", yes)
-    _say_if_hours_name(name, HOURS_LEFT, config)
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
         trouble: list[str] = []
+
+        def agreed(found: list[Person]) -> None:
+            who = ", ".join(f"{p.name}, number {p.person_id}" for p in found)
+            confirm(f"Erase {who}, from the store and from every backup beside it?", yes)
+            _say_if_hours_name(found[0].name, HOURS_LEFT, config)
 
         def removed(person: Person) -> None:
             with suppress(StoreError):  # `tell` says that nothing can be recorded
@@ -230,7 +256,7 @@ def forget(
                 trouble.append(str(error))
 
         backups = parts.rolling_backups(settings)
-        erasure = erase(store, backups, name, settings.state_folder, tell, removed)
+        erasure = erase(store, backups, name, settings.state_folder, tell, removed, agreed)
     if erasure.trouble is not None:
         trouble.insert(0, f"{erasure.person.name} is out of the store, but {erasure.trouble}")
     if trouble:
@@ -317,19 +343,21 @@ def migrate(
 
 
 def _change(
-    change: Callable[[Directory], Person],
+    typed: str,
+    change: Callable[[Directory, str], Person],
     say: Callable[[Person], str],
     config: Path | None,
     as_json: bool,
 ) -> None:
     """Change a person, by the daemon or in the store itself, and print who they are now."""
+    name = name_of(typed, config)
     with directory(config) as people:
-        person = change(people)
+        person = change(people, name)
     emit(asdict(person), as_json, [say(person)])
 
 
 def _removed(person: Person) -> str:
-    erase = f"sudo facegate people forget {shlex.quote(person.name)}"
+    erase = f"sudo facegate people forget {person.person_id}"  # sudo logs it: no name
     return (
         f"{person.name} is removed.\n"
         f"Copies of the store may still hold them: `{erase}` erases those too."

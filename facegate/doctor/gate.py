@@ -141,7 +141,7 @@ def _people(where: str, people: list[Person], likenesses: list[Likeness]) -> Fin
         found.append(f"of {stale} the pass ended more than {ENDED_LONG_AGO_DAYS} days ago")
         mends.append(
             "who does not come back should be forgotten: facegate people list, then sudo facegate "
-            "people forget NAME"
+            "people forget NUMBER"
         )
     if not mends:
         return ok("store", found[0])

@@ -364,7 +364,7 @@ def test_whoever_was_removed_is_erased_from_the_copies_whatever_they_were_called
         ]
         assert machine.names() == ["Ann", "Bob"]
         assert machine.backups().newest_good()
-        with pytest.raises(NotEnrolledError, match="hold nobody removed of this name either"):
+        with pytest.raises(NotEnrolledError, match="hold nobody removed of this name or number"):
             forget(store, copies, "Bellatrix", machine.folder)
 
 
@@ -416,6 +416,35 @@ def test_all_who_were_removed_under_one_name_are_erased(machine, enrolled):
         assert [p.person_id for p in erasure.namesakes] == [1]
         assert sum(bool(s.found) for s in erasure.before if "opened" in s.where) == 2
         assert machine.names() == ["Bob"]
+
+
+def test_who_was_removed_is_erased_by_number_and_a_namesake_who_came_since_stays(machine):
+    copies = machine.backups()
+    with machine.store() as store:
+        store.add("Bellatrix", vectors(2, 3))
+        store.set_note("Bellatrix", "a star")
+        copies.make(store)
+        store.remove("Bellatrix")
+        store.add("Bellatrix", vectors(1, 4))
+        asked = []
+        erasure = forget(store, copies, "3", machine.folder, agreed=asked.extend)
+        assert [(p.person_id, p.name) for p in asked] == [(3, "Bellatrix")]
+        assert (erasure.person, erasure.namesakes, erasure.clean) == (asked[0], (), True)
+        assert [(p.person_id, p.name) for p in store.people()][1:] == [(4, "Bellatrix"), (2, "Bob")]
+        with pytest.raises(NotEnrolledError, match="hold nobody removed of this name or number"):
+            forget(store, copies, "3", machine.folder)
+        assert forget(store, copies, "4", machine.folder).clean
+
+
+def test_nobody_is_erased_whom_somebody_did_not_agree_to(machine):
+    def no(_):
+        raise StoreError("no")
+
+    copies = machine.backups()
+    with machine.store() as store, pytest.raises(StoreError, match=r"^no$"):
+        forget(store, copies, "Ann", machine.folder, agreed=no)
+    assert machine.names() == ["Ann", "Bob"]
+    assert copies.files()
 
 
 def test_who_only_was_called_so_is_not_erased(machine):

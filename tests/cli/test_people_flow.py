@@ -103,7 +103,7 @@ def test_people_are_listed_renamed_and_removed(facegate, enrolled, eileen):
     done = facegate("people", "remove", "Col. Collins", "--yes")
     assert done.code == 0
     assert done.out.startswith("Col. Collins is removed.\nCopies of the store may still hold them")
-    assert "`sudo facegate people forget 'Col. Collins'`" in done.out
+    assert "`sudo facegate people forget 1`" in done.out
     assert "orget" not in facegate("api").out
     assert json.loads(facegate("people", "list", "--json").out) == []
 
@@ -374,3 +374,27 @@ def test_looks_that_were_added_are_told_from_an_enrolment(facegate, enrolled, ei
     recorded = json.loads(facegate("audit", "show", "--event", "enrolled", "--json").out)
     facts = [(r["facts"]["looks"], r["facts"]["templates"]) for r in recorded]
     assert facts == [(1, 1), (2, 3)]
+
+
+def test_every_command_takes_a_number_too(facegate, enrolled):
+    for words in (("role", "1", "admin"), ("group", "1", "staff"), ("note", "1", "of 1991")):
+        done = facegate("people", *words)
+        assert done.code == 0, done.err
+    assert facegate("people", "until", "1", "2999-12-31").out == "Eileen: pass until 2999-12-31.\n"
+    assert facegate("people", "until", " 1").out == "Eileen: pass until 2999-12-31.\n"
+    shown = json.loads(facegate("people", "show", "1", "--json").out)
+    assert [shown[k] for k in ("role", "group", "note")] == ["admin", "staff", "of 1991"]
+    assert facegate("people", "report", "1").out.startswith("Eileen, person 1, admin;")
+    assert facegate("people", "rename", "1", "Ellen").out == "Eileen is now Ellen.\n"
+    assert "2: nobody is called so" in facegate("people", "remove", "2", "--yes").complaint
+    assert facegate("people", "remove", "1", "--yes").out.startswith("Ellen is removed.")
+
+
+def test_a_name_that_is_a_number_goes_before_the_number(facegate, enrolled, grace):
+    assert facegate("enroll", "1", "--image", grace).code == 0
+    assert facegate("people", "note", "1", "Hopper").out.split()[:2] == ["2", "1"]
+    assert facegate("people", "forget", "1", "--yes").code == 0
+    (left,) = json.loads(facegate("people", "list", "--json").out)
+    assert left["name"] == "Eileen"
+    assert facegate("people", "forget", "1", "--yes").code == 0
+    assert json.loads(facegate("people", "list", "--json").out) == []

@@ -30,6 +30,26 @@ def test_embeddings_arrive_as_sent(client, gate):
     assert np.array_equal(vectors[0], vector)
 
 
+def test_commands_that_take_a_name_take_a_number_while_the_daemon_runs(facegate, client, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"state: {{socket: {client.path}}}\n", encoding="utf-8")
+    for words, said in (
+        (("show", "7"), "    7  Root  "),
+        (("rename", "7", "Rita"), "Root is now Rita."),
+        (("role", "7", "member"), "Root is now member."),
+        (("group", "7", "staff"), "Root is now in staff."),
+        (("until", "7", "now"), "Root: blocked."),
+        (("until", "7"), "Root: let in without end."),
+        (("note", "7", "badge 12"), "    1  Root  "),
+        (("remove", "7", "--yes"), "Root is removed.\n"),
+    ):
+        done = facegate("people", *words, "--config", config)
+        assert done.code == 0, done.err
+        assert done.out.startswith(said)
+    assert [p.name for p in client.people()] == ["Ann"]
+    assert "7: nobody" in facegate("people", "remove", "7", "--yes", "--config", config).complaint
+
+
 def test_a_command_that_failed_is_reported_as_such(client, reports):
     with pytest.raises(FacegateError, match="disk is full"):
         client.remove("Ann")

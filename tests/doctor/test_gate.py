@@ -108,7 +108,7 @@ def test_who_is_too_near_to_another_is_named(tmp_path):
         store.set_until("Cid", time.time() - 31 * 86_400)
         both = gate.store(config, None)
         assert "Ann and Ben; of 1 the pass ended" in both.found
-        assert "forget NAME" in both.mend
+        assert "forget NUMBER" in both.mend
         for name in "DEFGHIJ":
             store.add(name, [third])
     found = gate.store(config, None).found
