@@ -122,9 +122,18 @@ def removed_in(backups: RollingBackups, enrolled: Iterable[Person]) -> list[Pers
     return sorted(removed, key=lambda p: p.person_id, reverse=True)
 
 
-def unopened(backups: RollingBackups) -> list[str]:
-    """List the copies that cannot be opened, by name of the file."""
-    return [path.name for path in backups.files() if not _opens(backups, path)]
+def copies_with(backups: RollingBackups, person: Person) -> list[str]:
+    """List the copies that somebody is in."""
+    who = _identity(person)
+    return [str(c.path) for c in _copies(backups) if who in map(_identity, c.people())]
+
+
+def nobody_in(backups: RollingBackups) -> str:
+    """Say that no copy holds who was looked for, as far as copies can be opened."""
+    said = f"the copies in {backups.folder} hold nobody removed of this name or number either"
+    if unread := [path.name for path in backups.files() if not _opens(backups, path)]:
+        said += f", as far as they can be opened: {', '.join(unread)} cannot; remove those"
+    return said
 
 
 def _sought(store: Store, backups: RollingBackups, name: str) -> list[Person]:
@@ -144,10 +153,8 @@ def _sought(store: Store, backups: RollingBackups, name: str) -> list[Person]:
     try:
         return [store.person(name)]
     except NotEnrolledError as error:
-        copies = f"the copies in {backups.folder} hold nobody removed of this name or number either"
-        if unread := unopened(backups):
-            copies += f", as far as they can be opened: {', '.join(unread)} cannot; remove those"
-        raise NotEnrolledError(f"{error}; {copies}{_called(enrolled, backups, name)}") from None
+        called = _called(enrolled, backups, name)
+        raise NotEnrolledError(f"{error}; {nobody_in(backups)}{called}") from None
 
 
 def _called(enrolled: list[Person], backups: RollingBackups, name: str) -> str:

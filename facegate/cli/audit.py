@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from facegate import parts
-from facegate.access.audit import Record, read
+from facegate.access.audit import Record, all_trails, read
 from facegate.access.audit import verify as verify_trail
 from facegate.access.audit_age import DAY_S, outlived, overdue
 from facegate.access.audit_file import dated
@@ -113,7 +113,10 @@ def show(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what happened; exit code 1 where the trail is not whole."""
+    """Show what happened; exit code 1 where the trail is not whole.
+
+    With --person also from the trails that `renew` put aside.
+    """
     settings = load_config(config)
     number = person_number(person, config)
     records = _records(settings, event, number, since)[-last:]
@@ -131,7 +134,10 @@ def export(
     since: Since = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write the trail into a file; exit code 1 where it is not whole."""
+    """Write the trail into a file; exit code 1 where it is not whole.
+
+    With --person each record of theirs, also from the trails that `renew` put aside.
+    """
     if out.suffix not in (".csv", ".json"):
         raise typer.BadParameter(f"{out}: say by its ending what to write: .csv or .json")
     settings = load_config(config)
@@ -247,7 +253,9 @@ def _records(
         from_s = float("-inf") if since is None else datetime.fromisoformat(since).timestamp()
     except ValueError:
         raise typer.BadParameter(f"--since {since}: write 2026-11-24 or 2026-11-24T18:00") from None
-    found = list(read(settings.audit_path))
+    own = [settings.audit_path]
+    trails = own if person is None else all_trails(settings.audit_path) or own
+    found = [record for trail in trails for record in read(trail)]
     return [
         record
         for record, written_s in zip(found, dated(found), strict=True)

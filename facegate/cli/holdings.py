@@ -9,12 +9,14 @@ from pathlib import Path
 
 from facegate import parts
 from facegate.access.audit import all_trails, read
-from facegate.access.person import Person
+from facegate.access.erasure import copies_with, nobody_in, removed_in
+from facegate.access.person import Person, meant
 from facegate.access.rolling import copies_in
 from facegate.access.visits import visits
-from facegate.cli.options import named_person
-from facegate.cli.people import moment, pass_told
+from facegate.cli.options import directory, named_among
+from facegate.cli.people import hours_name, moment, pass_told
 from facegate.config import Config, load_config
+from facegate.errors import NotEnrolledError, StoreError
 from facegate.vision.card import read_card
 
 
@@ -36,6 +38,7 @@ class Holdings:
         visits: at which they were let in.
         trail_keep_days: after which a record is taken out; None is never.
         journal_names: whether the system journal calls people by name.
+        hours_name: whether `schedule.groups` in the settings names them.
     """
 
     person: Person
@@ -51,16 +54,23 @@ class Holdings:
     visits: int
     trail_keep_days: float | None
     journal_names: bool
+    hours_name: bool
 
 
 def holdings(name: str, config: Path | None) -> Holdings:
     """Find what is kept of somebody.
 
     Raises:
-        NotEnrolledError: nobody is called so.
+        NotEnrolledError: nobody is called so; says what copies hold of who was removed.
         StoreError: the store, or a trail that is there, cannot be read.
     """
-    person, settings = named_person(name, config), load_config(config)
+    settings = load_config(config)
+    with directory(config) as people:
+        everybody = people.people()
+    try:
+        person = named_among(everybody, name)
+    except NotEnrolledError as error:
+        raise NotEnrolledError(f"{error}; {_left_in_copies(name, everybody, settings)}") from None
     number, trails = person.person_id, all_trails(settings.audit_path)
     records = [record for trail in trails for record in read(trail)]
     own = [r for r in records if number in r.people]
@@ -80,7 +90,27 @@ def holdings(name: str, config: Path | None) -> Holdings:
         visits=sum(v.times for v in visits(records) if v.person == number),
         trail_keep_days=settings.audit.keep_days,
         journal_names=settings.journal.names,
+        hours_name=hours_name(person.name, settings),
     )
+
+
+def _left_in_copies(name: str, enrolled: list[Person], settings: Config) -> str:
+    """Say who of that name was removed and is in copies still, or that nobody is found there."""
+    try:
+        backups = parts.rolling_backups(settings)
+    except StoreError as error:
+        return f"the copies in {settings.backup_folder} cannot be searched: {error}"
+    left = {p.person_id: p for p in meant(name, removed_in(backups, enrolled))}
+    return "; ".join(
+        f"{person.name} was removed, and number {number} is still in "
+        f"{', '.join(copies_with(backups, person))}: `sudo facegate people forget {number}` erases "
+        f"them there; each record of the audit trail: {_export(number)}"
+        for number, person in left.items()
+    ) or nobody_in(backups)
+
+
+def _export(number: int) -> str:
+    return f"`sudo facegate audit export records.json --person {number}`"
 
 
 def told(h: Holdings, config: Config) -> Iterator[str]:
@@ -111,6 +141,12 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
         yield f"  {events}"
     else:
         yield f"audit trail: nothing, in {', '.join(h.trails) or 'no file'}"
-    yield f"system journal: by {'name' if h.journal_names else 'number'}"
-    yield f"each record: facegate audit show --person {p.person_id}"
-    yield f"to erase: sudo facegate people forget {p.person_id}"
+    own = f"FACEGATE_PERSON={p.person_id} + FACEGATE_RUNNER_UP={p.person_id}"
+    yield (
+        f"system journal: by {'name' if h.journal_names else 'number'}; each entry: "
+        f"`sudo journalctl {own}`"
+    )
+    if h.hours_name:
+        yield "settings: schedule.groups names them"
+    yield f"each record of the audit trail: {_export(p.person_id)}"
+    yield f"to erase: `sudo facegate people forget {p.person_id}`"

@@ -28,7 +28,7 @@ from facegate.cli.options import (
     record,
 )
 from facegate.cli.output import AsJson, emit, spelled_out
-from facegate.config import load_config
+from facegate.config import Config, load_config
 from facegate.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -96,10 +96,15 @@ def report(name: Who, config: ConfigFile = None, as_json: AsJson = False) -> Non
     emit(asdict(found), as_json, told(found, load_config(config)))
 
 
+def hours_name(name: str, settings: Config) -> bool:
+    """Whether the settings give hours to somebody by name."""
+    people = [n for group in settings.schedule.groups for n in group.people or ()]
+    return same_name_key(name) in map(same_name_key, people)
+
+
 def _say_if_hours_name(name: str, mend: str, config: Path | None) -> None:
     """Say it where the settings give hours to a name that nobody will have."""
-    groups = load_config(config).schedule.groups
-    if same_name_key(name) in {same_name_key(n) for g in groups for n in g.people or ()}:
+    if hours_name(name, load_config(config)):
         typer.echo(f"facegate: schedule.groups in the settings names {name}; {mend}", err=True)
 
 

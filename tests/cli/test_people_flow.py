@@ -1,6 +1,8 @@
 """A person's way through the commands: enrolled, recognised in other light, renamed, removed."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -293,7 +295,7 @@ def noise_picture(write):
     return write("noise", rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
 
 
-def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
+def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path, grace):
     facegate("people", "note", "Eileen", "mission 93")
     facegate("people", "until", "Eileen", "2999-12-31")
     secret = tmp_path / "secret"
@@ -308,7 +310,12 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
     said = facegate("people", "report", "Eileen").out
     for kept in ("templates: 1 of 128", "mission 93", "2999-12-31", "by number", told["store"]):
         assert kept in said
-    assert facegate("people", "report", "Grace").code == 3
+    own = "FACEGATE_PERSON=1 + FACEGATE_RUNNER_UP=1"
+    assert f"system journal: by number; each entry: `sudo journalctl {own}`" in said
+    assert "schedule.groups" not in said
+    nobody = facegate("people", "report", "Grace")
+    assert (nobody.code, "Grace: nobody is called so" in nobody.complaint) == (3, True)
+    assert "hold nobody removed of this name or number either" in nobody.complaint
     trail = Path(told["store"]).parent / "audit.jsonl"
     records = trail.read_bytes()
     trail.write_bytes(records.replace(b"mission", b"version") + b"{}\n")  # as somebody might
@@ -316,9 +323,38 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path):
     again = json.loads(facegate("people", "report", "Eileen", "--json").out)
     assert (again["records"], again["backups_elsewhere"]) == (told["records"], 1)
     assert len(again["trails"]) == 2
+    (export,) = re.findall(r"`sudo facegate (audit export .*)`", said)
+    for number in range(60):
+        assert facegate("people", "note", "Eileen", f"mission {number}").code == 0
+    facegate("enroll", "Grace", "--image", grace)
+    out = tmp_path / "records.json"
+    assert facegate(*export.replace("records.json", str(out)).split()).code == 0
+    records = Counter(r["event"] for r in json.loads(out.read_text(encoding="utf-8")))
+    assert records == {"enrolled": 1, "note_changed": 61, "pass_changed": 1}
+    shown = json.loads(facegate("audit", "show", "--person", "1", "--last", "100", "--json").out)
+    assert len(shown) == 63
     for path in again["trails"]:
         Path(path).unlink()
     assert "audit trail: nothing, in no file" in facegate("people", "report", "Eileen").out
+
+
+def test_the_report_says_that_the_settings_name_somebody(facegate, enrolled, tmp_path):
+    config = tmp_path / "hours.yaml"
+    config.write_text("schedule: {groups: [{people: [EILEEN]}]}\n", encoding="utf-8")
+    said = facegate("people", "report", "Eileen", "--config", config).out
+    assert "settings: schedule.groups names them" in said
+
+
+@pytest.mark.parametrize("named", ["eileen", "1"])
+def test_of_who_was_removed_the_report_names_the_copies(facegate, enrolled, named):
+    assert facegate("people", "remove", "Eileen", "--yes").code == 0
+    done = facegate("people", "report", named)
+    assert done.code == 3
+    assert "Eileen was removed, and number 1 is still in /" in done.complaint
+    assert "people-000001.fgbackup: `sudo facegate people forget 1` erases" in done.complaint
+    assert "people-000002" not in done.complaint
+    assert facegate("people", "forget", "1", "--yes").code == 0
+    assert "hold nobody removed" in facegate("people", "report", named).complaint
 
 
 @pytest.fixture
