@@ -52,7 +52,7 @@ def backup(
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     with Store.from_image(again.parts[STORE_PART], key, str(out)) as copy:
         people = len(copy.people())
-    record(settings, "backup_made", f"{out} is written", people=people)
+    record(settings, "backup_made", f"{out} is written", people=people, file=str(out.absolute()))
     result = {"file": str(out), "people": people, "parts": sorted(again.parts)}
     emit(result, as_json, [f"{out}: {people} people, verified. Keep the passphrase elsewhere."])
 

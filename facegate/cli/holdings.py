@@ -13,6 +13,7 @@ from facegate.access.erasure import copies_with, nobody_in, removed_in
 from facegate.access.person import Person, meant
 from facegate.access.rolling import copies_in
 from facegate.access.visits import visits
+from facegate.cli.elsewhere import Elsewhere, elsewhere
 from facegate.cli.options import directory, named_among
 from facegate.cli.people import hours_name, moment, pass_told
 from facegate.config import Config, load_config
@@ -30,8 +31,8 @@ class Holdings:
         network: which made the templates.
         store: the file with name and templates.
         copies: files beside it that may hold it as it was, the oldest first.
-        backups_elsewhere: how many were written to other places since they were enrolled, or at all
-            where the record of that is gone.
+        backups: whole ones that were written since they were enrolled, or at all where the record
+            of that is gone.
         trails: the audit trail's file, and those that were put aside.
         records: in them, by event.
         first_wall, last_wall: when the first and the last of these were written.
@@ -46,7 +47,7 @@ class Holdings:
     network: str
     store: str
     copies: tuple[str, ...]
-    backups_elsewhere: int
+    backups: Elsewhere
     trails: tuple[str, ...]
     records: dict[str, int]
     first_wall: float | None
@@ -82,7 +83,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
         network=card.architecture,
         store=str(settings.store_path),
         copies=tuple(map(str, copies_in(settings.backup_folder))),
-        backups_elsewhere=sum(r.event == "backup_made" for r in records[enrolled:]),
+        backups=elsewhere(records[enrolled:]),
         trails=tuple(map(str, trails)),
         records=dict(Counter(r.event for r in own).most_common()),
         first_wall=min((r.wall_s for r in own), default=None),
@@ -126,17 +127,14 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
     )
     yield (
         f"copies: {len(h.copies)} of that file, encrypted, some maybe older, in "
-        f"{config.backup_folder}; {h.backups_elsewhere} backup(s) were written elsewhere since then"
+        f"{config.backup_folder}; whole backups since then: {h.backups.told}"
     )
     if h.first_wall is not None and h.last_wall is not None:
-        days = h.trail_keep_days
-        kept = f"up to {config.audit.max_mb:g} MB"
-        kept += "" if days is None else f", and about {days:g} days if the clock can be believed"
         events = ", ".join(f"{event} {count}" for event, count in h.records.items())
         yield (
             f"audit trail: {h.visits} visit(s); {sum(h.records.values())} record(s) by number, "
-            f"from {moment(h.first_wall, zone)} to {moment(h.last_wall, zone)}, kept {kept}, in "
-            + ", ".join(h.trails)
+            f"from {moment(h.first_wall, zone)} to {moment(h.last_wall, zone)}, kept "
+            f"{kept(config, len(h.trails) - 1)}, in " + ", ".join(h.trails)
         )
         yield f"  {events}"
     else:
@@ -150,3 +148,16 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
         yield "settings: schedule.groups names them"
     yield f"each record of the audit trail: {_export(p.person_id)}"
     yield f"to erase: `sudo facegate people forget {p.person_id}`"
+
+
+def kept(config: Config, aside: int) -> str:
+    """Say how long records stay.
+
+    Args:
+        config: settings.
+        aside: how many trails were put aside.
+    """
+    days = config.audit.keep_days
+    said = f"up to {config.audit.max_mb:g} MB"
+    said += "" if days is None else f", and about {days:g} days if the clock can be believed"
+    return said + " (what was put aside, until you delete it)" * (aside > 0)

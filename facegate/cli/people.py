@@ -234,9 +234,8 @@ def forget(
     Who was removed is erased from the backups. Exit code 1 where something of them is still found.
     """
     from facegate import parts
-    from facegate.access.audit import read
     from facegate.access.erasure import forget as erase
-    from facegate.cli.erased import told
+    from facegate.cli.erased import left_of, told
 
     settings = load_config(config)
     with parts.open_store(settings, embedder_model(settings)) as store:
@@ -266,12 +265,9 @@ def forget(
         trouble.insert(0, f"{erasure.person.name} is out of the store, but {erasure.trouble}")
     if trouble:
         raise StoreError("; ".join(trouble))
-    taken = [r for r in read(settings.audit_path) if r.event == "backup_made"]
-    emit(
-        {**asdict(erasure), "clean": erasure.clean, "backups_elsewhere": len(taken)},
-        as_json,
-        told(erasure, len(taken), settings.journal.names),
-    )
+    left = left_of(erasure, settings)
+    result = {**asdict(erasure), "clean": erasure.clean, **asdict(left)}
+    emit(result, as_json, told(erasure, left, settings))
     if not erasure.clean:
         raise typer.Exit(1)
 

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from facegate.access.audit import AuditTrail
 from facegate.access.keys import load_key
 from facegate.access.rolling import RollingBackups
 from facegate.access.store import Store
+from facegate.cli.elsewhere import NIGHTLY
 from facegate.errors import StoreError
 
 
@@ -88,8 +90,11 @@ def test_forgetting_prints_what_was_searched(enrolled, passphrase, tmp_path):
     assert done.code == 0, done.err
     assert "people.db:" in done.out
     assert ".fgbackup, opened:" in done.out
-    assert "nothing of Eileen is left" in done.out
-    assert "1 backup(s) were written elsewhere" in done.out
+    assert "no name or template of Eileen is left in /" in done.out
+    assert "nothing" not in done.out
+    assert f"until you delete them: 1 in {tmp_path}; the nightly ones lie in /var" in done.out
+    kept = "kept up to 16 MB, and about 365 days if the clock can be believed."
+    assert f"4 record(s) of number 1 stay in the audit trail, without a name, {kept}" in done.out
     assert listed(enrolled) == []
     assert enrolled("people", "forget", "eileen", "--yes").code == 3
 
@@ -102,7 +107,7 @@ def test_whoever_was_removed_is_forgotten_by_what_the_removal_says(enrolled):
     assert done.code == 0, done.err
     assert re.search(r"people.db: .* 0 traces before, 0 now", done.out)
     assert re.search(r"fgbackup, opened: .* [1-9]\d* traces before, (0|and gone) now", done.out)
-    assert "nothing of Eileen is left" in done.out
+    assert "no name or template of Eileen is left" in done.out
     (record,) = json.loads(enrolled("audit", "show", "--event", "person_forgotten", "--json").out)
     assert (record["facts"]["person"], record["facts"]["found"]) == (1, 0)
     again = enrolled(*shlex.split(command), "--yes")
@@ -293,3 +298,29 @@ def test_without_another_network_nothing_is_dropped_and_nothing_recorded(enrolle
     events = [r["event"] for r in json.loads(enrolled("audit", "show", "--json").out)]
     assert "templates_dropped" not in events
     assert listed(enrolled)[0]["templates"] == 1
+
+
+def test_forgetting_says_that_the_settings_name_them_still(enrolled, tmp_path):
+    settings = tmp_path / "config.yaml"
+    settings.write_text("schedule: {groups: [{people: [Eileen]}]}\n", encoding="utf-8")
+    done = enrolled("people", "forget", "1", "--yes", "--config", settings)
+    (verdict,) = (line for line in done.out.splitlines() if line.startswith("no name or template"))
+    assert "but schedule.groups in the settings names them" in verdict
+
+
+def test_only_backups_that_are_there_still_are_counted(enrolled, passphrase, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("kept", "deleted"):
+        assert enrolled("backup", f"{name}.fgbackup", *passphrase).code == 0
+    (tmp_path / "deleted.fgbackup").unlink()
+    (path,) = tmp_path.rglob("audit.jsonl")
+    with AuditTrail.open(path, path.with_name("key").read_bytes()) as trail:
+        trail.append("backup_made", {"people": 1})  # as before there was a place in it
+    done = enrolled("people", "forget", "1", "--yes", "--json")
+    found = json.loads(done.out)["backups"]
+    assert found == {"files": [str(tmp_path / "kept.fgbackup")], "gone": 1, "unknown": 1}
+
+
+def test_the_nightly_backups_lie_where_forgetting_says():
+    unit = Path(__file__).parents[2] / "systemd/facegate-backup.service"
+    assert f"\nEnvironment=BACKUPS={NIGHTLY} " in unit.read_text(encoding="utf-8")

@@ -305,9 +305,11 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path, grac
     told = json.loads(facegate("people", "report", "eileen", "--json").out)
     assert (told["person"]["name"], told["numbers"]) == ("Eileen", 128)
     assert told["records"] == {"enrolled": 1, "note_changed": 1, "pass_changed": 1}
-    assert (told["visits"], told["backups_elsewhere"]) == (0, 1)
+    backup = {"files": [str(tmp_path / "gate.fgbackup")], "gone": 0, "unknown": 0}
+    assert (told["visits"], told["backups"]) == (0, backup)
     assert len(told["copies"]) == 3
     said = facegate("people", "report", "Eileen").out
+    assert f"whole backups since then: 1 in {tmp_path}\n" in said
     for kept in ("templates: 1 of 128", "mission 93", "2999-12-31", "by number", told["store"]):
         assert kept in said
     own = "FACEGATE_PERSON=1 + FACEGATE_RUNNER_UP=1"
@@ -321,7 +323,11 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path, grac
     trail.write_bytes(records.replace(b"mission", b"version") + b"{}\n")  # as somebody might
     assert facegate("audit", "renew", "--yes").code == 0
     again = json.loads(facegate("people", "report", "Eileen", "--json").out)
-    assert (again["records"], again["backups_elsewhere"]) == (told["records"], 1)
+    assert (again["records"], again["backups"]) == (told["records"], backup)
+    (tmp_path / "gate.fgbackup").unlink()
+    said_again = facegate("people", "report", "Eileen").out
+    assert "whole backups since then: 1 not where written any more\n" in said_again
+    assert "(what was put aside, until you delete it)" in said_again
     assert len(again["trails"]) == 2
     (export,) = re.findall(r"`sudo facegate (audit export .*)`", said)
     for number in range(60):
