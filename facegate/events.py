@@ -412,7 +412,8 @@ EVENTS: dict[EventName, EventKind] = {
         4,
         "The store was put back from a backup",
         "Whatever changed after the backup (people, blocks, passes, roles, groups) must be changed "
-        "again: whoever was blocked or erased since is there again.",
+        "again: whoever was blocked or erased since is there again. Of those erased `forgotten` "
+        "gives the numbers; `sudo facegate people forget NUMBER` erases them again.",
     ),
     "audit_cut": EventKind(
         "17acde0d297147dfa37b26310809042e",

@@ -37,6 +37,7 @@ from facegate.access.keys import (
     write_key,
 )
 from facegate.access.occupancy import occupy
+from facegate.access.person import Person
 from facegate.access.rolling import STORE_PART, RollingBackups
 from facegate.access.store import Store
 from facegate.access.store_file import last_number
@@ -183,7 +184,7 @@ def take_backup(places: Places, key: bytes, facts: Mapping[str, object]) -> Back
     return Backup(parts, {**facts, "people": people})
 
 
-def restore(places: Places, backup: Backup, name: str, *, replace: bool = False) -> int:
+def restore(places: Places, backup: Backup, name: str, *, replace: bool = False) -> list[Person]:
     """Put people back; onto a machine without people also key, audit trail and PIN.
 
     On a machine with people its own key and trail stay, and the backup's people are sealed under
@@ -196,7 +197,7 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
         replace: whether people enrolled here give way.
 
     Returns:
-        How many people there are now.
+        Who is enrolled now.
 
     Raises:
         StoreError: the backup is damaged, people are enrolled here and `replace` is not set, a
@@ -218,7 +219,7 @@ def restore(places: Places, backup: Backup, name: str, *, replace: bool = False)
             raise StoreError(f"{places.key}: no key; a rolling backup needs the store's own")
         with Store.from_image(backup.parts[STORE_PART], key, name) as copy:
             copy.gallery()
-            people = len(copy.people())
+            people = copy.people()
             taken_on = own is None or (not is_credential(places.key) and _is_empty(places, own))
             if not taken_on and not replace and places.store.exists():
                 raise StoreError(

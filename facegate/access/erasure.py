@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from facegate.access.audit_file import dated
+from facegate.access.audit_record import Record
 from facegate.access.names import same_name_key
 from facegate.access.person import Person, meant
 from facegate.access.rolling import STORE_PART, RollingBackups
@@ -120,6 +122,16 @@ def removed_in(backups: RollingBackups, enrolled: Iterable[Person]) -> list[Pers
         found |= {(*_identity(p), same_name_key(p.name)): p for p in copy.people()}
     removed = [p for p in reversed(found.values()) if _identity(p) not in now]
     return sorted(removed, key=lambda p: p.person_id, reverse=True)
+
+
+def come_back(people: Iterable[Person], records: Sequence[Record]) -> list[Person]:
+    """List who was forgotten since they were enrolled, as these records of the audit trail say."""
+    forgotten = {
+        record.facts.get("person"): written_s
+        for record, written_s in zip(records, dated(records), strict=True)
+        if record.event == "person_forgotten"
+    }
+    return [p for p in people if forgotten.get(p.person_id, 0.0) > p.created_at_wall]
 
 
 def copies_with(backups: RollingBackups, person: Person) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from facegate import parts
+from facegate.access.audit import Record, all_trails, read
 from facegate.access.backup import Backup, needs_passphrase, open_backup
 from facegate.access.custody import SETTINGS_PART, settled_key, take_backup
 from facegate.access.custody import restore as put_back
+from facegate.access.erasure import come_back
 from facegate.access.files import write_whole
 from facegate.access.keys import check_passphrase
 from facegate.access.rolling import STORE_PART
 from facegate.access.store import Store
 from facegate.cli.options import ConfigFile, PassphraseFile, passphrase_from, record
-from facegate.cli.output import AsJson, emit
+from facegate.cli.output import AsJson, emit, spelled_out
 from facegate.config import Config, find_config, load_config
 from facegate.errors import InputError, StoreError
 
@@ -74,7 +77,7 @@ def restore(
 ) -> None:
     """Put people back from a backup; onto an empty machine also key, PIN and audit trail.
 
-    The daemon must be stopped.
+    The daemon must be stopped. Whom the audit trail knows to have been forgotten is named.
     """
     if (file is None) != latest:
         raise typer.BadParameter("give a FILE, or --latest")
@@ -88,13 +91,32 @@ def restore(
         raise StoreError(
             f"{settings.state_folder}: cannot be made: {error.strerror}; set state.folder"
         ) from error
-    people = put_back(parts.places(settings), taken, name, replace=replace)
+    records = _recorded(settings)  # the backup's own trail may take its place
+    there = put_back(parts.places(settings), taken, name, replace=replace)
+    people, forgotten = len(there), come_back(there, records)
     made_s = float(taken.facts["made_at_wall"])
     done = f"{people} people are back"
-    record(settings, "backup_restored", done, people=people, made_at_wall=made_s)
+    facts = {"forgotten": ", ".join(str(p.person_id) for p in forgotten)} if forgotten else {}
+    try:
+        record(settings, "backup_restored", done, None, people=people, made_at_wall=made_s, **facts)
+    finally:
+        for person in forgotten:
+            who = f"{person.name}, number {person.person_id}, was forgotten, and is back"
+            erase = f"`sudo facegate people forget {person.person_id}` erases them again"
+            typer.echo(spelled_out(f"facegate: {who} by this backup; {erase}"), err=True)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(made_s))
     result: dict[str, Any] = {"people": people, "made_at_wall": made_s, "from": name}
+    result["forgotten"] = [p.person_id for p in forgotten]
     emit(result, as_json, [f"{people} people are back, as of {made}, from {name}."])
+
+
+def _recorded(settings: Config) -> list[Record]:
+    """Give what the audit trails tell, as far as they can be read: people are put back anyway."""
+    records: list[Record] = []
+    for trail in all_trails(settings.audit_path):
+        with suppress(StoreError):
+            records.extend(read(trail))
+    return records
 
 
 def _write_settings(out: Path, taken: Backup, name: str) -> None:

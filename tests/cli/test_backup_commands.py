@@ -324,3 +324,24 @@ def test_only_backups_that_are_there_still_are_counted(enrolled, passphrase, tmp
 def test_the_nightly_backups_lie_where_forgetting_says():
     unit = Path(__file__).parents[2] / "systemd/facegate-backup.service"
     assert f"\nEnvironment=BACKUPS={NIGHTLY} " in unit.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_who_was_forgotten_and_comes_back_by_a_backup_is_named(
+    enrolled, passphrase, grace, tmp_path, alone
+):
+    """Where nobody else is enrolled, the backup's trail takes the place of the one that knows."""
+    out = tmp_path / "gate.fgbackup"
+    if not alone:
+        assert enrolled("enroll", "Grace", "--image", grace).code == 0
+    assert enrolled("backup", out, *passphrase).code == 0
+    untold = enrolled("restore", out, "--replace", *passphrase, "--json")
+    assert (untold.err, json.loads(untold.out)["forgotten"]) == ("", [])
+    assert enrolled("people", "forget", "1", "--yes").code == 0
+    done = enrolled("restore", out, "--replace", *passphrase, "--json")
+    assert (done.code, json.loads(done.out)["forgotten"]) == (0, [1])
+    assert "Eileen, number 1, was forgotten, and is back" in done.complaint
+    assert "`sudo facegate people forget 1`" in done.complaint
+    *_, told = json.loads(enrolled("audit", "show", "--event", "backup_restored", "--json").out)
+    assert told["facts"]["forgotten"] == "1"
+    assert enrolled("people", "forget", "1", "--yes").code == 0
