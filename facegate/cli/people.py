@@ -47,7 +47,6 @@ Name = Annotated[str, typer.Argument(help="The person's name.", show_default=Fal
 Who = Annotated[
     str,
     typer.Argument(
-        metavar="NAME",
         help="The person's name; or their number, where nobody is called so.",
         show_default=False,
     ),
