@@ -19,13 +19,11 @@ class Left:
 
     Attributes:
         records: in the audit trails, by number.
-        trails_aside: how many trails were put aside.
         backups: whole ones, which may hold them.
         hours_name: whether `schedule.groups` in the settings names them.
     """
 
     records: int
-    trails_aside: int
     backups: Elsewhere
     hours_name: bool
 
@@ -41,7 +39,6 @@ def left_of(erasure: Erasure, config: Config) -> Left:
     records = [record for trail in trails for record in read(trail)]
     return Left(
         records=sum(not numbers.isdisjoint(r.people) for r in records),
-        trails_aside=sum(trail != config.audit_path for trail in trails),
         backups=elsewhere(records),
         hours_name=hours_name(erasure.person.name, config),
     )
@@ -73,7 +70,7 @@ def told(erasure: Erasure, left: Left, config: Config) -> Iterator[str]:
     yield f"{verdict}: {erasure.traces} byte strings, plain and sealed, were looked for."
     yield (
         f"{left.records} record(s) of {numbers} stay in the audit trail, without a name, kept "
-        f"{kept(config, left.trails_aside)}."
+        f"{kept(config)}."
     )
     if config.journal.names:
         yield "The system journal still names them until it is rotated: journalctl --vacuum-time."

@@ -134,7 +134,7 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
         yield (
             f"audit trail: {h.visits} visit(s); {sum(h.records.values())} record(s) by number, "
             f"from {moment(h.first_wall, zone)} to {moment(h.last_wall, zone)}, kept "
-            f"{kept(config, len(h.trails) - 1)}, in " + ", ".join(h.trails)
+            f"{kept(config)}, in " + ", ".join(h.trails)
         )
         yield f"  {events}"
     else:
@@ -150,14 +150,10 @@ def told(h: Holdings, config: Config) -> Iterator[str]:
     yield f"to erase: `sudo facegate people forget {p.person_id}`"
 
 
-def kept(config: Config, aside: int) -> str:
-    """Say how long records stay.
-
-    Args:
-        config: settings.
-        aside: how many trails were put aside.
-    """
+def kept(config: Config) -> str:
+    """Say how long records stay."""
     days = config.audit.keep_days
     said = f"up to {config.audit.max_mb:g} MB"
-    said += "" if days is None else f", and about {days:g} days if the clock can be believed"
-    return said + " (what was put aside, until you delete it)" * (aside > 0)
+    return said + (
+        "" if days is None else f", and about {days:g} days if the clock can be believed"
+    )

@@ -327,7 +327,6 @@ def test_what_is_kept_of_somebody_is_reported(facegate, enrolled, tmp_path, grac
     (tmp_path / "gate.fgbackup").unlink()
     said_again = facegate("people", "report", "Eileen").out
     assert "whole backups since then: 1 not where written any more\n" in said_again
-    assert "(what was put aside, until you delete it)" in said_again
     assert len(again["trails"]) == 2
     (export,) = re.findall(r"`sudo facegate (audit export .*)`", said)
     for number in range(60):
