@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from types import MappingProxyType
 from typing import Protocol
 
 from facegate.access.arming import Arming
@@ -108,7 +107,7 @@ class DoorKeeper:
         self._duress: frozenset[str] = frozenset()
         self._groups: Mapping[int, str] = {}
         self._passes: Mapping[int, float] = {}
-        self._names: Mapping[int, str] | None = None
+        self._names: Mapping[int, str] = {}
         self._armed_by: int | None = None
         self.last_event = "none"
         self.stalled = False
@@ -152,9 +151,9 @@ class DoorKeeper:
         self,
         admins: frozenset[int],
         duress: frozenset[str],
-        groups: Mapping[int, str] = MappingProxyType({}),
-        passes: Mapping[int, float] = MappingProxyType({}),
-        names: Mapping[int, str] | None = None,
+        groups: Mapping[int, str],
+        passes: Mapping[int, float],
+        names: Mapping[int, str],
     ) -> None:
         """Take on who is enrolled.
 
@@ -163,7 +162,7 @@ class DoorKeeper:
             duress: name keys of people whose coming means a threat.
             groups: number → group.
             passes: number → when their pass ends.
-            names: of everybody, by number; None where nobody can be missed.
+            names: of everybody, by number; whoever is missing there is let in no more.
         """
         self._admins, self._groups, self._duress = admins, groups, duress
         self._passes, self._names = passes, names
@@ -356,7 +355,7 @@ class DoorKeeper:
                 self._report(self._door.turn_away(name, why))
 
     def _kept_out(self, number: object) -> str | None:
-        if self._names is not None and number not in self._names:
+        if number not in self._names:
             return "forgotten"
         end_wall = self._passes.get(number) if isinstance(number, int) else None
         sure = self._unlock_hours.sure(self._schedule)

@@ -25,6 +25,7 @@ INPUTS = ("exit_button", "contact", "tamper", "factor_button", "enrol_button")
 PULSE_S = 0.3
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 ADMIN, MEMBER = 1, 2
+EVERYBODY = {ADMIN: "Ann", MEMBER: "Ben", 3: "Cleo"}
 
 
 class Enroller:
@@ -58,7 +59,11 @@ class Kept:
             synchronised=lambda: self.synchronised,
             locked_down=locked,
         )
-        self.keeper.follow(frozenset({ADMIN}), frozenset())
+        self.follow(frozenset({ADMIN}), frozenset())
+
+    def follow(self, admins, duress, groups=None, passes=None, names=None):
+        names = EVERYBODY if names is None else names
+        self.keeper.follow(admins, duress, groups or {}, passes or {}, names)
 
     def names(self):
         return [e.name for e in self.events]
@@ -264,7 +269,7 @@ def test_a_lockdown_from_before_the_start_is_on_before_anything_else():
 def test_a_threat_outside_of_the_hours_is_still_told():
     evening = Window(frozenset({0}), clock_time(18), clock_time(20))
     kept = Kept(Schedule(groups=(Group(None, (evening,)),)))
-    kept.keeper.follow(frozenset(), frozenset({"ben"}))
+    kept.follow(frozenset(), frozenset({"ben"}))
     with kept.running():
         kept.face()
         until(lambda: len(kept.events) == 2)
@@ -322,7 +327,7 @@ def test_each_of_two_people_who_were_asked_is_told_of_by_their_own_number():
 )
 def test_a_pass_lets_in_until_it_ends(end_wall, synchronised, why):
     kept = Kept(synchronised=synchronised)
-    kept.keeper.follow(frozenset({ADMIN}), frozenset(), passes={ADMIN: end_wall})
+    kept.follow(frozenset({ADMIN}), frozenset(), passes={ADMIN: end_wall})
     with kept.running():
         kept.face(person=ADMIN, name="Ann")
         until(lambda: {"granted", "grant_refused"} & set(kept.names()))
@@ -344,7 +349,7 @@ def test_who_is_kept_out_while_the_door_waits_is_waited_for_no_longer(gone):
         until(lambda: kept.names().count("second_factor_wanted") == 2)
         passes = {MEMBER: 0.0} if gone == "blocked" else {}
         names = {ADMIN: "Ann"} | ({MEMBER: "Ben"} if gone == "blocked" else {})
-        kept.keeper.follow(frozenset({ADMIN}), frozenset(), passes=passes, names=names)
+        kept.follow(frozenset({ADMIN}), frozenset(), passes=passes, names=names)
         until(lambda: "grant_refused" in kept.names())
         kept.keeper.command(lambda door: door.pin(True))
         until(lambda: "granted" in kept.names())
@@ -360,7 +365,7 @@ def test_a_pass_that_ends_while_the_door_waits_has_ended():
     kept = Kept(second_factor="button")
     ends = time.monotonic() + 0.3
     kept.keeper._wall_clock = lambda: NOON + timedelta(seconds=time.monotonic() - ends)
-    kept.keeper.follow(frozenset(), frozenset(), passes={MEMBER: NOON.timestamp()})
+    kept.follow(frozenset(), frozenset(), passes={MEMBER: NOON.timestamp()})
     with kept.running():
         kept.face()
         until(lambda: "second_factor_wanted" in kept.names())
@@ -373,7 +378,7 @@ def test_a_pass_that_ends_while_the_door_waits_has_ended():
 
 def test_a_grant_of_somebody_forgotten_meanwhile_opens_nothing():
     kept = Kept()
-    kept.keeper.follow(frozenset(), frozenset(), names={ADMIN: "Ann"})
+    kept.follow(frozenset(), frozenset(), names={ADMIN: "Ann"})
     with kept.running():
         kept.face()
         until(lambda: "grant_refused" in kept.names())
@@ -388,7 +393,7 @@ def test_who_is_no_administrator_any_more_has_armed_nothing(kept_out):
         kept.face(person=ADMIN, name="Ann")
         until(lambda: "enrol_armed" in kept.names())
         admins = frozenset({ADMIN} if kept_out else {3})
-        kept.keeper.follow(admins, frozenset(), **kept_out)
+        kept.follow(admins, frozenset(), **kept_out)
         until(lambda: not kept.keeper._arming.armed)
         kept.inputs["enrol_button"].press()
         until(lambda: "enrol_button_ignored" in kept.names())
@@ -510,7 +515,7 @@ def test_who_armed_the_button_is_told_by_number_too(names, by):
 
 def test_an_administrator_who_prolongs_anothers_arming_is_told_too():
     kept = Kept()
-    kept.keeper.follow(frozenset({ADMIN, 3}), frozenset())
+    kept.follow(frozenset({ADMIN, 3}), frozenset())
     with kept.running():
         for number, name in ((ADMIN, "Ann"), (ADMIN, "Ann"), (3, "Zoe")):
             kept.face(person=number, name=name)
@@ -530,7 +535,7 @@ def test_a_member_does_not_arm_it():
 
 def test_before_there_is_an_administrator_the_button_enrols():
     kept = Kept()
-    kept.keeper.follow(frozenset(), frozenset())
+    kept.follow(frozenset(), frozenset())
     with kept.running():
         kept.inputs["enrol_button"].press()
         until(lambda: kept.enroller.presses == 1)
@@ -549,7 +554,7 @@ def test_a_face_and_the_button_open_together_only():
 
 def test_duress_opens_and_raises_an_alert():
     kept = Kept()
-    kept.keeper.follow(frozenset({ADMIN}), frozenset({"ben"}))
+    kept.follow(frozenset({ADMIN}), frozenset({"ben"}))
     with kept.running():
         kept.face()
         pulse(kept)
@@ -661,7 +666,7 @@ def test_an_opened_case_keeps_faces_out_until_it_is_closed():
 def test_the_stores_group_decides_whose_hours_hold():
     groups = (Group(None, (DAY,), name="staff"), Group(None, (EVENING,), name="night"))
     kept = Kept(Schedule(groups=groups))
-    kept.keeper.follow(frozenset({ADMIN}), frozenset(), {MEMBER: "staff", ADMIN: "night"})
+    kept.follow(frozenset({ADMIN}), frozenset(), {MEMBER: "staff", ADMIN: "night"})
     with kept.running():
         kept.face(person=ADMIN, name="Ann")
         until(lambda: "grant_refused" in kept.names())
@@ -669,14 +674,14 @@ def test_the_stores_group_decides_whose_hours_hold():
         kept.face()
         until(lambda: "granted" in kept.names())
         until(lambda: len(kept.relay.edges) == 2)
-        kept.keeper.follow(frozenset({ADMIN}), frozenset(), {MEMBER: "night"})
+        kept.follow(frozenset({ADMIN}), frozenset(), {MEMBER: "night"})
         kept.face()
         until(lambda: kept.names().count("grant_refused") == 2)
 
 
 def test_other_rules_and_hours_are_in_force_at_once_and_a_threat_stays_one():
     kept = Kept(Schedule(groups=(Group(None, (DAY,)),)))
-    kept.keeper.follow(frozenset(), frozenset({"ben"}))
+    kept.follow(frozenset(), frozenset({"ben"}))
     with kept.running():
         with_pin = rules(pulse_s=PULSE_S, second_factor="pin")
         kept.keeper.obey(with_pin, Schedule(groups=(Group(None, (EVENING,)),)))
