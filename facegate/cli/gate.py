@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from facegate import parts
+from facegate.access.store import Store
 from facegate.cli.options import CameraSource, ConfigFile, daemon_of
 from facegate.clock_watch import ClockWatch
 from facegate.config import Config, differences, fingerprint, load_config
@@ -32,6 +33,7 @@ from facegate.repeats import Repeats
 from facegate.safekeeper import SafeKeeper
 from facegate.unlock_hours import clock_believed
 from facegate.vision.card import card_path, sha256_of
+from facegate.vision.tflite import TFLiteModel
 
 JOURNAL_PATIENCE_S = 1.0
 """So long the end waits for a journal that takes nothing."""
@@ -134,6 +136,36 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
         raise DaemonError(f"{settings.socket_path}: another facegate runs already; stop it first")
     vision = parts.load_vision(settings)
     store = stack.enter_context(parts.open_store(settings, vision.model_id))
+    _record(stack, journal, settings, store)
+    backups = parts.rolling_backups(settings)
+    every_s = settings.backup.every_h * 3600
+    stack.enter_context(SafeKeeper(store, backups, journal, every_s))
+    _say_started(journal, settings, vision.embedder.model, store.revision)
+    eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
+    gate = Gate(
+        settings,
+        vision,
+        store,
+        eye,
+        lines,
+        journal,
+        reopen=lambda: parts.camera_from(settings),
+    )
+    if settings.metrics.textfile is not None:
+        metrics = Metrics(
+            Path(settings.metrics.textfile),
+            settings.metrics.every_s,
+            gate.status,
+            lambda why: journal.emit("metrics_failed", why),
+        )
+        journal.add(metrics)
+        stack.enter_context(metrics)
+    stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit, feed=feed))
+    return gate
+
+
+def _record(stack: ExitStack, journal: Journal, settings: Config, store: Store) -> None:
+    """Have the journal recorded from here on; first say what store and trail tell of the past."""
     trail = stack.enter_context(parts.open_audit(settings))
     journal.add(
         stack.enter_context(
@@ -156,44 +188,25 @@ def _begin(stack: ExitStack, journal: Journal, settings: Config, camera: str | N
     )
     trail.believed = lambda: clock_believed(settings.schedule.battery_clock)
     trail.unnoted = lambda why: journal.emit("audit_failed", why)
-    backups = parts.rolling_backups(settings)
-    every_s = settings.backup.every_h * 3600
-    stack.enter_context(SafeKeeper(store, backups, journal, every_s))
-    card = sha256_of(card_path(vision.embedder.model.card.path))[:16]
-    now = {"settings": fingerprint(settings), "card": card}
+
+
+def _say_started(journal: Journal, settings: Config, embedder: TFLiteModel, revision: int) -> None:
+    """Say with what the gate starts, and whether that is other than at the last start."""
+    now = {
+        "settings": fingerprint(settings),
+        "card": sha256_of(card_path(embedder.card.path))[:16],
+    }
     for what, before in last_start(settings.audit_path).items():
         if what in now and before != now[what]:
             journal.emit("settings_changed", f"{what}: from {before} to {now[what]}", **now)
     journal.emit(
         "started",
-        f"{vision.embedder.model.card.architecture} on {vision.embedder.model.runtime}, "
-        f"{vision.embedder.model.delegate}",
-        model=vision.model_id,
+        f"{embedder.card.architecture} on {embedder.runtime}, {embedder.delegate}",
+        model=embedder.card.model_id,
         **now,
         revision=revision,
         changed=", ".join(differences(settings)) or "nothing",
     )
-    eye = stack.enter_context(_eye(settings, journal, must_be_there=camera is not None))
-    gate = Gate(
-        settings,
-        vision,
-        store,
-        eye,
-        lines,
-        journal,
-        reopen=lambda: parts.camera_from(settings),
-    )
-    if settings.metrics.textfile is not None:
-        metrics = Metrics(
-            Path(settings.metrics.textfile),
-            settings.metrics.every_s,
-            gate.status,
-            lambda why: journal.emit("metrics_failed", why),
-        )
-        journal.add(metrics)
-        stack.enter_context(metrics)
-    stack.enter_context(ControlServer(settings.socket_path, gate.commands, journal.emit, feed=feed))
-    return gate
 
 
 def _eye(settings: Config, journal: Journal, must_be_there: bool) -> Camera:
