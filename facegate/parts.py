@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import time
 from functools import partial
 from pathlib import Path
@@ -33,12 +33,11 @@ from facegate.hardware.panel import LAMPS, Lamp
 from facegate.settings import WindowConfig
 from facegate.types import F32, U8
 from facegate.vision.card import Calibration, ModelCard, read_card
-from facegate.vision.coverage import CoverageLimit
 from facegate.vision.detector import FaceDetector, TFLiteFaceDetector
 from facegate.vision.embedder import TFLiteFaceEmbedder
 from facegate.vision.faces import FaceReader
 from facegate.vision.finder import FaceFinder
-from facegate.vision.quality import QualityLimits
+from facegate.vision.quality import GateSettings, QualityLimits
 from facegate.vision.refiner import FaceRefiner, TFLiteFaceRefiner
 from facegate.vision.tflite import TFLiteModel, model_folder
 
@@ -141,10 +140,10 @@ def reader_for(config: Config, embedder: TFLiteFaceEmbedder) -> FaceReader:
     return FaceReader(load_finder(config), embedder, quality_limits(config, embedder.model.card))
 
 
-def picture_limits(config: Config) -> QualityLimits:
-    """Give the limits of the quality gate for what is seen of a picture alone."""
+def gate_settings(config: Config) -> GateSettings:
+    """Give the quality gate's settings, to which the embedder's own limits come."""
     c = config.quality
-    return QualityLimits(
+    limits = QualityLimits(
         min_size_px=c.min_size_px,
         min_sharpness=c.min_sharpness,
         min_brightness=c.min_brightness,
@@ -152,18 +151,12 @@ def picture_limits(config: Config) -> QualityLimits:
         max_yaw=c.max_yaw,
         max_roll_deg=c.max_roll_deg,
     )
+    return GateSettings(limits, c.shortest_refused, c.covered_refused)
 
 
 def quality_limits(config: Config, card: ModelCard) -> QualityLimits:
     """Give all limits of the quality gate; those of the embedding come from the model's card."""
-    coverage = card.coverage
-    return replace(
-        picture_limits(config),
-        min_length=card.lengths.below(config.quality.shortest_refused) if card.lengths else 0.0,
-        coverage=CoverageLimit(coverage, coverage.limits(config.quality.covered_refused))
-        if coverage
-        else None,
-    )
+    return gate_settings(config).limits_for(card.lengths, card.coverage)
 
 
 def calibration_of(card: ModelCard) -> Calibration:

@@ -14,7 +14,7 @@ from facegate.access.liveness import HeadTurn
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, check_writable, emit, make_folder
-from facegate.cli.training import check_sources, gate_of, needs, portrait_figures, progress, say
+from facegate.cli.training import check_sources, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import InputError
 from facegate.types import U8
@@ -171,7 +171,7 @@ def quality(
     make_folder(plots)
     path = named_model(model) if model else parts.embedder_path(settings)
     embedder = TFLiteFaceEmbedder(path, settings.models.embedder_threads)
-    result = measuring.quality_on_data(embedder, gate_of(settings), data, progress)
+    result = measuring.quality_on_data(embedder, parts.gate_settings(settings), data, progress)
     learnt = {name: result.pop(name) for name in ("lengths", "coverage")}
     if card:
         amend_card(path, {"quality": result, **learnt})

@@ -14,7 +14,7 @@ import typer
 from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Architecture, Blocks, Boxes, Images, Width
-from facegate.cli.training import annotated_sets, gate_of, needs, portrait_figures, progress, say
+from facegate.cli.training import annotated_sets, needs, portrait_figures, progress, say
 from facegate.config import load_config
 from facegate.errors import ModelError, NoEmbeddingError
 from facegate.vision.card import read_card
@@ -244,7 +244,7 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     settings = load_config(None)
     reader = parts.reader_for(settings, embedder)
     measured, vectors, crops = measure_embedder(
-        reader, embedder, gate_of(settings), data, progress, say
+        reader, embedder, parts.gate_settings(settings), data, progress, say
     )
     used = {
         "detector": read_card(parts.detector_path(settings), "detector").model_id,

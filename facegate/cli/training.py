@@ -7,17 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import typer
 
-from facegate import parts
-from facegate.config import Config
 from facegate.errors import DataError, InputError
 from facegate.vision.faces import FaceReader
-
-if TYPE_CHECKING:
-    from facegate.training.quality import Gate
 
 T = TypeVar("T")
 STAND_INS = {
@@ -145,11 +140,3 @@ def _told(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 def say(line: str) -> None:
     """Say something on the way, beside the document on standard output."""
     print(line, file=sys.stderr, flush=True)
-
-
-def gate_of(config: Config) -> Gate:
-    """Give the quality gate as the settings have it."""
-    from facegate.training.quality import Gate
-
-    quality = config.quality
-    return Gate(parts.picture_limits(config), quality.shortest_refused, quality.covered_refused)

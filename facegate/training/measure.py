@@ -10,19 +10,20 @@ from facegate.errors import DataError
 from facegate.training.alignment import landmark_cost
 from facegate.training.calibration import calibrate_people, check_tells_apart
 from facegate.training.progress import Progress, quietly
-from facegate.training.quality import FAR, Gate, quality_on_data
+from facegate.training.quality import FAR, quality_on_data
 from facegate.training.robustness import robustness
 from facegate.training.sampling import labels_of
 from facegate.training.verification import embedder_on_data
 from facegate.types import F32, U8
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
+from facegate.vision.quality import GateSettings
 
 
 def measure_embedder(
     reader: FaceReader,
     embedder: FaceEmbedder,
-    gate: Gate,
+    gate: GateSettings,
     data: Path,
     progress: Progress[Any] = quietly,
     say: Callable[[str], None] = print,

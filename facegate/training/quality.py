@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,16 @@ from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
 from facegate.types import F32, U8, Detection, Embedding
 from facegate.vision.card import Lengths
-from facegate.vision.coverage import Coverage, CoverageLimit
+from facegate.vision.coverage import Coverage
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.preprocess import TEMPLATE
-from facegate.vision.quality import QualityLimits, assess, assess_again
+from facegate.vision.quality import GateSettings, assess, assess_again
 
 FAR = 1e-3
 SHARES = tuple(k / 20 for k in range(11))
 LENGTH_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 TRAINING_CROPS = 2_000
 SHUFFLES = 20
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What the quality gate is set to, before an embedder's own limits are known.
-
-    Attributes:
-        limits: those that go by the picture alone.
-        shortest_refused, covered_refused: shares of ordinary faces, 0 to 1, that are refused
-            because their embedding is short, or mouth or eyes look covered.
-    """
-
-    limits: QualityLimits
-    shortest_refused: float
-    covered_refused: float
 
 
 @dataclass(frozen=True)
@@ -65,7 +50,7 @@ class Comparisons:
 
 
 def quality_on_data(
-    embedder: FaceEmbedder, gate: Gate, data: Path, progress: Progress[Any] = quietly
+    embedder: FaceEmbedder, gate: GateSettings, data: Path, progress: Progress[Any] = quietly
 ) -> dict[str, Any]:
     """Measure the gate on `faces-val.parquet`.
 
@@ -92,11 +77,7 @@ def quality_on_data(
     ordinary = [e for e, taken in zip(found, learnt, strict=True) if taken]
     lengths_known = lengths_of(ordinary)
     coverage = coverage_on_data(embedder, data, ordinary, progress)
-    final = replace(
-        gate.limits,
-        min_length=lengths_known.below(gate.shortest_refused),
-        coverage=CoverageLimit(coverage, coverage.limits(gate.covered_refused)),
-    )
+    final = gate.limits_for(lengths_known, coverage)
     sizes = read_sizes(data / "faces-val.parquet").tolist()
     reasons = [
         assess_again(assess(c, aligned_detection(size), c, final), e, final).reasons

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from facegate.types import U8, Detection, Embedding, Quality
-from facegate.vision.coverage import CoverageLimit
+from facegate.vision.card import Lengths
+from facegate.vision.coverage import Coverage, CoverageLimit
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,31 @@ class QualityLimits:
     max_roll_deg: float
     min_length: float = 0.0
     coverage: CoverageLimit | None = None
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What the quality gate is set to, before an embedder's own limits are known.
+
+    Attributes:
+        limits: those that go by the picture alone.
+        shortest_refused, covered_refused: shares of ordinary faces, 0 to 1, that are refused
+            because their embedding is short, or mouth or eyes look covered.
+    """
+
+    limits: QualityLimits
+    shortest_refused: float
+    covered_refused: float
+
+    def limits_for(self, lengths: Lengths | None, coverage: Coverage | None) -> QualityLimits:
+        """Give all limits, with those of an embedder; what is not known of it refuses nobody."""
+        limits = self.limits
+        if lengths is not None:
+            limits = replace(limits, min_length=lengths.below(self.shortest_refused))
+        if coverage is not None:
+            scores = coverage.limits(self.covered_refused)
+            limits = replace(limits, coverage=CoverageLimit(coverage, scores))
+        return limits
 
 
 ADVICE = {

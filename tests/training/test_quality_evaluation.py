@@ -11,6 +11,7 @@ from facegate.training.data import FaceCrops
 from facegate.training.quality import by_reason, compare, error_versus_reject
 from facegate.types import Embedding
 from facegate.vision.preprocess import TEMPLATE
+from facegate.vision.quality import GateSettings, QualityLimits
 
 
 def unit(vectors):
@@ -164,6 +165,6 @@ def test_the_limits_are_learnt_from_people_they_are_not_judged_on(small_data, mo
         return real(ordinary)
 
     monkeypatch.setattr(quality, "lengths_of", watched)
-    limits = quality.QualityLimits(1.0, 0.0, 0.0, 255.0, 1.0, 90.0)
-    told = quality.quality_on_data(MeanColour(), quality.Gate(limits, 0.02, 0.01), small_data)
+    gate = GateSettings(QualityLimits(1.0, 0.0, 0.0, 255.0, 1.0, 90.0), 0.02, 0.01)
+    told = quality.quality_on_data(MeanColour(), gate, small_data)
     assert asked[0] + told["crops_not_learnt_from"] == told["crops"]

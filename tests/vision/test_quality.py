@@ -9,7 +9,7 @@ from facegate.vision.card import Lengths
 from facegate.vision.coverage import Coverage, CoverageLimit
 from facegate.vision.faces import FaceReader
 from facegate.vision.preprocess import TEMPLATE, align
-from facegate.vision.quality import ADVICE, QualityLimits, assess, assess_again
+from facegate.vision.quality import ADVICE, GateSettings, QualityLimits, assess, assess_again
 
 LIMITS = QualityLimits(
     min_size_px=48.0,
@@ -117,6 +117,13 @@ def test_a_covered_face_is_refused_after_the_look():
     never = replace(LIMITS, coverage=CoverageLimit(coverage, coverage.limits(0)))
     assert assess_again(scene(), embedding(99.0), never).passed
     assert "occluded" in ADVICE
+
+
+def test_what_is_not_known_of_an_embedder_refuses_nobody():
+    settings = GateSettings(LIMITS, shortest_refused=0.05, covered_refused=0.04)
+    assert settings.limits_for(None, None) == LIMITS
+    lengths = Lengths((0.01, 0.1), (3.0, 4.0))
+    assert settings.limits_for(lengths, None) == replace(LIMITS, min_length=lengths.below(0.05))
 
 
 def test_the_share_of_ordinary_faces_sets_the_shortest_length():
