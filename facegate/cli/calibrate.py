@@ -114,9 +114,9 @@ def _faces(
     if images is None:
         assert data is not None
         needs("pyarrow")
-        from facegate.training.data import read_crops
+        from facegate.training.data import read_crops, val_faces
 
-        crops = read_crops([data / "faces-val.parquet"])
+        crops = read_crops([val_faces(data)])
         vectors = verification.embed_all(embedder, crops.pixels, progress)
         return vectors, labels_of(crops.identity), crops.source
     pictures = identity_folder.read_distinct(images, say)

@@ -230,7 +230,7 @@ def detector(
     from facegate.training import plots as drawing
     from facegate.training.card_file import amend_card
     from facegate.training.conditions import under_conditions
-    from facegate.training.data import read_scenes
+    from facegate.training.data import read_scenes, val_scenes
     from facegate.training.misses import worst_sheet
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.finder import FaceFinder
@@ -244,7 +244,7 @@ def detector(
     finder = parts.finder_of(settings, candidates, refiner)
     unreadable = 0
     if data is not None:
-        scenes = read_scenes(data / "scenes-val.parquet")
+        scenes = read_scenes(val_scenes(data))
     elif images is not None and boxes is not None:
         annotated = boxfile.read_box_file(images, boxes, say)
         scenes, unreadable = annotated.scenes, annotated.unreadable
@@ -373,7 +373,7 @@ def liveness(
     needs(*(["pyarrow"] if data else []))
     from facegate.training import liveness as measuring
     from facegate.training.card_file import amend_card
-    from facegate.training.data import read_scenes
+    from facegate.training.data import read_scenes, val_scenes
     from facegate.training.identity_folder import read_folder
 
     settings = load_config(config)
@@ -381,7 +381,7 @@ def liveness(
     vision = parts.load_vision(settings)
     pictures: Iterator[U8]
     if data is not None:
-        pictures = (scene.pixels for scene in read_scenes(data / "scenes-val.parquet"))
+        pictures = (scene.pixels for scene in read_scenes(val_scenes(data)))
     else:
         assert images is not None
         pictures = _readable(read_folder(images))

@@ -175,12 +175,12 @@ def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:
 
 def _measure_detector(out: Path, data: Path, before: FloatNetwork) -> dict[str, Any]:
     """Measure a detector by itself: its candidates."""
-    from facegate.training.data import read_scenes
+    from facegate.training.data import read_scenes, val_scenes
     from facegate.training.quantisation import QUANTISED_PICTURES, head_report
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.preprocess import letterbox
 
-    scenes = read_scenes(data / "scenes-val.parquet")
+    scenes = read_scenes(val_scenes(data))
     detector = TFLiteFaceDetector(out)
     pictures = [letterbox(s.pixels, *before.canvas_px)[0] for s in scenes[:QUANTISED_PICTURES]]
     return {
@@ -191,11 +191,11 @@ def _measure_detector(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
 
 def _measure_refiner(out: Path, data: Path, before: FloatNetwork) -> dict[str, Any]:
     """Measure a refiner behind the detector in use: what the door finds."""
-    from facegate.training.data import read_scenes
+    from facegate.training.data import read_scenes, val_scenes
     from facegate.training.quantisation import QUANTISED_PICTURES, head_report
     from facegate.vision.refiner import TFLiteFaceRefiner, shown
 
-    scenes = read_scenes(data / "scenes-val.parquet")
+    scenes = read_scenes(val_scenes(data))
     settings = load_config(None)
     detector, refiner = parts.load_detector(settings), TFLiteFaceRefiner(out)
     shipped, in_float = (parts.finder_of(settings, detector, r) for r in (refiner, before))
@@ -235,7 +235,7 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     import numpy as np
 
     from facegate.training import verification
-    from facegate.training.data import read_pairs
+    from facegate.training.data import read_pairs, val_pairs
     from facegate.training.fidelity import fidelity
     from facegate.training.measure import measure_embedder
     from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -253,7 +253,7 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     measured["landmark_cost"] = used | measured["landmark_cost"]
     measured["figures"] |= portrait_figures(reader)
     unit = np.stack([before.embed(c) for c in progress(crops, len(crops), "in float")])
-    pairs = read_pairs(data / "val-pairs.csv", len(crops))
+    pairs = read_pairs(val_pairs(data), len(crops))
     in_float = verification.figures(verification.verification(unit, pairs))
     measured["figures"]["float"] = {k: in_float[k] for k in ("accuracy", "eer", "tar_at_far")}
     measured["figures"]["fidelity"] = fidelity(unit, vectors, pairs)

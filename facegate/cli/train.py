@@ -120,6 +120,7 @@ def embedder(
     _prepare(threads)
     from facegate.training import embedder as training
     from facegate.training import recipe
+    from facegate.training.data import val_pairs
     from facegate.training.own_pictures import is_folder_of_people
 
     if not data.is_dir():
@@ -157,7 +158,7 @@ def embedder(
         data = _prepared(data, out, seed)
     _remember(out, asdict(settings), start_from)
     path = training.train(data, out, settings, start_from, typer.echo, checkpoint_every)
-    if start_from is not None and (data / "val-pairs.csv").is_file() and not fake_quantisation:
+    if start_from is not None and val_pairs(data).is_file() and not fake_quantisation:
         side = settings.stages[-1].side
         change = training.change_since(start_from, path, data, variant, side)
         typer.echo(change.line)
@@ -194,6 +195,7 @@ def metric(
     from facegate.training import embedder as training
     from facegate.training import recipe
     from facegate.training.card_file import made_by
+    from facegate.training.data import val_pairs
     from facegate.training.metric import settle_last_layer
     from facegate.training.own_pictures import is_folder_of_people
 
@@ -211,7 +213,7 @@ def metric(
     _remember(out, told.get("settings") or told.get("training") or asdict(variant), weights)
     settle_last_layer(model, data, typer.echo, progress, centre_only)
     model.save_weights(path)
-    if (data / "val-pairs.csv").is_file():
+    if val_pairs(data).is_file():
         typer.echo(training.change_since(weights, path, data, variant).line)
     typer.echo(f"wrote {path}; next: {_export('embedder', path, data, *variant.options)}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from facegate.training.data import Pairs, read_crops, read_pairs
+from facegate.training.data import Pairs, read_crops, read_pairs, val_faces, val_pairs
 from facegate.training.metrics import fold_accuracy
 from facegate.training.progress import Progress, quietly
 from facegate.types import F32, U8
@@ -37,8 +37,8 @@ def landmark_cost(
         accuracy, what it costs against `given`, what the landmarks' noise alone costs (a crop that
         is not found stays as given), and the share of crops found.
     """
-    crops = read_crops([data / "faces-val.parquet"]).pixels
-    pairs = read_pairs(data / "val-pairs.csv", len(crops))
+    crops = read_crops([val_faces(data)]).pixels
+    pairs = read_pairs(val_pairs(data), len(crops))
     rows = np.unique(np.concatenate([pairs.a, pairs.b]))
     given = _embed(embedder, crops, {r: crops[r] for r in progress(rows, len(rows), "given")})
     accuracy = _accuracy(given, pairs)

@@ -20,9 +20,35 @@ from facegate.errors import DataError
 from facegate.training.card_file import write_whole
 from facegate.types import F32, I64, U8
 
+TRAIN_FACES = "faces-train-{}.parquet"
 CROP_PX = 160
 OWN_PICTURES = "own pictures"
 """What the cards call pictures that a user trained on."""
+
+
+def train_faces(data: Path) -> list[Path]:
+    """Give the files of crops to learn from that a folder has, in order."""
+    return sorted(data.glob(TRAIN_FACES.format("*")))
+
+
+def val_faces(data: Path) -> Path:
+    """Give the file of crops of people held out."""
+    return data / "faces-val.parquet"
+
+
+def val_pairs(data: Path) -> Path:
+    """Give the file of pairs to compare of `val_faces`."""
+    return data / "val-pairs.csv"
+
+
+def train_scenes(data: Path) -> Path:
+    """Give the file of whole pictures to learn from."""
+    return data / "scenes-train.parquet"
+
+
+def val_scenes(data: Path) -> Path:
+    """Give the file of whole pictures held out."""
+    return data / "scenes-val.parquet"
 
 
 @dataclass(frozen=True)

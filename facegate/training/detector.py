@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from facegate.training import architectures
-from facegate.training.data import Scene, read_scenes, without_faces
+from facegate.training.data import Scene, read_scenes, train_scenes, without_faces
 from facegate.training.loop import (
     Checkpoint,
     Learner,
@@ -92,13 +92,13 @@ def train(
     """
     seed_everything(settings.seed)
     device = pick_device()
-    known = beginnings([data / "scenes-train.parquet"], start_from)
+    known = beginnings([train_scenes(data)], start_from)
     checkpoint = Checkpoint(out, asdict(settings) | known)
     state = checkpoint.load()
     model = architectures.yunet_like(settings.height_px, settings.width_px)
     if start_from is not None and state is None:
         load_weights(model, start_from)
-    scenes = read_scenes(data / "scenes-train.parquet")
+    scenes = read_scenes(train_scenes(data))
     faceless = without_faces(scenes)
     faced = [s for s in scenes if len(s.boxes)]
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)

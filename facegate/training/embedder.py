@@ -18,7 +18,15 @@ from facegate.training import architectures, losses
 from facegate.training.augment import augment
 from facegate.training.card_file import write_whole
 from facegate.training.change import Change, change
-from facegate.training.data import CROP_PX, FaceCrops, read_crops, read_pairs
+from facegate.training.data import (
+    CROP_PX,
+    FaceCrops,
+    read_crops,
+    read_pairs,
+    train_faces,
+    val_faces,
+    val_pairs,
+)
 from facegate.training.loop import (
     CHECKPOINT_EVERY_S,
     Checkpoint,
@@ -76,7 +84,7 @@ def train(
     seed_everything(settings.seed)
     device = pick_device()
     random = torch.Generator(device).manual_seed(settings.seed)
-    known = beginnings(data.glob("faces-train-*.parquet"), start_from)
+    known = beginnings(train_faces(data), start_from)
     checkpoint = Checkpoint(out, asdict(settings) | known, checkpoint_every_s)
     state = checkpoint.load()
     model = network_of(settings.variant, start_from if state is None else None)
@@ -86,7 +94,7 @@ def train(
             "head": losses.Head(EMBEDDING_FLOATS, TARGET_FLOATS),
         }
     ).to(device, memory_format=torch.channels_last)
-    judged = (data / "val-pairs.csv").is_file()
+    judged = val_pairs(data).is_file()
     if judged and state is None:
         side = settings.stages[0].side
         accuracy = held_out_accuracy(network["trunk"], data, side, device)
@@ -113,7 +121,7 @@ def train(
         say(f"stage {number + 1} of {len(settings.stages)}: {stage}")
         if held is None or held_side != _stored_side(stage):
             held, held_side = None, _stored_side(stage)
-            held = _Held(read_crops(sorted(data.glob("faces-train-*.parquet")), held_side), device)
+            held = _Held(read_crops(train_faces(data), held_side), device)
         if not held.target.shape[1] and not stage.triplets:
             raise DataError(
                 f"{data}: no column 'target': distillation needs a teacher's embeddings; "
@@ -203,7 +211,7 @@ def _settle_in(
     trunk out of shape.
     """
     stage = settings.stages[0]
-    crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1], _stored_side(stage))
+    crops = read_crops(train_faces(data)[:1], _stored_side(stage))
     pixels = torch.from_numpy(crops.pixels[:HEAD_VIEWS]).split(SETTLING_BATCH)
     whole = [p.to(random.device) for p in pixels if len(p) == len(pixels[0])]
 
@@ -330,8 +338,8 @@ def held_out_pairs(
     trunk: torch.nn.Module, data: Path, side: int, device: torch.device
 ) -> Verification:
     """Compare the pairs of `val-pairs.csv` in `faces-val.parquet` at `side` pixels, in float."""
-    crops = read_crops([data / "faces-val.parquet"], side)
-    pairs = read_pairs(data / "val-pairs.csv", len(crops.pixels))
+    crops = read_crops([val_faces(data)], side)
+    pairs = read_pairs(val_pairs(data), len(crops.pixels))
     batches = (crops.pixels[k : k + 256] for k in range(0, len(crops.pixels), 256))
     raw = torch.from_numpy(raw_embeddings(trunk, batches, device))
     vectors = F.normalize(raw, dim=1).numpy()

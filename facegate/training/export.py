@@ -22,7 +22,17 @@ from facegate.errors import DataError, ModelError, UsageError
 from facegate.training import architectures
 from facegate.training.card_file import made_by
 from facegate.training.chatter import hushed
-from facegate.training.data import OWN_PICTURES, read_crops, read_scenes, source_names
+from facegate.training.data import (
+    OWN_PICTURES,
+    read_crops,
+    read_scenes,
+    source_names,
+    train_faces,
+    train_scenes,
+    val_faces,
+    val_pairs,
+    val_scenes,
+)
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
 from facegate.training.ranges import drawn_in
@@ -97,7 +107,7 @@ def for_xnnpack(model: keras.Model) -> keras.Model:
 
 def calibration_faces(data: Path, seed: int = 0, count: int = CALIBRATION_PICTURES) -> U8:
     """Draw training crops, some darkened: uint8 (N, 160, 160, 3)."""
-    paths = sorted(data.glob("faces-train-*.parquet"))[:1]
+    paths = train_faces(data)[:1]
     if not paths:
         raise DataError(
             f"{data}: no faces-train-*.parquet: INT8 gets its scales from such crops, and without "
@@ -113,7 +123,7 @@ def calibration_scenes(
     data: Path, height: int, width: int, seed: int = 0, count: int = CALIBRATION_PICTURES
 ) -> U8:
     """Draw training scenes, letterboxed, some darkened: uint8 (N, height, width, 3)."""
-    scenes = read_scenes(data / "scenes-train.parquet")
+    scenes = read_scenes(train_scenes(data))
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(scenes), min(count, len(scenes)), replace=False)
     return _darken_some(
@@ -127,7 +137,7 @@ def calibration_squares(data: Path, side_px: int, seed: int = 0) -> U8:
     Of faces alone: what is none drives some activations ten times as high, and scales that hold
     them are too coarse to say where an eye is.
     """
-    scenes = read_scenes(data / "scenes-train.parquet")
+    scenes = read_scenes(train_scenes(data))
     faced = [s for s in scenes if (s.scores >= SURE_SCORE).any()]
     if not faced:
         raise DataError(f"{data}: no picture in scenes-train.parquet has a face to calibrate on")
@@ -340,9 +350,7 @@ def describe(
 
 
 def _sources(kind: str, data: Path) -> list[str]:
-    embeds = kind == "embedder"
-    faces = sorted(data.glob("faces-train-*.parquet"))
-    return source_names(faces if embeds else [data / "scenes-train.parquet"])
+    return source_names(train_faces(data) if kind == "embedder" else [train_scenes(data)])
 
 
 def _licence(sources: list[str], commands: list[str]) -> str:
@@ -353,10 +361,9 @@ def _licence(sources: list[str], commands: list[str]) -> str:
 
 def _data_files(kind: str, data: Path) -> dict[str, str]:
     """Name the files the network was trained and measured on, with their hashes."""
-    patterns = (
-        ("faces-train-*.parquet", "faces-val.parquet", "val-pairs.csv")
+    files = (
+        [*train_faces(data), val_faces(data), val_pairs(data)]
         if kind == "embedder"
-        else ("scenes-train.parquet", "scenes-val.parquet")
+        else [train_scenes(data), val_scenes(data)]
     )
-    found = sorted(p for pattern in patterns for p in data.glob(pattern))
-    return {p.name: sha256_of(p) for p in found}
+    return {p.name: sha256_of(p) for p in files if p.is_file()}

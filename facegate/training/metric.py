@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from facegate.errors import DataError
-from facegate.training.data import read_crops
+from facegate.training.data import read_crops, train_faces
 from facegate.training.loop import pick_device, raw_embeddings
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
@@ -108,7 +108,7 @@ def settle_last_layer(
     Raises:
         DataError: the data cannot be read, or nobody has two pictures to even out.
     """
-    crops = read_crops(sorted(data.glob("faces-train-*.parquet")))
+    crops = read_crops(train_faces(data))
     label = labels_of(crops.identity)
     rows = _rows(label)
     device = pick_device()

@@ -22,7 +22,14 @@ import numpy as np
 from facegate.errors import DataError, InputError
 from facegate.training.calibration import LEAST_PEOPLE as LEAST_CALIBRATED
 from facegate.training.card_file import write_whole
-from facegate.training.data import OWN_PICTURES, write_table
+from facegate.training.data import (
+    OWN_PICTURES,
+    TRAIN_FACES,
+    train_faces,
+    val_faces,
+    val_pairs,
+    write_table,
+)
 from facegate.training.doubles import KnownFile, doubles
 from facegate.training.identity_folder import NamedPicture, draw_pairs, read_folder
 from facegate.training.named_pairs import main_face
@@ -118,15 +125,15 @@ def prepare(
             f"{LEAST_CALIBRATED / HELD_OUT:.0f} people, or calibrate on others in the end"
         )
     held = [r for r in looked if r.use == "held out"]
-    _write_crops(folder / "faces-train-0.parquet", [r for r in looked if r.use == "train"])
-    _write_crops(folder / "faces-val.parquet", held)
-    _write_pairs(folder / "val-pairs.csv", held, seed)
+    _write_crops(folder / TRAIN_FACES.format(0), [r for r in looked if r.use == "train"])
+    _write_crops(val_faces(folder), held)
+    _write_pairs(val_pairs(folder), held, seed)
     return folder
 
 
 def is_folder_of_people(data: Path) -> bool:
     """Whether a folder holds pictures of people rather than the sets of `training.data`."""
-    return data.is_dir() and not any(data.glob("faces-train-*.parquet"))
+    return data.is_dir() and not train_faces(data)
 
 
 def _claim(folder: Path, images: Path, pictures: list[NamedPicture], seed: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.boxfile import read_box_file
-from facegate.training.data import OWN_PICTURES, Scene, write_table
+from facegate.training.data import OWN_PICTURES, Scene, train_scenes, val_scenes, write_table
 
 HELD_OUT = 0.2
 LEAST_PICTURES = 10
@@ -57,10 +57,12 @@ def prepare_scenes(
     limit = max(faced[0], f"{round(HELD_OUT * 2**32):08x}")  # of few pictures one at least
     held = [known[digest] for digest in sorted(known) if digest <= limit]
     kept = [known[digest] for digest in sorted(known) if digest > limit]
-    for name, part in (("train", kept), ("val", held)):
-        _write(folder / f"scenes-{name}.parquet", part)
+    for told, path, part in (
+        ("train", train_scenes(folder), kept),
+        ("held out", val_scenes(folder), held),
+    ):
+        _write(path, part)
         faces = sum(len(s.boxes) for s in part)
-        told = {"train": "train", "val": "held out"}[name]
         say(f"{told:<9} {len(part):>6} pictures, {faces} faces")
     if len(faced) == len(known):
         say("no picture without a face: what is none is learned from such pictures")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from facegate.training.coverage import fit_coverage
-from facegate.training.data import read_crops, read_sizes
+from facegate.training.data import read_crops, read_sizes, train_faces, val_faces
 from facegate.training.metrics import threshold_at_far
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
@@ -67,7 +67,7 @@ def quality_on_data(
 
     Source: Grother and Tabassi 2007, "Performance of Biometric Quality Measures", section 4.
     """
-    crops = read_crops([data / "faces-val.parquet"])
+    crops = read_crops([val_faces(data)])
     found = [embedder.embed(c) for c in progress(crops.pixels, len(crops.pixels), "faces")]
     lengths = np.array([e.length for e in found])
     vectors = np.stack([e.vector for e in found])
@@ -78,7 +78,7 @@ def quality_on_data(
     lengths_known = lengths_of(ordinary)
     coverage = coverage_on_data(embedder, data, ordinary, progress)
     final = gate.limits_for(lengths_known, coverage)
-    sizes = read_sizes(data / "faces-val.parquet").tolist()
+    sizes = read_sizes(val_faces(data)).tolist()
     reasons = [
         assess_again(assess(c, aligned_detection(size), c, final), e, final).reasons
         for c, e, size, taken in zip(crops.pixels, found, sizes, learnt, strict=True)
@@ -180,7 +180,7 @@ def coverage_on_data(
     seed: int = 0,
 ) -> Coverage:
     """Learn to tell covered faces from training crops, and how ordinary ones then look."""
-    crops = read_crops(sorted(data.glob("faces-train-*.parquet"))[:1]).pixels
+    crops = read_crops(train_faces(data)[:1]).pixels
     rng = np.random.default_rng(seed)
     crops = crops[rng.choice(len(crops), min(TRAINING_CROPS, len(crops)), replace=False)]
     plain = [embedder.embed(c) for c in progress(crops, len(crops), "faces to cover")]

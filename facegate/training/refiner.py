@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from facegate.errors import DataError
 from facegate.training import architectures
 from facegate.training.candidates import Candidates, candidates_in
-from facegate.training.data import Scene, read_scenes, without_faces
+from facegate.training.data import Scene, read_scenes, train_scenes, without_faces
 from facegate.training.detection import SURE_SCORE
 from facegate.training.loop import (
     Checkpoint,
@@ -226,13 +226,13 @@ def train(
     """
     seed_everything(settings.seed)
     device = pick_device()
-    known = beginnings([data / "scenes-train.parquet"], start_from)
+    known = beginnings([train_scenes(data)], start_from)
     checkpoint = Checkpoint(out, asdict(settings) | known)
     state = checkpoint.load()
     model = architectures.onet_like(SIDE_PX)
     if start_from is not None and state is None:
         load_weights(model, start_from)
-    scenes = read_scenes(data / "scenes-train.parquet")
+    scenes = read_scenes(train_scenes(data))
     lessons = Lessons(scenes, candidates_in(detector, scenes, settings.seed, progress), settings)
     network = TorchTwin(model).to(device, memory_format=torch.channels_last)
     if start_from is not None and state is None:

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facegate.training.data import read_crops, read_pairs
+from facegate.training.data import read_crops, read_pairs, val_faces, val_pairs
 from facegate.training.degradations import DEGRADATIONS, clean, roll_15
 from facegate.training.intervals import hull, wilson
 from facegate.training.metrics import fold_correct, fold_thresholds, threshold_at_far
@@ -45,8 +45,8 @@ def robustness(
         threshold, whatever the weather. `refitted` is the accuracy if it knew, and had a threshold
         for each condition.
     """
-    pixels = read_crops([data / "faces-val.parquet"]).pixels
-    pairs = read_pairs(data / "val-pairs.csv", len(pixels))
+    pixels = read_crops([val_faces(data)]).pixels
+    pairs = read_pairs(val_pairs(data), len(pixels))
     rows, visitor = np.unique(pairs.b, return_inverse=True)
     enrolled_rows, enrolled = np.unique(pairs.a, return_inverse=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from facegate.training.data import FaceCrops, Pairs, read_crops, read_pairs
+from facegate.training.data import FaceCrops, Pairs, read_crops, read_pairs, val_faces, val_pairs
 from facegate.training.groups import false_matches_by_group
 from facegate.training.intervals import (
     METHOD,
@@ -69,8 +69,8 @@ def embedder_on_data(
     Returns:
         The figures, the pairs' similarities, the embeddings (N, 128) of the crops, and the crops.
     """
-    crops = read_crops([data / "faces-val.parquet"])
-    pairs = read_pairs(data / "val-pairs.csv", len(crops.pixels))
+    crops = read_crops([val_faces(data)])
+    pairs = read_pairs(val_pairs(data), len(crops.pixels))
     vectors = embed_all(embedder, crops.pixels, progress)
     person = labels_of(crops.identity)
     found = verification(vectors, pairs, person)
