@@ -104,8 +104,6 @@ def _faces(
     settings: Config, path: Path, data: Path | None, images: Path | None
 ) -> tuple[F32, I64, Sequence[str] | None]:
     """Embed the pictures to calibrate on: unit vectors, who is in each, and of which population."""
-    import numpy as np
-
     from facegate.training import identity_folder, named_pairs, verification
     from facegate.training.sampling import labels_of
     from facegate.vision.embedder import TFLiteFaceEmbedder
@@ -122,12 +120,11 @@ def _faces(
     pictures = identity_folder.read_distinct(images, say)
     reader = parts.reader_for(settings, embedder)
     seen = named_pairs.see_pictures(reader, [p.path for p in pictures], progress, say)
-    usable = np.flatnonzero(seen.found)
     say(
-        f"faces found in {len(usable)} of {len(seen.paths)} pictures, "
+        f"faces found in {len(seen.people)} of {len(seen.paths)} pictures, "
         f"{seen.unreadable} of them unreadable"
     )
-    return seen.vectors[usable], labels_of([seen.paths[k].parent.name for k in usable]), None
+    return seen.faces, labels_of(seen.people), None
 
 
 def _write(model: Path, out: Path, calibration: dict[str, Any]) -> Path:

@@ -121,33 +121,22 @@ def _on_images(
     seed: int,
 ) -> tuple[dict[str, Any], Verification, list[Path]]:
     """Measure on a folder of people; without a file of pairs everybody is compared too."""
-    import numpy as np
-
     from facegate.training import identity_folder, named_pairs, verification
     from facegate.training.groups import false_matches_by_group
     from facegate.training.sampling import labels_of
     from facegate.training.sheets import failure_sheets
 
-    if pairs is not None:
-        named = named_pairs.read_named_pairs(images, pairs)
-        paths = [*named.a, *named.b]
-    else:
-        pictures = identity_folder.read_distinct(images, say)
-        named = identity_folder.draw_pairs(pictures, seed)
-        paths = [p.path for p in pictures]
+    paths, named = identity_folder.read_to_compare(images, pairs, seed, say)
     people = {p.parent.name for p in paths}
     group = identity_folder.read_groups(groups, people) if groups is not None else None
     seen = named_pairs.see_pictures(reader, paths, progress, say)
     found = named_pairs.verify_pictures(seen, named)
     figures = verification.figures(found) | {"unreadable": seen.unreadable}
-    usable = np.flatnonzero(seen.found)
-    names = [seen.paths[k].parent.name for k in usable]
+    names, person = seen.people, labels_of(seen.people)
     if pairs is None and len(set(names)) > 1:
-        figures |= verification.everybody(seen.vectors[usable], labels_of(names))
+        figures |= verification.everybody(seen.faces, person)
     if group is not None:
-        figures["groups"] = false_matches_by_group(
-            seen.vectors[usable], labels_of(names), [group[n] for n in names]
-        )
+        figures["groups"] = false_matches_by_group(seen.faces, person, [group[n] for n in names])
     written = failure_sheets(sheets, seen, named) if sheets is not None else []
     return figures, found, written
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from facegate.errors import DataError, InputError, ModelError
+from facegate.errors import InputError, ModelError
 from facegate.training import identity_folder, named_pairs, verification
 from facegate.training.calibration import calibrate_people
 from facegate.training.chatter import hushed
@@ -154,21 +154,11 @@ def measure_on_images(
     """Measure on a folder of people, with a file of pairs or pairs that are drawn.
 
     Raises:
-        DataError: a file is missing or wrong, or the faces found are too few to calibrate on.
+        DataError: a file is missing or wrong, no face is found, or too few to calibrate on.
     """
-    if pairs is None:
-        pictures = identity_folder.read_distinct(images, say)
-        named = identity_folder.draw_pairs(pictures)
-        paths = [p.path for p in pictures]
-    else:
-        named = named_pairs.read_named_pairs(images, pairs)
-        paths = [*named.a, *named.b]
+    paths, named = identity_folder.read_to_compare(images, pairs, say=say)
     seen = named_pairs.see_pictures(reader, paths, progress, say)
-    usable = np.flatnonzero(seen.found)
-    if not len(usable):
-        raise DataError(f"{images}: no face found in any of {len(seen.paths)} pictures")
-    person = labels_of([seen.paths[k].parent.name for k in usable])
     return {
         "figures": verification.figures(named_pairs.verify_pictures(seen, named)),
-        "calibration": calibrate_people(seen.vectors[usable], person),
+        "calibration": calibrate_people(seen.faces, labels_of(seen.people)),
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from facegate.errors import DataError
 from facegate.training.doubles import KnownFile, doubles
-from facegate.training.named_pairs import NamedPairs
+from facegate.training.named_pairs import NamedPairs, read_named_pairs
 from facegate.vision.card import sha256_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -69,6 +69,28 @@ def read_distinct(images: Path, say: Callable[[str], None] = print) -> list[Name
     if len(why) == len(pictures):
         raise DataError(f"{images}: each picture is there under two names")
     return [p for p in pictures if str(p.path) not in why]
+
+
+def read_to_compare(
+    images: Path, pairs: Path | None, seed: int = 0, say: Callable[[str], None] = print
+) -> tuple[list[Path], NamedPairs]:
+    """Say which pictures of a folder of people to look at, and which pairs of them to compare.
+
+    Args:
+        images: the folder.
+        pairs: file of the pairs, in the layout of Labeled Faces in the Wild; without one they are
+            drawn, and all pictures are looked at.
+        seed: of the draw.
+        say: takes what is passed over.
+
+    Raises:
+        DataError: a file is missing or wrong, or there are too few people to draw pairs of.
+    """
+    if pairs is not None:
+        named = read_named_pairs(images, pairs)
+        return [*named.a, *named.b], named
+    pictures = read_distinct(images, say)
+    return [p.path for p in pictures], draw_pairs(pictures, seed)
 
 
 def draw_pairs(pictures: list[NamedPicture], seed: int = 0) -> NamedPairs:

@@ -113,6 +113,16 @@ class Seen:
         """Where a face was found: bool (N,)."""
         return ~np.isnan(self.vectors[:, 0])
 
+    @property
+    def faces(self) -> F32:
+        """The vectors of the M faces found: float32 (M, 128)."""
+        return self.vectors[self.found]
+
+    @property
+    def people(self) -> list[str]:
+        """Whose face each of them is, by its folder: M names."""
+        return [self.paths[row].parent.name for row in np.flatnonzero(self.found)]
+
 
 def see_pictures(
     reader: FaceReader,
