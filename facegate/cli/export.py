@@ -147,18 +147,19 @@ def export(
 
 def _converted(kind: Kind, format_: Format, model: Any, data: Path | None) -> bytes:
     from facegate.training import export as ex
+    from facegate.training.conversion import to_float_tflite, to_int8_tflite
 
     if data is None or format_ is not Format.INT8:
-        return ex.to_float_tflite(model, half=format_ is Format.FP16)
+        return to_float_tflite(model, half=format_ is Format.FP16)
     if kind is Kind.EMBEDDER:
-        return ex.to_int8_tflite(model, ex.calibration_faces(data), float_output=True)
+        return to_int8_tflite(model, ex.calibration_faces(data), float_output=True)
     _, height, width, _ = model.inputs[0].shape
     if kind is Kind.REFINER:
         # Its last convolution in float: what two releases of OpenCV cut out a little differently
         # moves landmarks less (of 16 pictures by 0.58 px at most instead of 0.74).
         squares = ex.calibration_squares(data, width)
-        return ex.to_int8_tflite(model, squares, float_output=True, before="whole")
-    return ex.to_int8_tflite(model, ex.calibration_scenes(data, height, width), float_output=False)
+        return to_int8_tflite(model, squares, float_output=True, before="whole")
+    return to_int8_tflite(model, ex.calibration_scenes(data, height, width), float_output=False)
 
 
 def _measure(kind: Kind, out: Path, data: Path, model: Any) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from facegate.errors import InputError, ModelError
-from facegate.vision.card import card_path, strict
+from facegate.vision.card import card_path, sha256_of, strict
+from facegate.vision.preprocess import PREPROCESS_VERSION
 
 RUN_FILE = "run.json"
 """In a run's folder: the commands that led there, and its settings."""
@@ -41,6 +44,17 @@ def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card beside its model; figures that could not be measured are null."""
     text = json.dumps(strict(card), indent=1, allow_nan=False)
     write_whole(card_path(path), (text + "\n").encode())
+
+
+def card_head(model: Path) -> dict[str, Any]:
+    """Give what every card says of its file: which it is, when it was made, and by what."""
+    return {
+        "sha256": sha256_of(model),
+        "preprocess_version": PREPROCESS_VERSION,
+        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "facegate": version("facegate"),
+        "bytes": model.stat().st_size,
+    }
 
 
 def amend_card(model: Path, figures: dict[str, Any]) -> None:

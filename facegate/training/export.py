@@ -1,16 +1,9 @@
-"""From trained weights to a TFLite model, full-integer or float, and its card.
-
-Post-training quantisation with per-channel weights, calibrated on real pictures; the ranges of
-embedder and refiner are drawn in (`ranges`). Their last layer stays in float inside the graph: an
-INT8 scale on the embedder's raw 128 values would round weak faces to almost nothing.
-"""
+"""From trained weights to a network as it is exported: what is quantised on, and its card."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +13,7 @@ import tensorflow as tf
 
 from facegate.errors import DataError, ModelError, UsageError
 from facegate.training import architectures
-from facegate.training.card_file import made_by
-from facegate.training.chatter import hushed
+from facegate.training.card_file import card_head, made_by
 from facegate.training.data import (
     OWN_PICTURES,
     read_crops,
@@ -35,14 +27,13 @@ from facegate.training.data import (
 )
 from facegate.training.detection import SURE_SCORE
 from facegate.training.partitions import interpreter_of
-from facegate.training.ranges import drawn_in
 from facegate.training.weights import load_weights
 from facegate.types import F32, U8, Detection
 from facegate.vision.card import sha256_of
 from facegate.vision.decoding import Canvas, faces_in
 from facegate.vision.detector import CANDIDATE_SCORE
-from facegate.vision.network_input import FIXED, INPUT_SCALE, INPUT_ZERO_POINT
-from facegate.vision.preprocess import PREPROCESS_VERSION, letterbox, to_float, to_int8
+from facegate.vision.network_input import FIXED
+from facegate.vision.preprocess import letterbox, to_float, to_int8
 from facegate.vision.refiner import refined, shown
 
 CALIBRATION_PICTURES = 300
@@ -155,83 +146,6 @@ def _darken_some(pixels: U8, rng: np.random.Generator) -> U8:
     return (pixels * light[:, None, None, None]).astype(np.uint8)
 
 
-def to_int8_tflite(
-    model: keras.Model, pictures: U8, float_output: bool, before: str | None = None
-) -> bytes:
-    """Quantise a network.
-
-    Args:
-        model: with fixed batch 1.
-        pictures: uint8 (N, H, W, 3), what activations are calibrated on.
-        float_output: keep the last layer, and the output, in float32.
-        before: name of a convolution before it that is kept in float32 too.
-
-    Returns:
-        The TFLite file; its input is int8 with scale 1/128 and zero point -1.
-
-    Raises:
-        ModelError: the converter gave the input another scale.
-    """
-    # The private entry is the only one that quantises a calibrated graph but for named outputs.
-    from tensorflow.lite.python.convert import mlir_quantize
-
-    def representative() -> Iterator[list[F32]]:
-        for level in (0, 255):  # pins the input's scale to the full range of a pixel
-            yield [to_float(np.full((1, *pictures.shape[1:]), level, np.uint8))]
-        for picture in pictures:
-            yield [to_float(picture[None])]
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.inference_input_type = tf.int8
-    with hushed():
-        if float_output:
-            converter._experimental_calibrate_only = True
-            calibrated = drawn_in(converter.convert(), pictures)
-            interpreter = interpreter_of(calibrated)
-            kept = [d["name"] for d in interpreter.get_output_details()]
-            if before is not None:
-                names = [d["name"] for d in interpreter.get_tensor_details()]
-                kept += [n for n in names if f"/{before}_relu" in n]
-            content = bytes(
-                mlir_quantize(
-                    calibrated,
-                    disable_per_channel=False,
-                    input_data_type=tf.int8,
-                    output_data_type=tf.float32,
-                    denylisted_nodes=kept,
-                    enable_variable_quantization=False,
-                )
-            )
-        else:
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_output_type = tf.int8
-            content = bytes(converter.convert())
-    scale, zero_point = interpreter_of(content).get_input_details()[0]["quantization"]
-    if zero_point != INPUT_ZERO_POINT or abs(scale / INPUT_SCALE - 1) > 1e-3:
-        raise ModelError(
-            f"the converter quantised the input with scale {scale}, zero point {zero_point}; "
-            f"needed: {INPUT_SCALE}, {INPUT_ZERO_POINT}"
-        )
-    return content
-
-
-def to_float_tflite(model: keras.Model, half: bool = False) -> bytes:
-    """Convert a network without quantising it.
-
-    Args:
-        model: with fixed batch 1.
-        half: store the weights in 16 bits; what is computed stays float32.
-    """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if half:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    with hushed():
-        return bytes(converter.convert())
-
-
 class FloatNetwork:
     """A network before quantisation, answering for one picture at a time.
 
@@ -324,13 +238,9 @@ def describe(
         "kind": source.kind,
         "architecture": source.architecture,
         "arguments": source.arguments,
-        "sha256": sha256_of(path),
-        "preprocess_version": PREPROCESS_VERSION,
-        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "facegate": version("facegate"),
+        **card_head(path),
         "parameters": int(model.count_params()),
         "multiply_adds": architectures.multiply_adds(model),
-        "bytes": path.stat().st_size,
         "input": {
             "shape": [int(n) for n in details["shape"]],
             "dtype": np.dtype(details["dtype"]).name,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,14 @@ import numpy as np
 from facegate.errors import InputError, ModelError
 from facegate.training import identity_folder, named_pairs, verification
 from facegate.training.calibration import calibrate_people
+from facegate.training.card_file import card_head
 from facegate.training.chatter import hushed
 from facegate.training.partitions import interpreter_of, partitions
 from facegate.training.progress import Progress, quietly
 from facegate.training.sampling import labels_of
-from facegate.vision.card import sha256_of
 from facegate.vision.embedder import FaceEmbedder
 from facegate.vision.faces import FaceReader
 from facegate.vision.network_input import NetworkInput
-from facegate.vision.preprocess import PREPROCESS_VERSION
 
 KERAS_SUFFIXES = (".h5", ".keras")
 
@@ -56,7 +53,8 @@ def read_foreign(path: Path, half: bool = True) -> bytes:
 
 def _converted(path: Path, half: bool) -> bytes:
     import keras
-    import tensorflow as tf
+
+    from facegate.training.conversion import to_float_tflite
 
     try:
         with hushed():  # warnings of metrics and optimisers, which are not needed
@@ -70,13 +68,8 @@ def _converted(path: Path, half: bool) -> bytes:
         raise InputError(f"{path}: its input is {shape}; needed: one of a fixed size, (h, w, 3)")
     one = keras.Input(batch_shape=(1, *shape[1:]))
     fixed = keras.Model(one, model(one, training=False))
-    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
-    if half:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
     try:
-        with hushed():
-            return bytes(converter.convert())
+        return to_float_tflite(fixed, half)
     except Exception as error:  # the converter raises whatever its passes do
         raise InputError(f"{path}: cannot be converted: {str(error).splitlines()[0]}") from error
 
@@ -114,11 +107,7 @@ def describe(path: Path, came_as: str, normalisation: str, command: str) -> dict
         "kind": "embedder",
         "architecture": Path(came_as).stem,
         "imported_from": came_as,
-        "sha256": sha256_of(path),
-        "preprocess_version": PREPROCESS_VERSION,
-        "created": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "facegate": version("facegate"),
-        "bytes": path.stat().st_size,
+        **card_head(path),
         "input": {
             "shape": list(wants.shape),
             "dtype": wants.dtype.name,

@@ -69,12 +69,12 @@ def test_torch_computes_what_keras_does(perturb, name, side):
 @pytest.mark.parametrize("name", ["inception_resnet_v1", "inception_resnet_v2"])
 def test_they_export_as_one_partition_with_a_float_end(perturb, name):
     pytest.importorskip("tensorflow", reason="needs the extra [train]")
-    from facegate.training import export
+    from facegate.training import conversion
     from facegate.training.partitions import interpreter_of, partitions
 
     model = perturb(architectures.EMBEDDERS[name](96, width=0.125, blocks=(1, 1, 1), batch_size=1))
     pictures = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
-    content = export.to_int8_tflite(model, pictures, float_output=True)
+    content = conversion.to_int8_tflite(model, pictures, float_output=True)
     assert partitions(content) == 1
     assert interpreter_of(content).get_output_details()[0]["dtype"] == np.float32
 

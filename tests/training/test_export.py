@@ -221,9 +221,11 @@ def test_the_runtime_embeds_like_the_float_network(ex, embedder):
 
 
 def test_a_file_of_32_bits_is_the_network(ex, embedder):
+    from facegate.training.conversion import to_float_tflite
+
     folder, _ = embedder
     model = keras_model(ex, "embedder", folder)
-    content = ex.to_float_tflite(model)
+    content = to_float_tflite(model)
     assert len(content) == pytest.approx(4 * model.count_params(), rel=0.3)
     interpreter = interpreter_of(content)
     x = np.random.default_rng(0).uniform(-1, 1, (1, 160, 160, 3)).astype(np.float32)
@@ -388,10 +390,12 @@ def test_doubling_is_nearest_up_sampling(ex):
 
 
 def test_a_picture_set_that_misses_the_scale_is_refused(ex, embedder, monkeypatch):
-    monkeypatch.setattr(ex, "INPUT_SCALE", 1 / 255)
+    from facegate.training import conversion
+
+    monkeypatch.setattr(conversion, "INPUT_SCALE", 1 / 255)
     model = keras_model(ex, "embedder", embedder[0])
     with pytest.raises(ModelError, match="quantised the input with scale"):
-        ex.to_int8_tflite(model, np.zeros((1, 160, 160, 3), np.uint8), float_output=True)
+        conversion.to_int8_tflite(model, np.zeros((1, 160, 160, 3), np.uint8), float_output=True)
 
 
 def test_what_cannot_be_built_is_said(ex, embedder, tmp_path):

@@ -61,10 +61,10 @@ def units(raw):
 
 def test_it_costs_the_network_what_the_converter_does(perturb, answers, pictures):
     pytest.importorskip("tensorflow", reason="needs the extra [train]")
-    from facegate.training import export
+    from facegate.training import conversion
 
     model = perturb(architectures.inception_resnet_lite(SIDE, width=0.25, batch_size=1))
-    content = export.to_int8_tflite(model, pictures, float_output=True)
+    content = conversion.to_int8_tflite(model, pictures, float_output=True)
     quantised = units(answers(content, pictures))
     views = torch.from_numpy(to_float(pictures)).permute(0, 3, 1, 2)
     rounding = twin.TorchTwin(model, fake_quantised=True).eval()

@@ -43,7 +43,7 @@ def test_a_range_above_nothing_begins_at_nothing():
 def test_a_network_is_nearer_to_its_float_self_for_it(perturb, answers, monkeypatch):
     pytest.importorskip("tensorflow", reason="needs the extra [train]")
     keras = pytest.importorskip("keras", reason="needs the extra [train]")
-    from facegate.training import architectures, export
+    from facegate.training import architectures, conversion, export
 
     keras.utils.set_random_seed(0)
     model = export.for_xnnpack(
@@ -53,7 +53,7 @@ def test_a_network_is_nearer_to_its_float_self_for_it(perturb, answers, monkeypa
     # Smooth pictures, and few of them bright: as faces are.
     rough = rng.integers(0, 256, (60, 6, 6, 3)) * rng.uniform(0.2, 1, (60, 1, 1, 1)) ** 2
     pictures = rough.astype(np.uint8).repeat(16, 1).repeat(16, 2)
-    wanted = answers(export.to_float_tflite(model), pictures)
+    wanted = answers(conversion.to_float_tflite(model), pictures)
 
     before = {}
 
@@ -61,10 +61,10 @@ def test_a_network_is_nearer_to_its_float_self_for_it(perturb, answers, monkeypa
         before["calibrated"], before["drawn in"] = calibrated, drawn_in(calibrated, shown)
         return before["drawn in"]
 
-    monkeypatch.setattr(export, "drawn_in", watched)
-    narrow = answers(export.to_int8_tflite(model, pictures[:40], float_output=True), pictures)
-    monkeypatch.setattr(export, "drawn_in", lambda calibrated, shown: calibrated)
-    wide = answers(export.to_int8_tflite(model, pictures[:40], float_output=True), pictures)
+    monkeypatch.setattr(conversion, "drawn_in", watched)
+    narrow = answers(conversion.to_int8_tflite(model, pictures[:40], float_output=True), pictures)
+    monkeypatch.setattr(conversion, "drawn_in", lambda calibrated, shown: calibrated)
+    wide = answers(conversion.to_int8_tflite(model, pictures[:40], float_output=True), pictures)
     error = [np.square(seen - wanted).mean() for seen in (narrow, wide)]
     assert error[0] < 0.9 * error[1]
 
