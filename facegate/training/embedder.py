@@ -33,6 +33,7 @@ from facegate.training.loop import (
     Learner,
     Log,
     beginnings,
+    evaluating,
     graphed,
     mixed_precision,
     pick_device,
@@ -223,12 +224,11 @@ def _settle_in(
         settle(trunk, list(views(whole[: SETTLING_VIEWS // SETTLING_BATCH])))
     if not crops.target.shape[1]:
         return
-    trunk.eval()
     found = []
-    for batch in views(whole):
-        with torch.no_grad(), mixed_precision(random.device):
-            found.append(F.normalize(trunk(batch).float(), dim=1))
-    trunk.train()
+    with evaluating(trunk):
+        for batch in views(whole):
+            with mixed_precision(random.device):
+                found.append(F.normalize(trunk(batch).float(), dim=1))
     unit = torch.cat(found)
     target = torch.from_numpy(crops.target[: len(unit)]).to(unit.device)
     losses.fit_head(network["head"], unit, target, random)

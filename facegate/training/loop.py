@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,22 +85,31 @@ def network_input(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
     return ((x - PIXEL_MEAN) / PIXEL_SCALE).contiguous(memory_format=torch.channels_last)
 
 
+@contextmanager
+def evaluating(network: torch.nn.Module) -> Iterator[None]:
+    """Ask a network without teaching it; it comes back in the mode it was in."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)
+
+
 def raw_embeddings(trunk: torch.nn.Module, batches: Iterable[U8], device: torch.device) -> F32:
     """Embed crops as they are: float32 (N, D), before normalising.
 
     Args:
-        trunk: of an embedder; it comes back in the mode it was in.
+        trunk: of an embedder.
         batches: uint8 (n, side, side, 3).
         device: where the trunk is.
     """
-    was_training = trunk.training
-    trunk.eval()
     found = []
-    with torch.no_grad(), mixed_precision(device):
+    with evaluating(trunk), mixed_precision(device):
         for pixels in batches:
             x = network_input(torch.from_numpy(pixels), device)
             found.append(trunk(x).float().cpu().numpy())
-    trunk.train(was_training)
     return np.concatenate(found)
 
 

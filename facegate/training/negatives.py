@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from facegate.training.data import Scene
-from facegate.training.loop import network_input
+from facegate.training.loop import evaluating, network_input
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
 from facegate.vision.decoding import STRIDES
@@ -23,7 +23,7 @@ def hardness(network: TorchTwin, faceless: list[Scene], height_px: int, width_px
     """Weigh pictures without a face by the most certain alarm in them.
 
     Args:
-        network: the detector so far; it is put back into training mode.
+        network: the detector so far.
         faceless: the pictures.
         height_px, width_px: its input.
 
@@ -34,15 +34,12 @@ def hardness(network: TorchTwin, faceless: list[Scene], height_px: int, width_px
     Example Mining", here over pictures and between spells of training.
     """
     device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
     found = []
-    with torch.no_grad():
+    with evaluating(network):
         for at in range(0, len(faceless), BATCH):
             views = [letterbox(s.pixels, width_px, height_px)[0] for s in faceless[at : at + BATCH]]
             maps = network(network_input(torch.from_numpy(np.stack(views)), device))
             best = torch.stack([maps[f"score_{s}"].flatten(1).amax(1) for s in STRIDES]).amax(0)
             found.append(torch.sigmoid(best.float()).cpu().numpy())
-    network.train(was_training)
     weights: F32 = np.maximum(np.concatenate(found), FLOOR).astype(np.float32)
     return weights

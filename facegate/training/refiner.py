@@ -22,6 +22,7 @@ from facegate.training.loop import (
     Log,
     beginnings,
     draw,
+    evaluating,
     made_ahead,
     mixed_precision,
     network_input,
@@ -177,10 +178,8 @@ class Lessons:
 
 
 def _said(network: TorchTwin, squares: Iterator[U8]) -> F32:
-    """Give how sure a network is of every square, float32 (K,), and put it back into training."""
+    """Give how sure a network is of every square, float32 (K,)."""
     device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
     found: list[np.ndarray] = []
     waiting: list[U8] = []
 
@@ -189,14 +188,13 @@ def _said(network: TorchTwin, squares: Iterator[U8]) -> F32:
         found.append(torch.sigmoid(score.float()).flatten().cpu().numpy())
         waiting.clear()
 
-    with torch.no_grad(), mixed_precision(device):
+    with evaluating(network), mixed_precision(device):
         for pixels in squares:
             waiting.append(pixels)
             if len(waiting) == 512:
                 ask()
         if waiting:
             ask()
-    network.train(was_training)
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 

@@ -21,6 +21,7 @@ from torch import nn
 from facegate.errors import InputError
 from facegate.training.architectures import EMBEDDERS
 from facegate.training.card_file import RUN_FILE
+from facegate.training.loop import evaluating
 from facegate.training.partitions import interpreter_of
 from facegate.training.torch_twin import TorchTwin
 from facegate.types import F32
@@ -197,9 +198,7 @@ def settle(trunk: TorchTwin, batches: Sequence[torch.Tensor]) -> None:
         sums[norm] = [a + b for a, b in zip(sums[norm], now, strict=True)] if norm in sums else now
 
     hooks = [norm.register_forward_pre_hook(count) for norm in norms]
-    was_training = trunk.training
-    trunk.eval()
-    with torch.no_grad():
+    with evaluating(trunk):
         for batch in batches:
             trunk(batch)
         for norm in norms:
@@ -213,4 +212,3 @@ def settle(trunk: TorchTwin, batches: Sequence[torch.Tensor]) -> None:
             norm.running_var.copy_(variance)
     for hook in hooks:
         hook.remove()
-    trunk.train(was_training)

@@ -23,6 +23,16 @@ def test_a_network_is_trained_on_what_it_is_shown_at_the_door():
     assert np.array_equal(views.permute(0, 2, 3, 1).numpy(), to_float(pixels))
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_whoever_is_asked_learns_nothing_and_comes_back_as_it_was(mode):
+    network = torch.nn.BatchNorm1d(3).train(mode)
+    with loop.evaluating(network):
+        assert not network.training
+        assert not network(torch.randn(4, 3)).requires_grad
+    assert network.training is mode
+    assert int(network.num_batches_tracked) == 0
+
+
 def test_the_average_follows_and_forgets_its_random_start():
     module = torch.nn.BatchNorm1d(3)
     average = loop.averaged(module, decay=0.5)
