@@ -74,9 +74,9 @@ class Settings:
             with: those of a batch of few people are other ones.
     """
 
-    architecture: str = "inception_resnet_lite"
-    width: float = 1.0
-    blocks: tuple[int, int, int] | None = None
+    architecture: str = Variant.architecture
+    width: float = Variant.width
+    blocks: tuple[int, int, int] | None = Variant.blocks
     stages: tuple[Stage, ...]
     batch: int
     people: int
