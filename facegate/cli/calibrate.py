@@ -92,11 +92,12 @@ def calibrate(
 def strangers(settings: Config, calibration: Calibration, people: int) -> dict[str, Any]:
     """Say at which distance a door with `people` enrolled opens, and whom that lets in."""
     threshold = parts.threshold_for(settings, calibration, people)
+    passing = calibration.false_accepts(threshold, people)
     return {
         "people": people,
         "threshold": threshold,
-        "false_accepts_per_1000": 1000 * calibration.false_accept_rate(threshold, people),
-        "measured": calibration.measured(threshold),
+        "false_accepts_per_1000": passing.per_1000,
+        "measured": passing.measured,
     }
 
 

@@ -52,6 +52,19 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class FalseAccepts:
+    """Strangers who pass as anybody enrolled.
+
+    Attributes:
+        per_1000: of 1,000 who are looked at once, how many.
+        measured: whether the calibration reaches down to so few; else they are extrapolated.
+    """
+
+    per_1000: float
+    measured: bool
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What a distance means for one embedder.
 
@@ -128,6 +141,11 @@ class Calibration:
     def false_accept_rate(self, distance: float, people: int) -> float:
         """Give the chance that one look at a stranger passes as any of `people` enrolled."""
         return 1 - (1 - self.false_match_rate(distance)) ** people
+
+    def false_accepts(self, distance: float, people: int) -> FalseAccepts:
+        """Say whom a door lets in that opens up to this distance to any of `people` enrolled."""
+        rate = self.false_accept_rate(distance, people)
+        return FalseAccepts(1000 * rate, self.measured(distance))
 
     def probability(self, distance: float) -> float:
         """Give the probability that two faces at this distance are one person, in [0, 1]."""

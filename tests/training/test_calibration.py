@@ -14,7 +14,7 @@ from facegate.errors import DataError, ModelError
 from facegate.training import calibration, plots
 from facegate.training.calibration import Rate
 from facegate.training.strangers import Strangers
-from facegate.vision.card import Calibration, Curve, card_path
+from facegate.vision.card import Calibration, Curve, FalseAccepts, card_path
 
 
 def made_up(people, each, seed=0, spread=0.9):
@@ -93,6 +93,8 @@ def test_more_people_let_more_strangers_pass_unless_the_threshold_follows():
     assert curve.false_accept_rate(0.8, 100) == pytest.approx(1 - (1 - 1e-4) ** 100)
     assert curve.measured(0.6)
     assert not curve.measured(0.59)
+    assert curve.false_accepts(0.8, 1) == FalseAccepts(pytest.approx(0.1), True)
+    assert not curve.false_accepts(0.59, 1).measured
 
 
 def test_beyond_the_table_the_rate_goes_on_as_the_threshold_does():
