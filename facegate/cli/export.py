@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +13,14 @@ import typer
 from facegate import parts
 from facegate.cli.output import AsJson, emit
 from facegate.cli.train import Architecture, Blocks, Boxes, Images, Width
-from facegate.cli.training import annotated_sets, needs, portrait_figures, progress, say
+from facegate.cli.training import (
+    annotated_sets,
+    keras_to_convert,
+    needs,
+    portrait_figures,
+    progress,
+    say,
+)
 from facegate.config import load_config
 from facegate.errors import ModelError, NoEmbeddingError
 from facegate.vision.card import read_card
@@ -88,8 +94,7 @@ def export(
             "embedder, else of scenes-train.parquet), and guessed ones would ruin the "
             "network. Give --data DIR; an embedder can also go unquantised with --format fp16"
         )
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras_to_convert()
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
     from facegate.training.card_file import replacing, write_card, write_whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from enum import StrEnum
@@ -15,7 +14,7 @@ from facegate import parts
 from facegate.cli.figures import figure_lines
 from facegate.cli.options import ConfigFile, named_model
 from facegate.cli.output import AsJson, emit
-from facegate.cli.training import needs, progress, say, without_paths
+from facegate.cli.training import keras_to_convert, needs, progress, say, without_paths
 from facegate.config import load_config
 from facegate.errors import InputError, ModelError, NoEmbeddingError
 from facegate.vision.card import ModelCard, card_path, read_card
@@ -169,8 +168,7 @@ def import_model(
         raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if out.exists() or card_path(out).exists():
         raise InputError(f"{out}: there is a model or a card already; choose another name")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras_to_convert()
     needs(*(["tensorflow", "keras"] if file.suffix in (".h5", ".keras") else []))
     if data is not None:
         needs("pyarrow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +51,12 @@ def needs(*modules: str) -> None:
             late = name in OF_TRAINING and sys.version_info[:2] > LAST_PYTHON
             where = " with Python 3.11 or 3.12; it holds nothing for this one" if late else ""
             raise DataError(f"this needs {name}: pip install 'facegate[{extra}]'{where}") from None
+
+
+def keras_to_convert() -> None:
+    """Choose the backend before Keras is imported: only TensorFlow's networks can be converted."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors alone
 
 
 def without_paths(words: Iterable[str], *files: Path) -> list[str]:
