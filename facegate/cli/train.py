@@ -196,7 +196,7 @@ def metric(
     from facegate.training import recipe
     from facegate.training.card_file import made_by
     from facegate.training.data import val_pairs
-    from facegate.training.metric import settle_last_layer
+    from facegate.training.last_layer import settle_last_layer
     from facegate.training.own_pictures import is_folder_of_people
 
     if not data.is_dir():

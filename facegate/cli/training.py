@@ -116,7 +116,7 @@ def annotated_sets(
 def portrait_figures(reader: FaceReader) -> dict[str, dict[str, float]]:
     """Give the card's figures of the demo's portraits; nothing where those are not installed."""
     from facegate.demo.walkup import portraits
-    from facegate.training.probe import portrait_distances
+    from facegate.training.portraits import portrait_distances
 
     try:
         first, second = portraits()

@@ -7,7 +7,7 @@ from facegate import parts
 from facegate.config import parse_config
 from facegate.training.calibration import HELD_OUT_RATES
 from facegate.training.degradations import DEGRADATIONS
-from facegate.training.probe import portrait_distances
+from facegate.training.portraits import portrait_distances
 from facegate.vision.card import Calibration
 
 

@@ -8,7 +8,7 @@ from facegate.errors import DataError
 pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("keras", reason="needs the extra [train]")
 
-from facegate.training.metric import metric_of
+from facegate.training.last_layer import metric_of
 
 D = 16
 
