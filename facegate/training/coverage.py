@@ -47,7 +47,6 @@ def fit_coverage(
     plain: list[Embedding],
     ordinary: list[Embedding],
     progress: Progress[U8] = quietly,
-    seed: int = 0,
 ) -> Coverage:
     """Fit one probe a kind of covering.
 
@@ -60,7 +59,7 @@ def fit_coverage(
     Returns:
         The probes, with the scores that they give the ordinary faces.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     bare, others = (np.stack([e.vector * e.length for e in of]) for of in (plain, ordinary))
     weights, scores = [], []
     for cover in (cover_mouth, cover_eyes):

@@ -96,7 +96,7 @@ def for_xnnpack(model: keras.Model) -> keras.Model:
     return twin
 
 
-def calibration_faces(data: Path, seed: int = 0, count: int = CALIBRATION_PICTURES) -> U8:
+def calibration_faces(data: Path) -> U8:
     """Draw training crops, some darkened: uint8 (N, 160, 160, 3)."""
     paths = train_faces(data)[:1]
     if not paths:
@@ -105,24 +105,22 @@ def calibration_faces(data: Path, seed: int = 0, count: int = CALIBRATION_PICTUR
             "them is not made; --format fp16 does not quantise"
         )
     crops = read_crops(paths).pixels
-    rng = np.random.default_rng(seed)
-    chosen = crops[rng.choice(len(crops), min(count, len(crops)), replace=False)]
+    rng = np.random.default_rng(0)
+    chosen = crops[rng.choice(len(crops), min(CALIBRATION_PICTURES, len(crops)), replace=False)]
     return _darken_some(chosen, rng)
 
 
-def calibration_scenes(
-    data: Path, height: int, width: int, seed: int = 0, count: int = CALIBRATION_PICTURES
-) -> U8:
+def calibration_scenes(data: Path, height: int, width: int) -> U8:
     """Draw training scenes, letterboxed, some darkened: uint8 (N, height, width, 3)."""
     scenes = read_scenes(train_scenes(data))
-    rng = np.random.default_rng(seed)
-    rows = rng.choice(len(scenes), min(count, len(scenes)), replace=False)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(scenes), min(CALIBRATION_PICTURES, len(scenes)), replace=False)
     return _darken_some(
         np.stack([letterbox(scenes[r].pixels, width, height)[0] for r in rows]), rng
     )
 
 
-def calibration_squares(data: Path, side_px: int, seed: int = 0) -> U8:
+def calibration_squares(data: Path, side_px: int) -> U8:
     """Draw what the refiner is shown of faces, some darkened: uint8 (N, side_px, side_px, 3).
 
     Of faces alone: what is none drives some activations ten times as high, and scales that hold
@@ -132,7 +130,7 @@ def calibration_squares(data: Path, side_px: int, seed: int = 0) -> U8:
     faced = [s for s in scenes if (s.scores >= SURE_SCORE).any()]
     if not faced:
         raise DataError(f"{data}: no picture in scenes-train.parquet has a face to calibrate on")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     rows = rng.choice(len(faced), min(CALIBRATION_PICTURES, len(faced)), replace=False)
     squares = []
     for scene in (faced[row] for row in rows):
@@ -151,11 +149,13 @@ class FloatNetwork:
 
     Args:
         model: with fixed batch 1.
+
+    Attributes:
         min_score: of a detector, below which it reports nothing.
     """
 
-    def __init__(self, model: keras.Model, min_score: float = CANDIDATE_SCORE) -> None:
-        self.min_score = min_score
+    def __init__(self, model: keras.Model) -> None:
+        self.min_score = CANDIDATE_SCORE
         self._run: Callable[[Any], Any] = tf.function(lambda x: model(x, training=False))
         _, self._height, self._width, _ = model.inputs[0].shape
 

@@ -197,10 +197,10 @@ def film(photo: Photo, act: Act, rng: np.random.Generator) -> Iterator[tuple[flo
         yield at_s, noisy(show(shown, act.body, pose, EMPTY), rng)
 
 
-def sheet(photo: Photo, acts: tuple[Act, ...] = ACTS) -> U8:
+def sheet(photo: Photo) -> U8:
     """Draw eight moments of every act, a row each; uint8 (H, W, 3), RGB."""
     rows = []
-    for order, act in enumerate(acts):
+    for order, act in enumerate(ACTS):
         frames = [frame for _, frame in film(photo, act, np.random.default_rng((0, order)))]
         row = np.hstack([frame[:, 280:1000][::4, ::4] for frame in frames[2::5]])
         cv2.putText(row, act.name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20))

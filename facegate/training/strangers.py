@@ -136,13 +136,13 @@ class PeoplePairs:
         number, together = len(self.kin), np.bincount(self.kin)
         return int(number**2 - (together**2).sum()) // 2
 
-    def interval(self, seed: int = 0) -> Interval:
+    def interval(self) -> Interval:
         """Give the 95 % interval of the rate: the people are drawn anew, again and again.
 
         Source: Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems: the
         subsets bootstrap".
         """
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         number = len(self.kin)
         drawn = self._rates(rng.multinomial(number, np.full(number, 1 / number), REPLICATES))
         found = drawn[~np.isnan(drawn)]
