@@ -96,6 +96,21 @@ ACTS = (
 )
 
 
+@dataclass(frozen=True)
+class Played:
+    """What came of one act with one photograph.
+
+    Attributes:
+        passed: whether its head was ever taken for turned.
+        turn: the greatest, in distances of the eyes.
+        counted: the share of looks that counted, 0 to 1.
+    """
+
+    passed: bool
+    turn: float
+    counted: float
+
+
 def usable(reader: FaceReader, pictures: Iterable[U8]) -> Iterator[Photo]:
     """Give the photographs whose one large face is good, whole, and looks at the camera."""
     for pixels in pictures:
@@ -139,9 +154,7 @@ def turn_rates(
             "no usable picture: one with a face of 60 px or more that looks at the camera, with "
             "room around it, is needed"
         )
-    turns: dict[str, list[float]] = {act.name: [] for act in acts}
-    counted: dict[str, list[float]] = {act.name: [] for act in acts}
-    passed = dict.fromkeys(turns, 0)
+    played: dict[str, list[Played]] = {act.name: [] for act in acts}
     order_of = {act.name: order for order, act in enumerate(ACTS)}
     for number, photo in enumerate(progress(photos, len(photos), "photographs")):
         face = _face(reader, photo.pixels)
@@ -149,32 +162,43 @@ def turn_rates(
             raise InputError("one of the photographs has no face")
         enrolled = reader.embed(face).vector
         for act in acts:
-            turn, looks, frames = new_turn(), 0, 0
-            best, seen = 0.0, False
-            seed = (number, order_of.get(act.name, 0))
-            for at_s, frame in film(photo, act, np.random.default_rng(seed)):
-                frames += 1
-                look = _look(reader, frame)
-                if look is None or float(np.linalg.norm(look[1] - enrolled)) > threshold:
-                    continue
-                looks += 1
-                turn.look(look[0], at_s)
-                best, seen = max(best, turn.turned), seen or turn.seen
-            turns[act.name].append(best)
-            counted[act.name].append(looks / frames)
-            passed[act.name] += seen
+            rng = np.random.default_rng((number, order_of.get(act.name, 0)))
+            shown = film(photo, act, rng)
+            played[act.name].append(_play(shown, reader, enrolled, threshold, new_turn()))
+    return {act.name: {"live": act.live, **_rates(played[act.name])} for act in acts}
+
+
+def _play(
+    shown: Iterable[tuple[float, U8]],
+    reader: FaceReader,
+    enrolled: F32,
+    threshold: float,
+    turn: Turn,
+) -> Played:
+    """Show a film to the judge; looks that are not of whoever is enrolled do not count."""
+    looks, frames = 0, 0
+    best, passed = 0.0, False
+    for at_s, frame in shown:
+        frames += 1
+        look = _look(reader, frame)
+        if look is None or float(np.linalg.norm(look[1] - enrolled)) > threshold:
+            continue
+        looks += 1
+        turn.look(look[0], at_s)
+        best, passed = max(best, turn.turned), passed or turn.seen
+    return Played(passed, best, looks / frames)
+
+
+def _rates(played: list[Played]) -> dict[str, Any]:
+    passed, films = sum(one.passed for one in played), len(played)
     return {
-        act.name: {
-            "live": act.live,
-            "passed": passed[act.name],
-            "films": len(photos),
-            "rate": passed[act.name] / len(photos),
-            "rate_95": list(wilson(passed[act.name], len(photos))),
-            "median_turn": float(np.median(turns[act.name])),
-            "greatest_turn": float(np.max(turns[act.name])),
-            "looks_counted": float(np.mean(counted[act.name])),
-        }
-        for act in acts
+        "passed": passed,
+        "films": films,
+        "rate": passed / films,
+        "rate_95": list(wilson(passed, films)),
+        "median_turn": float(np.median([one.turn for one in played])),
+        "greatest_turn": float(np.max([one.turn for one in played])),
+        "looks_counted": float(np.mean([one.counted for one in played])),
     }
 
 
