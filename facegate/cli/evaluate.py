@@ -23,6 +23,7 @@ from facegate.vision.faces import FaceReader
 from facegate.vision.pictures import read_picture, write_picture
 
 if TYPE_CHECKING:
+    from facegate.training import boxfile
     from facegate.training.identity_folder import NamedPicture
     from facegate.training.verification import Verification
 
@@ -215,11 +216,10 @@ def detector(
     if card and data is None:
         raise typer.BadParameter("--card belongs to --data DIR")
     needs(*(["pyarrow"] if data else []), *(["matplotlib"] if plots else []))
-    from facegate.training import boxfile, detection
+    from facegate.training import detection
     from facegate.training import plots as drawing
     from facegate.training.card_file import amend_card
     from facegate.training.conditions import under_conditions
-    from facegate.training.data import read_scenes, val_scenes
     from facegate.training.misses import worst_sheet
     from facegate.vision.detector import TFLiteFaceDetector
     from facegate.vision.finder import FaceFinder
@@ -231,13 +231,8 @@ def detector(
     candidates = TFLiteFaceDetector(path)
     refiner = parts.load_refiner(settings)
     finder = parts.finder_of(settings, candidates, refiner)
-    unreadable = 0
-    if data is not None:
-        scenes = read_scenes(val_scenes(data))
-    elif images is not None and boxes is not None:
-        annotated = boxfile.read_box_file(images, boxes, say)
-        scenes, unreadable = annotated.scenes, annotated.unreadable
-    looked = detection.look_at(finder, scenes, progress)
+    annotated = _annotated(data, images, boxes)
+    looked = detection.look_at(finder, annotated.scenes, progress)
     result: dict[str, Any] = {**detection.figures(looked), "min_score": finder.min_score}
     if conditions:
         result["conditions"] = under_conditions(finder, looked, progress)
@@ -245,43 +240,55 @@ def detector(
         used = {"detector": candidates.model.card.model_id}
         kept = refiner.model.card.raw.get("figures", {})
         amend_card(parts.refiner_path(settings), {"figures": {**kept, **used, **result}})
-    result = {"model": str(path), **result, "unreadable": unreadable}
+    result = {"model": str(path), **result, "unreadable": annotated.unreadable}
     written = []
     if plots:
         eager = FaceFinder(candidates, refiner, detection.LOWEST_SCORE)
-        ranking = detection.rank_detections(eager, scenes, progress)
+        ranking = detection.rank_detections(eager, annotated.scenes, progress)
         written += drawing.detection_plots(plots, ranking, finder.min_score)
     if misses:
         write_picture(misses, worst_sheet(looked))
         written.append(misses)
     if written:
         result["plots"] = [str(p) for p in written]
-    recall = "  ".join(f"{k} {v:.4f}" for k, v in result["recall"].items())
-    shown = result["images"]
-    emit(
-        result,
-        as_json,
-        [
-            f"model         {path}",
-            *([f"passed over   {unreadable} that are no pictures"] if unreadable else []),
-            f"recall        {recall}",
-            f"pictures      {shown['with_faces']} with faces, {shown['faceless']} without",
-            f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
-            f"{result['false_alarms_with_faces']:.4f} with; "
-            f"{result['false_alarms_believed']:.4f} where no face can have been overlooked",
-            f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance, "
-            f"median {result['landmark_median']:.4f}",
-            *[
-                f"  {name:<11} {e['mean']:.4f}, median {e['median']:.4f}"
-                for name, e in result["landmark_by_size"].items()
-            ],
-            *[
-                f"{name:<13} {_by_size(r['recall'])}  lost {_by_size(r['loss'])}"
-                for name, r in result.get("conditions", {}).items()
-            ],
-            *[f"wrote         {p}" for p in written],
+    lines = [*_found_lines(result), *[f"wrote         {p}" for p in written]]
+    emit(result, as_json, lines)
+
+
+def _annotated(data: Path | None, images: Path | None, boxes: Path | None) -> boxfile.Annotated:
+    """Read the pictures to measure on, of the sets or of one's own."""
+    from facegate.training import boxfile
+    from facegate.training.data import read_scenes, val_scenes
+
+    if data is not None:
+        return boxfile.Annotated(read_scenes(val_scenes(data)), unreadable=0)
+    assert images is not None
+    assert boxes is not None
+    return boxfile.read_box_file(images, boxes, say)
+
+
+def _found_lines(result: dict[str, Any]) -> list[str]:
+    """Say how well faces are found."""
+    shown, unreadable = result["images"], result["unreadable"]
+    return [
+        f"model         {result['model']}",
+        *([f"passed over   {unreadable} that are no pictures"] if unreadable else []),
+        f"recall        {_by_size(result['recall'])}",
+        f"pictures      {shown['with_faces']} with faces, {shown['faceless']} without",
+        f"false alarms  {result['false_alarms_per_image']:.4f} a picture without faces, "
+        f"{result['false_alarms_with_faces']:.4f} with; "
+        f"{result['false_alarms_believed']:.4f} where no face can have been overlooked",
+        f"landmarks     {result['landmark_nme']:.4f} of the eyes' distance, "
+        f"median {result['landmark_median']:.4f}",
+        *[
+            f"  {name:<11} {e['mean']:.4f}, median {e['median']:.4f}"
+            for name, e in result["landmark_by_size"].items()
         ],
-    )
+        *[
+            f"{name:<13} {_by_size(r['recall'])}  lost {_by_size(r['loss'])}"
+            for name, r in result.get("conditions", {}).items()
+        ],
+    ]
 
 
 def _by_size(values: dict[str, float]) -> str:

@@ -27,7 +27,7 @@ from facegate.vision.card import read_card
 
 if TYPE_CHECKING:
     from facegate.training.data import Scene
-    from facegate.training.export import FloatNetwork
+    from facegate.training.export import FloatNetwork, Source
     from facegate.training.quantisation import Limited
 
 
@@ -80,14 +80,7 @@ def export(
         raise typer.BadParameter(f"{out}: choose a name that ends in .tflite")
     if kind is not Kind.EMBEDDER and format_ is not Format.INT8:
         raise typer.BadParameter(f"--format belongs to embedders: the {kind.value} is always int8")
-    given = "--data DATA"
-    if images is not None or boxes is not None:
-        if kind is Kind.EMBEDDER:
-            raise typer.BadParameter("--images belongs to detector and refiner: give --data DIR")
-        needs("pyarrow")
-        given = "--images IMAGES --boxes BOXES"
-        folder = Path(context.with_resource(TemporaryDirectory()))
-        data = annotated_sets(data, images, boxes, folder, say)
+    data, given = _given(context, kind, data, images, boxes)
     if data is None and format_ is Format.INT8:
         raise typer.BadParameter(
             "no --data: INT8 gets its scales from pictures (300 of faces-train-*.parquet for an "
@@ -97,23 +90,61 @@ def export(
     keras_to_convert()
     needs("tensorflow", "keras", "pyarrow")
     from facegate.training import export as ex
-    from facegate.training.card_file import replacing, write_card, write_whole
-    from facegate.training.partitions import partitions
     from facegate.training.recipe import variant_of
 
     name, arguments, options = ONLY.get(kind, ""), {}, list[str]()
     if kind is Kind.EMBEDDER:
         variant = variant_of(architecture, width, blocks, weights)
         name, arguments, options = variant.architecture, variant.arguments, variant.options
+    if format_ is not Format.INT8:
+        options.append(f"--format {format_.value}")
     source = ex.Source(kind.value, name, arguments, weights)
     model = ex.build(source)
     say(f"{name}: {model.count_params():,} parameters; converting ...")
     content = _converted(kind, format_, model, data)
-    command = f"facegate export {kind.value} --weights {weights.name} --out {out.name}"
-    command += f" {given}" if data is not None else ""
-    command += "".join(f" {option}" for option in options)
-    if format_ is not Format.INT8:
-        command += f" --format {format_.value}"
+    files = ["--weights", weights.name, "--out", out.name]
+    command = " ".join(["facegate", "export", kind.value, *files, *given, *options])
+    card = _write(source, model, content, out, command, data)
+    if data is not None:
+        emit(card["figures"], as_json, _lines(card, format_, out))
+        return
+    say(
+        "no --data: nothing was measured, and the card says no distance's meaning. The daemon "
+        f"refuses such a network until: facegate calibrate --model {out} --data DIR "
+        "(or --images PEOPLE, nobody that it was trained on)"
+    )
+    emit({"model": str(out)}, as_json, [f"wrote {out}, {card['bytes']:,} bytes, unmeasured"])
+
+
+def _given(
+    context: typer.Context, kind: Kind, data: Path | None, images: Path | None, boxes: Path | None
+) -> tuple[Path | None, list[str]]:
+    """Give the sets, made of one's own pictures if need be, and how the card's command names them.
+
+    Sets that are made lie in a folder that goes with the command.
+    """
+    if images is None and boxes is None:
+        return data, [] if data is None else ["--data DATA"]
+    if kind is Kind.EMBEDDER:
+        raise typer.BadParameter("--images belongs to detector and refiner: give --data DIR")
+    needs("pyarrow")
+    folder = Path(context.with_resource(TemporaryDirectory()))
+    return annotated_sets(data, images, boxes, folder, say), ["--images IMAGES", "--boxes BOXES"]
+
+
+def _write(
+    source: Source, model: Any, content: bytes, out: Path, command: str, data: Path | None
+) -> dict[str, Any]:
+    """Write the network, measured where there is data, and its card.
+
+    Returns:
+        The card.
+    """
+    from facegate.training import export as ex
+    from facegate.training.card_file import replacing, write_card, write_whole
+    from facegate.training.partitions import partitions
+
+    kind = Kind(source.kind)
     with replacing(out) as made:  # what was there before stays until all is measured
         write_whole(made, content)
         card = ex.describe(source, model, made, command, data)
@@ -127,27 +158,11 @@ def export(
                 card.update(_measure(kind, made, data, model))
             except NoEmbeddingError as error:
                 raise ModelError(
-                    f"{weights}: gives zeros or no numbers for a face: its training came to nothing"
+                    f"{source.weights}: gives zeros or no numbers for a face: its training came to "
+                    "nothing"
                 ) from error
             write_card(made, card)
-    if data is None:
-        say(
-            "no --data: nothing was measured, and the card says no distance's meaning. The daemon "
-            f"refuses such a network until: facegate calibrate --model {out} --data DIR "
-            "(or --images PEOPLE, nobody that it was trained on)"
-        )
-        emit({"model": str(out)}, as_json, [f"wrote {out}, {card['bytes']:,} bytes, unmeasured"])
-        return
-    from facegate.training.calibration import LEAST_PEOPLE
-
-    lines = _lines(card, format_)
-    if kind is Kind.EMBEDDER and card["calibration"] is None:
-        command = shlex.join(["facegate", "calibrate", "--model", str(out), "--images", "PEOPLE"])
-        lines.append(
-            f"no door opens by it until: {command} ({LEAST_PEOPLE} people or more, two pictures "
-            "each, nobody that it was trained on)"
-        )
-    emit(card["figures"], as_json, lines)
+    return card
 
 
 def _converted(kind: Kind, format_: Format, model: Any, data: Path | None) -> bytes:
@@ -266,7 +281,8 @@ def _measure_embedder(out: Path, data: Path, before: FloatNetwork) -> dict[str, 
     return measured
 
 
-def _lines(card: dict[str, Any], format_: Format) -> list[str]:
+def _lines(card: dict[str, Any], format_: Format, out: Path) -> list[str]:
+    from facegate.training.calibration import LEAST_PEOPLE
     from facegate.training.fidelity import fidelity_lines
 
     f = card["figures"]
@@ -284,11 +300,17 @@ def _lines(card: dict[str, Any], format_: Format) -> list[str]:
                 for head, q in card["quantisation"].items()
             ],
         ]
-    return [
-        *lines,
+    lines += [
         f"accuracy {f['accuracy']:.4f} ± {f['accuracy_std']:.4f}, TAR {f['tar_at_far']}",
         *fidelity_lines(f["fidelity"], format_.value),
     ]
+    if card["calibration"] is None:
+        command = shlex.join(["facegate", "calibrate", "--model", str(out), "--images", "PEOPLE"])
+        lines.append(
+            f"no door opens by it until: {command} ({LEAST_PEOPLE} people or more, two pictures "
+            "each, nobody that it was trained on)"
+        )
+    return lines
 
 
 def _scale(scale: float) -> str:
