@@ -62,10 +62,11 @@ def calibrate(
     written: list[Path] = []
     if data is not None or images is not None:
         from facegate.training.calibration import calibrate_people
+        from facegate.training.data import val_faces
 
         card["calibration"] = {
             **calibrate_people(*_faces(settings, path, data, images)),
-            "pictures": "faces-val.parquet" if data is not None else "a folder of one's own",
+            "pictures": "a folder of one's own" if data is None else val_faces(data).name,
         }
         path = _write(path, out or path, card["calibration"])
         written.append(card_path(path))

@@ -21,6 +21,8 @@ from facegate.training.card_file import write_whole
 from facegate.types import F32, I64, U8
 
 TRAIN_FACES = "faces-train-{}.parquet"
+"""Of the crops to learn from, which may lie in several files."""
+
 CROP_PX = 160
 OWN_PICTURES = "own pictures"
 """What the cards call pictures that a user trained on."""

@@ -9,9 +9,23 @@ from facegate.errors import DataError
 pa = pytest.importorskip("pyarrow", reason="needs the extra [train]")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra [train]")
 
-from facegate.training.data import read_crops, read_pairs, read_scenes, read_sizes  # noqa: E402
+from facegate.training.data import (  # noqa: E402
+    read_crops,
+    read_pairs,
+    read_scenes,
+    read_sizes,
+    train_faces,
+)
 
 pytestmark = pytest.mark.train
+
+
+def test_what_is_learnt_from_is_read_in_one_order(tmp_path):
+    assert train_faces(tmp_path / "none") == train_faces(tmp_path) == []
+    names = ["faces-train-0.parquet", "faces-train-1.parquet"]
+    for name in ["faces-val.parquet", *reversed(names)]:
+        (tmp_path / name).touch()
+    assert [p.name for p in train_faces(tmp_path)] == names
 
 
 @pytest.mark.parametrize("read", [lambda p: read_crops([p]), read_scenes, read_sizes])

@@ -127,6 +127,9 @@ def test_pairs_of_a_refused_picture_are_errors_of_either_kind(tmp_path, same_per
     pairs.write_text(f"2 1\nA 1 2\nA 1 B 1\n{refused}\n")
     named = named_pairs.read_named_pairs(tmp_path, pairs)
     seen = named_pairs.see_pictures(GreyReader(), [*named.a, *named.b])
+    assert seen.people == ["A", "A", "B", "B", *(["C"] if same_person else [])]
+    assert len(seen.faces) == len(seen.people)
+    assert np.isfinite(seen.faces).all()
     result = verification.figures(named_pairs.verify_pictures(seen, named))
     assert result["refused"] == 1
     assert result["accuracy"] == pytest.approx(0.75)
