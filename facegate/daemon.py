@@ -163,7 +163,8 @@ class Gate:
         Raises:
             DaemonError: a part failed or would not stop.
         """
-        people, limit = len(self._roster.now.names), self._threshold
+        members = self._roster.now
+        people, limit = len(members.names), members.limits.threshold
         self._journal.emit(
             "ready",
             f"looking through {self._camera.description}; {people} people enrolled",
@@ -281,6 +282,9 @@ class Gate:
         recent = list(self._recent)
         if recent and self._clock() - recent[-1] > FRESH_S:
             recent = []
+        members = self._roster.now
+        people, threshold = len(members.names), members.limits.threshold
+        strangers = self._vision.calibration.false_accepts(threshold, people)
         span_s = recent[-1] - recent[0] if len(recent) > 1 else 0.0
         return {
             "camera": self._camera.description,
@@ -289,9 +293,10 @@ class Gate:
             "uptime_s": self._clock() - self._started_at_s,
             "detected_fps": (len(recent) - 1) / span_s if span_s > 0 else 0.0,
             **self._keeper.state,
-            "people": len(self._roster.now.names),
-            "threshold": self._threshold,
-            **self._strangers(),
+            "people": people,
+            "threshold": threshold,
+            "false_accepts_per_1000": strangers.per_1000,
+            "false_accepts_measured": strangers.measured,
             "model_id": self._vision.model_id,
             "enrolling": self._enroller.active,
             "last_event": self._keeper.last_event,
@@ -299,19 +304,6 @@ class Gate:
                 name: {**asdict(channel.counts), "capacity": channel.capacity}
                 for name, channel in self.channels.items()
             },
-        }
-
-    @property
-    def _threshold(self) -> float:
-        return self._roster.now.limits.threshold
-
-    def _strangers(self) -> dict[str, object]:
-        """Of 1,000 strangers, how many pass one look as anybody enrolled."""
-        calibration, people = self._vision.calibration, len(self._roster.now.names)
-        threshold = self._threshold
-        return {
-            "false_accepts_per_1000": 1000 * calibration.false_accept_rate(threshold, people),
-            "false_accepts_measured": calibration.measured(threshold),
         }
 
     def _status_line(self) -> str:
