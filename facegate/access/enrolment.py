@@ -6,6 +6,7 @@ camera) `enroll --image` use the same rules.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -203,5 +204,6 @@ def _check_unknown(
                 )
             raise InputError(
                 f"{name}: this is already {known} (distance {match.distance:.2f}, threshold "
-                f"{threshold:.2f}); remove or rename {known}, or pass --allow-duplicate"
+                f"{threshold:.2f}); remove or rename {known}, or, if they are two people, "
+                f"`facegate enroll {shlex.quote(name)} --allow-duplicate`"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +101,6 @@ def _import(
         return Imported(folder.name, "refused", why=why, passed_over=tuple(useless))
     except InputError as error:
         why = str(error).removeprefix(f"{folder.name}: ")
-        alone = f"facegate enroll {shlex.quote(folder.name)} --allow-duplicate --image PICTURE"
-        why = why.replace("pass --allow-duplicate", f"use `{alone}`")
         return Imported(folder.name, "refused", why=why, passed_over=tuple(useless))
 
 

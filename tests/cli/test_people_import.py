@@ -39,7 +39,7 @@ def test_who_can_be_is_enrolled_and_each_other_told_why(facegate, team, grace):
     assert said["Eileen"] == said["Grace Hopper"] == "enrolled, 1 template(s)"
     assert said["Nobody"] == "REFUSED: no picture of use"
     assert "this is already Grace Hopper" in said["Twin of Grace"]
-    alone = "or use `facegate enroll 'Twin of Grace' --allow-duplicate --image PICTURE`"
+    alone = "two people, `facegate enroll 'Twin of Grace' --allow-duplicate`"
     assert said["Twin of Grace"].endswith(alone)
     assert "do not look like one person" in said["Two people"]
     assert "notes.txt: not a picture" in done.out
