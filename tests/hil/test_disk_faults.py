@@ -58,7 +58,11 @@ class Disk:
         call("mount", "-o", "loop,errors=remount-ro", self._image, self.at)
 
     def umount(self):
-        subprocess.run(["umount", str(self.at)], capture_output=True)
+        until(self._away, 20)  # whoever looked at what was mounted may still be busy with it
+
+    def _away(self):
+        done = subprocess.run(["umount", str(self.at)], capture_output=True, text=True)
+        return done.returncode == 0 or "not mounted" in done.stderr
 
 
 class Full(Disk):
