@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from facegate import parts
-from facegate.access.audit import AuditTrail, verify
+from facegate.access.audit import AuditTrail, read, verify
 from facegate.access.keys import load_key
 from facegate.access.rows import Rows
 from facegate.access.store import Store
@@ -175,7 +175,7 @@ def test_the_disk_fails_in_the_middle_of_an_enrolment(disk, passing, monkeypatch
         thread.start()
         stack.callback(thread.join, 20)
         stack.callback(stopping.set)
-        until(lambda: granted() >= 1)
+        until(lambda: granted() >= 1 and len(list(read(config.audit_path))) >= 2)
         with monkeypatch.context() as patched:
             patched.setattr(Rows, "insert_templates", failing_in_the_middle)
             with pytest.raises(StoreError, match=disk.said):
