@@ -67,6 +67,16 @@ def all_trails(path: Path) -> list[Path]:
     return [p for p in (*sorted(path.parent.glob(f"{path.stem}-*.jsonl")), path) if p.is_file()]
 
 
+def read_all(path: Path) -> Iterator[Record]:
+    """Give the readable records of all trails, those put aside first; none where there is none.
+
+    Raises:
+        StoreError: a trail cannot be read.
+    """
+    for trail in all_trails(path):
+        yield from read(trail)
+
+
 def open_file(path: Path) -> int:
     """Open the file to append to it, or make it with mode 0600; gives the descriptor.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from facegate.access.audit import all_trails, read
+from facegate.access.audit_file import read_all
 from facegate.access.erasure import Erasure
 from facegate.cli.elsewhere import NIGHTLY, Elsewhere, elsewhere
 from facegate.cli.holdings import kept
@@ -35,8 +35,7 @@ def left_of(erasure: Erasure, config: Config) -> Left:
         StoreError: an audit trail cannot be read.
     """
     numbers = {p.person_id for p in (erasure.person, *erasure.namesakes)}
-    trails = all_trails(config.audit_path)
-    records = [record for trail in trails for record in read(trail)]
+    records = list(read_all(config.audit_path))
     return Left(
         records=sum(not numbers.isdisjoint(r.people) for r in records),
         backups=elsewhere(records),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facegate import parts
-from facegate.access.audit import all_trails, read
+from facegate.access.audit_file import all_trails, read_all
 from facegate.access.erasure import copies_with, nobody_in, removed_in
 from facegate.access.person import Person, meant
 from facegate.access.rolling import copies_in
@@ -72,8 +72,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
         person = named_among(everybody, name)
     except NotEnrolledError as error:
         raise NotEnrolledError(f"{error}; {_left_in_copies(name, everybody, settings)}") from None
-    number, trails = person.person_id, all_trails(settings.audit_path)
-    records = [record for trail in trails for record in read(trail)]
+    number, records = person.person_id, list(read_all(settings.audit_path))
     own = [r for r in records if number in r.people]
     enrolled = next((k for k, r in enumerate(records) if r.event == "enrolled" and r in own), 0)
     card = read_card(parts.embedder_path(settings), "embedder")
@@ -84,7 +83,7 @@ def holdings(name: str, config: Path | None) -> Holdings:
         store=str(settings.store_path),
         copies=tuple(map(str, copies_in(settings.backup_folder))),
         backups=elsewhere(records[enrolled:]),
-        trails=tuple(map(str, trails)),
+        trails=tuple(map(str, all_trails(settings.audit_path))),
         records=dict(Counter(r.event for r in own).most_common()),
         first_wall=min((r.wall_s for r in own), default=None),
         last_wall=max((r.wall_s for r in own), default=None),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
-from facegate.access.audit_age import outlived, overdue
+from facegate.access.audit_age import DAY_S, outlived, overdue
 from facegate.access.keys import is_protected, is_sealed
 from facegate.access.likeness import Likeness
 from facegate.access.passes import BLOCKED
@@ -127,7 +127,7 @@ def _store(settings: Config) -> Store:
 
 
 def _people(where: str, people: list[Person], likenesses: list[Likeness]) -> Finding:
-    long_ago_wall = time.time() - ENDED_LONG_AGO_DAYS * 86_400
+    long_ago_wall = time.time() - ENDED_LONG_AGO_DAYS * DAY_S
     stale = sum(p.until_wall is not None and BLOCKED < p.until_wall < long_ago_wall for p in people)
     found, mends = [f"{where}, {len(people)} people"], []
     if alike := _too_near(people, likenesses):
@@ -196,7 +196,7 @@ def trail(settings: Config, believed: bool, now_s: float | None = None) -> Findi
         return ok("audit", "nothing known without sudo")
     if days is None:
         return ok("audit", "records are kept for ever (audit.keep_days)")
-    before_s = now_s - (days + OVERDUE_DAYS) * 86_400
+    before_s = now_s - (days + OVERDUE_DAYS) * DAY_S
     old, aside = overdue(path, before_s, now_s), outlived(path, before_s, now_s)
     if not old and not aside:
         return ok("audit", f"nothing is older than {days:g} days")
