@@ -30,17 +30,21 @@ def too_old(lines: list[bytes], before_s: float, now_s: float) -> int:
     return count
 
 
-def overdue(path: Path, before_s: float, now_s: float) -> list[Record]:
-    """Give the records that are older; the last of a trail always stays.
+def overdue(path: Path, before_s: float, now_s: float) -> str:
+    """Say how many records and trails put aside are older, or nothing where none is.
+
+    The last record of a trail always stays.
 
     Raises:
-        StoreError: the trail cannot be read.
+        OSError, StoreError: a trail cannot be read.
     """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    return [r for r in map(parse, lines[: too_old(lines[:-1], before_s, now_s)]) if r]
+    old = [r for r in map(parse, lines[: too_old(lines[:-1], before_s, now_s)]) if r]
+    aside = outlived(path, before_s, now_s)
+    return f"{len(old)} records and {len(aside)} trails put aside" if old or aside else ""
 
 
 def outlived(path: Path, before_s: float, now_s: float) -> list[Path]:

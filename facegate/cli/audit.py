@@ -18,7 +18,7 @@ import typer
 from facegate import parts
 from facegate.access.audit import Record, all_trails, read
 from facegate.access.audit import verify as verify_trail
-from facegate.access.audit_age import DAY_S, outlived, overdue
+from facegate.access.audit_age import DAY_S, overdue
 from facegate.access.audit_file import dated
 from facegate.access.custody import settled_key
 from facegate.access.files import write_whole
@@ -93,11 +93,10 @@ def trim(yes: Yes = False, config: ConfigFile = None) -> None:
     if days is None:
         raise InputError("audit.keep_days is null: records are kept for ever")
     before_s = now_s - days * DAY_S
-    old, aside = overdue(path, before_s, now_s), outlived(path, before_s, now_s)
-    if not old and not aside:
+    if not (old := overdue(path, before_s, now_s)):
         typer.echo(f"Nothing is older than {days:g} days. It is {_clock(now_s)}.")
         return
-    what = f"{len(old)} records and {len(aside)} trails put aside are older than {days:g} days"
+    what = f"{old} are older than {days:g} days"
     confirm(f"It is {_clock(now_s)}, and {what}. Is that the time, and shall they go?", yes)
     with parts.open_audit(settings) as trail:
         trail.trim(f"uid {os.getuid()}", now_s)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facegate import parts
-from facegate.access.audit_age import DAY_S, outlived, overdue
+from facegate.access.audit_age import DAY_S, overdue
 from facegate.access.keys import is_protected, is_sealed
 from facegate.access.likeness import Likeness
 from facegate.access.passes import BLOCKED
@@ -197,10 +197,9 @@ def trail(settings: Config, believed: bool, now_s: float | None = None) -> Findi
     if days is None:
         return ok("audit", "records are kept for ever (audit.keep_days)")
     before_s = now_s - (days + OVERDUE_DAYS) * DAY_S
-    old, aside = overdue(path, before_s, now_s), outlived(path, before_s, now_s)
-    if not old and not aside:
+    if not (old := overdue(path, before_s, now_s)):
         return ok("audit", f"nothing is older than {days:g} days")
-    found = f"{len(old)} records and {len(aside)} trails put aside are older than {days:g} days"
+    found = f"{old} are older than {days:g} days"
     if believed:
         why = "it never ran for 12 hours, nor for a week without a longer pause than a weekend"
     else:
